@@ -1,0 +1,475 @@
+"""Mixed tables <-> float32 matrices: :class:`TableCodec`.
+
+``encode`` turns a table into the matrix that the networks see, ``snap`` rounds a soft matrix to rows that a user can
+hold, ``decode`` writes such rows in the table's own container, columns, dtypes, units and labels. A cell that did not
+change is copied from the table itself, bit for bit.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.preprocessing import PowerTransformer
+
+from ._checks import check_finite, check_n_columns, check_unique_names, match_columns, resolve_categorical
+from ._columns import Cells, dense_cells, kind_of, own_cells, read_labels, read_numbers, with_columns, write_cells
+from ._schema import NARROW_FLOATS, Column, TableSchema, inverse_yeo_johnson, yeo_johnson
+
+Array = NDArray[Any]
+
+#: One-hot levels that a column keeps; rarer labels encode to an all-zero block.
+MAX_LEVELS = 255
+#: A column is called heavily skewed, and considered for a power, from this skewness on.
+SKEWED = 2.0
+#: Exponents beyond these, which few distinct values can provoke, would squeeze all but the smallest values into one.
+POWERS = (-1.0, 3.0)
+#: Rows from which the power of a skewed column is estimated, evenly spaced in rank.
+POWER_SAMPLE = 10_000
+
+_MISSING, _UNSEEN = -1, -2
+
+
+class TableCodec:
+    """Encoder and decoder of one kind of table; holds the schema and no training row.
+
+    Labels are told apart as Python does: ``1``, ``1.0`` and ``True`` in one column are the same category, spelled as
+    the first one met at fit. Columns listed in ``categorical_features`` are categorical; all others follow their
+    dtype, since text, booleans and categories cannot be read as numbers anyway.
+
+    Parameters
+    ----------
+    schema : TableSchema
+        Columns, encoded positions and units; made by :meth:`fit`.
+    """
+
+    def __init__(self, schema: TableSchema) -> None:
+        self.schema = schema
+
+    @classmethod
+    def fit(cls, X: Any, categorical_features: Any = "from_dtype") -> TableCodec:
+        """Learn columns, labels, units and seen ranges of a table.
+
+        Parameters
+        ----------
+        X : ndarray or DataFrame of shape (n, n_columns)
+            Numbers, booleans, text, categories, nullable dtypes; NaN, None, ``pd.NA`` and ``NaT`` are missing.
+        categorical_features : "from_dtype", None, or mask, indices or names
+            Columns that are categorical whatever their dtype.
+        """
+        if X.shape[0] == 0 or X.shape[1] == 0:
+            raise ValueError(
+                f"Found array with shape {X.shape}: at least one row (0 sample(s) is not enough) and at least one "
+                "column (0 feature(s) is not enough) are required. Pass a table with data."
+            )
+        is_frame = isinstance(X, pd.DataFrame)
+        names = list(X.columns) if is_frame else [f"x{j}" for j in range(X.shape[1])]
+        check_unique_names(names)
+        listed = resolve_categorical(categorical_features, X.shape[1], names if is_frame else ())
+        columns: list[Column] = []
+        start = 0
+        for j, name in enumerate(names):
+            columns.append(_fit_column(dense_cells(X, j), name, start, listed is not None and bool(listed[j])))
+            start = columns[-1].positions.stop
+        container = "dataframe" if is_frame else "ndarray"
+        return cls(TableSchema(tuple(columns), container, "" if is_frame else str(X.dtype), tuple(names)))
+
+    # -------------------------------------------------------------------------------------------------- encoding
+
+    def encode(self, X: Any, *, warn_unseen: bool = True) -> Array:
+        """Encoded rows, a fresh C-contiguous float32 array of shape (n, d).
+
+        Columns of a DataFrame are matched by name, in any order, if the fit saw a DataFrame, else by position.
+
+        Parameters
+        ----------
+        X : ndarray or DataFrame of shape (n, n_columns)
+            The table.
+        warn_unseen : bool
+            Whether categories that the fit did not see are told, one ``UserWarning`` per column.
+        """
+        order = self._match(X)
+        Z = np.zeros((X.shape[0], self.schema.n_encoded), dtype=np.float32)
+        self._encode_values(X, order, warn_unseen, Z)
+        for column, j in zip(self.schema.columns, order, strict=True):
+            if column.one_hot or (column.kind == "constant" and column.categories):
+                level = _level_numbers(dense_cells(X, j), column, warn_unseen)
+                if column.has_missing_level:
+                    level[level == _MISSING] = len(column.categories) - 1
+                rows = np.flatnonzero(level >= 0)
+                if column.one_hot:
+                    Z[rows, column.start + level[rows]] = 1.0
+            elif column.kind == "constant" and column.decimals is not None:
+                check_finite(read_numbers(dense_cells(X, j), column.name)[:, None], [column.name])
+        return Z
+
+    def _encode_values(self, X: Any, order: Array, warn_unseen: bool, Z: Array) -> None:
+        schema = self.schema
+        if not schema.numeric_index.size:
+            return
+        columns = [schema.columns[j] for j in schema.value_columns]
+        values = self._read_values(X, order[schema.value_columns], columns, warn_unseen)
+        check_finite(values, [column.name for column in columns])
+        missing = np.isnan(values)
+        if missing.any():
+            np.copyto(values, np.array([column.fill for column in columns]), where=missing)
+            Z[:, schema.missing_index] = missing[:, schema.missing_slots]
+        Z[:, schema.numeric_index] = schema.numeric_map.forward(values)
+
+    def _read_values(self, X: Any, order: Array, columns: list[Column], warn_unseen: bool) -> Array:
+        """Numbers (n, p) float64 in original units; ranks of ordered columns; NaN where missing."""
+        dtypes = [X.dtype] * X.shape[1] if isinstance(X, np.ndarray) else X.dtypes.tolist()
+        plain = [
+            isinstance(dtypes[j], np.dtype) and dtypes[j].kind in "fiub" and column.kind != "ordered"
+            for j, column in zip(order, columns, strict=True)
+        ]
+        if all(plain) and isinstance(X, np.ndarray):
+            return X[:, order].astype(np.float64)
+        values = np.empty((X.shape[0], len(columns)), dtype=np.float64)
+        if any(plain):
+            source = order[plain]
+            block = X[:, source] if isinstance(X, np.ndarray) else X.iloc[:, source].to_numpy(dtype=np.float64)
+            values[:, plain] = block
+        for slot, column in enumerate(columns):
+            if plain[slot]:
+                continue
+            cells = dense_cells(X, order[slot])
+            if column.kind == "ordered":
+                level = _level_numbers(cells, column, warn_unseen)
+                values[:, slot] = np.where(level == _UNSEEN, column.fill, np.where(level == _MISSING, np.nan, level))
+            else:
+                values[:, slot] = read_numbers(cells, column.name)
+        return values
+
+    def _match(self, X: Any) -> Array:
+        """Where each column of the schema is in X."""
+        if isinstance(X, pd.DataFrame) and self.schema.container == "dataframe":
+            return match_columns(list(X.columns), self.schema.feature_names)
+        check_n_columns(X.shape[1], len(self.schema.columns))
+        return np.arange(X.shape[1])
+
+    # ------------------------------------------------------------------------------------ comparing and rounding
+
+    def snap(self, Z: Array, reference: Array) -> Array:
+        """Round encoded rows to rows that a table can hold: what ``encode(decode(Z))`` would give, without a table.
+
+        Numbers are rounded to their column's decimals and clipped to the seen range, one-hot blocks are made hard.
+        A table cell that does not noticeably differ from the reference is copied from it bit for bit. "Missing" is
+        never newly chosen; a missing number is filled where its value was moved.
+
+        Parameters
+        ----------
+        Z : array of shape (m, d)
+            Soft encoded rows.
+        reference : array of shape (m, d)
+            The encoded query row of each of them.
+
+        Returns
+        -------
+        ndarray of shape (m, d), float32
+        """
+        return self.schema.snap(Z, reference)
+
+    def changed(self, Z: Array, reference: Array) -> Array:
+        """Which table columns differ, bit for bit, between encoded rows: bool (m, n_columns)."""
+        return self.schema.changed(Z, reference)
+
+    # -------------------------------------------------------------------------------------------------- decoding
+
+    def decode(self, Z: Array, X: Any, rows: Any = None, reference: Array | None = None) -> Any:
+        """Encoded rows as a table of X's own kind; cells equal to the reference's are copied from X, bit for bit.
+
+        Parameters
+        ----------
+        Z : array of shape (m, d)
+            Encoded rows, usually snapped.
+        X : ndarray or DataFrame
+            The query table; never modified.
+        rows : int array of shape (m,) or None
+            Row of X that each encoded row is based on; None: row i of Z on row i of X.
+        reference : array of shape (m, d) or None
+            ``encode(X)[rows]``, if at hand.
+
+        Returns
+        -------
+        ndarray or DataFrame with m rows
+            Columns, column order and dtypes of X; a DataFrame gets a fresh RangeIndex. Where a new value does not
+            fit into a column's dtype, that column is widened.
+        """
+        Z = np.asarray(Z, dtype=np.float32)
+        rows = self._check_rows(Z, X, rows)
+        if reference is None:
+            reference = self.encode(X, warn_unseen=False)[rows]
+        order = self._match(X)
+        mask = self.changed(Z, reference)
+        if isinstance(X, np.ndarray) and X.dtype.kind == "f" and self.schema.all_numbers:
+            return self._decode_floats(Z, X[rows], mask)
+        taken = X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
+        replaced = {
+            int(order[j]): write_cells(own_cells(taken, order[j]), at, new, self.schema.columns[j].categories)
+            for j, at, new in self._new_cells(Z, mask)
+        }
+        if isinstance(taken, np.ndarray):
+            return with_columns(taken, replaced)
+        for j, cells in replaced.items():
+            # A Series keeps the dtype; a bare array of objects would have its dtype inferred anew.
+            taken.isetitem(j, pd.Series(cells, dtype=cells.dtype, index=taken.index, copy=False))
+        return taken
+
+    def _check_rows(self, Z: Array, X: Any, rows: Any) -> Array:
+        if Z.ndim != 2 or Z.shape[1] != self.schema.n_encoded:
+            raise ValueError(f"Z has shape {Z.shape}; expected (m, {self.schema.n_encoded}), as encode returns.")
+        if not np.isfinite(Z).all():
+            raise ValueError("Z holds NaN or infinity, which no table cell stands for; pass finite encoded rows.")
+        if rows is None:
+            if len(Z) != X.shape[0]:
+                raise ValueError(f"Z has {len(Z)} rows and X has {X.shape[0]}; pass rows, one row number of X per row.")
+            return np.arange(len(Z))
+        return np.asarray(rows, dtype=np.intp)
+
+    def _decode_floats(self, Z: Array, taken: Array, mask: Array) -> Array:
+        """All columns at once, where all are numbers in a float array."""
+        values, lost = self._values(Z)
+        values[lost] = np.nan
+        mask = mask[:, self.schema.value_columns]
+        with np.errstate(over="ignore"):
+            cast = values.astype(taken.dtype)
+        if np.isinf(cast[mask]).any():  # a narrow float that the seen range exceeds
+            taken, cast = taken.astype(np.float64), values
+        taken[:, self.schema.value_columns] = np.where(mask, cast, taken[:, self.schema.value_columns])
+        return taken
+
+    def _values(self, Z: Array) -> tuple[Array, Array]:
+        """Numbers (m, p) in original units, and where they are missing."""
+        values = self.schema.numeric_map.inverse(Z[:, self.schema.numeric_index])
+        lost = np.zeros(values.shape, dtype=bool)
+        lost[:, self.schema.missing_slots] = Z[:, self.schema.missing_index] > 0.5
+        return values, lost
+
+    def _new_cells(self, Z: Array, mask: Array) -> Iterator[tuple[int, Array, Array]]:
+        """For each table column that changes: its number, the changed rows, their new numbers or labels."""
+        values, lost = self._values(Z)
+        slots = {int(j): slot for slot, j in enumerate(self.schema.value_columns)}
+        for j in np.flatnonzero(mask.any(axis=0)):
+            column, at = self.schema.columns[j], np.flatnonzero(mask[:, j])
+            if column.one_hot:
+                block = Z[at, column.start : column.stop]
+                level = np.where(block.any(axis=1), block.argmax(axis=1), _MISSING)
+                yield int(j), at, _labels_of(column, level)
+            elif column.is_value:
+                new, gone = values[at, slots[int(j)]], lost[at, slots[int(j)]]
+                if column.kind == "ordered":
+                    yield int(j), at, _labels_of(column, np.where(gone, _MISSING, new.astype(np.intp)))
+                else:
+                    yield int(j), at, np.where(gone, np.nan, new)
+
+    # ------------------------------------------------------------------------------------------------ persistence
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe description of the codec."""
+        return self.schema.to_dict()
+
+    @classmethod
+    def from_dict(cls, described: dict[str, Any]) -> TableCodec:
+        """Rebuild a codec from :meth:`to_dict`."""
+        return cls(TableSchema.from_dict(described))
+
+
+# ---------------------------------------------------------------------------------------- labels and level numbers
+
+
+def _level_numbers(cells: Cells, column: Column, warn_unseen: bool) -> Array:
+    """Level number of each cell; -1 where missing, -2 where the label has no level."""
+    codes, labels = read_labels(cells, column.name)
+    known = {label: level for level, label in enumerate(column.categories) if label is not None}
+    known.update(dict.fromkeys(column.rare, _UNSEEN))
+    level_of = [known.get(label) for label in labels]
+    unseen = [code for code, level in enumerate(level_of) if level is None]
+    if unseen and warn_unseen:
+        met = np.bincount(codes[codes >= 0], minlength=len(labels))
+        _warn_unseen(column, [labels[code] for code in unseen if met[code]])
+    lookup = np.array([_UNSEEN if level is None else level for level in level_of] + [_MISSING], dtype=np.intp)
+    return lookup[codes]
+
+
+def _warn_unseen(column: Column, labels: list[Any]) -> None:
+    if not labels:
+        return
+    shown = ", ".join(map(repr, labels[:3]))
+    more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+    effect = "as the median level" if column.kind == "ordered" else "as none of the known categories"
+    warnings.warn(
+        f"column {column.name!r} holds categories that were not seen at fit: {shown}{more}. They are treated {effect}; "
+        "fit again if they matter.",
+        UserWarning,
+        stacklevel=5,
+    )
+
+
+def _labels_of(column: Column, level: Array) -> Array:
+    """Labels (object array) of level numbers; None where missing."""
+    table = np.empty(len(column.categories) + 1, dtype=object)
+    table[: len(column.categories)] = column.categories
+    return table[level]  # -1 is the empty last place
+
+
+# ------------------------------------------------------------------------------------------------ fitting columns
+
+
+def _fit_column(cells: Cells, name: Any, start: int, listed: bool) -> Column:
+    kind, dtype = kind_of(cells, name, listed), str(cells.dtype)
+    if kind in ("numeric", "integer"):
+        return _fit_numbers(read_numbers(cells, name), Column(name, kind, dtype, start, start + 1))
+    codes, labels = read_labels(cells, name)
+    counts = np.bincount(codes[codes >= 0], minlength=len(labels))
+    seen = [code for code in range(len(labels)) if counts[code]]
+    any_missing = bool((codes < 0).any())
+    if not seen or (len(seen) == 1 and not any_missing):
+        return Column(name, "constant", dtype, start, start + 1, categories=tuple(labels[code] for code in seen))
+    if kind == "ordered":
+        return _fit_ordered(codes, seen, labels, Column(name, kind, dtype, start, start + 1))
+    kept, rare = _keep_frequent(seen, counts, MAX_LEVELS - any_missing)
+    if not isinstance(cells.dtype, pd.CategoricalDtype):
+        kept.sort(key=lambda code: _sort_key(labels[code]))
+    categories = tuple(labels[code] for code in kept) + ((None,) if any_missing else ())
+    return Column(
+        name,
+        kind,
+        dtype,
+        start,
+        start + len(categories),
+        categories=categories,
+        rare=tuple(labels[code] for code in rare),
+        upper=1.0,
+    )
+
+
+def _keep_frequent(seen: list[int], counts: Array, limit: int) -> tuple[list[int], list[int]]:
+    """Codes that get a level, in their order, and the rarer ones; ties go to the label met first."""
+    if len(seen) <= limit:
+        return seen, []
+    by_count = sorted(seen, key=lambda code: -counts[code])
+    return sorted(by_count[:limit]), sorted(by_count[limit:])
+
+
+def _sort_key(label: Any) -> tuple[str, Any]:
+    """An order for labels of mixed types: numbers first, then text."""
+    return ("text", label) if isinstance(label, str) else ("number", label)
+
+
+def _fit_ordered(codes: Array, seen: list[int], labels: list[Any], column: Column) -> Column:
+    rank = np.full(len(labels) + 1, np.nan)
+    rank[seen] = np.arange(len(seen))
+    ranks = rank[codes]
+    return _scaled(ranks, column, decimals=0, power=None, categories=tuple(labels[code] for code in seen))
+
+
+def _fit_numbers(values: Array, column: Column) -> Column:
+    check_finite(values[:, None], [column.name])
+    seen = values[~np.isnan(values)]
+    if not len(seen):
+        return _constant(column)
+    low, high = float(seen.min()), float(seen.max())
+    if low == high and len(seen) == len(values):
+        return _constant(column, decimals=0, lower=low, upper=low, fill=low)
+    decimals = 0 if column.kind == "integer" else _decimals(seen, column.dtype)
+    return _scaled(values, column, decimals=decimals, power=_power(seen))
+
+
+def _constant(column: Column, **parts: Any) -> Column:
+    return Column(column.name, "constant", column.dtype, column.start, column.stop, **parts)
+
+
+def _scaled(
+    values: Array, column: Column, decimals: int | None, power: tuple[float, float] | None, categories: Any = ()
+) -> Column:
+    """The column with center, scale and range of its values (NaN: missing)."""
+    seen = np.sort(values[~np.isnan(values)])
+    exponent, unit = power if power is not None else (None, 1.0)
+    center, scale = _moments(seen if exponent is None else yeo_johnson(seen / unit, exponent))
+    return Column(
+        column.name,
+        column.kind,
+        column.dtype,
+        column.start,
+        column.stop,
+        missing=column.stop if len(seen) < len(values) else None,
+        categories=categories,
+        center=center,
+        scale=scale,
+        power=exponent,
+        unit=unit,
+        decimals=decimals,
+        lower=float(seen[0]),
+        upper=float(seen[-1]),
+        # The lower median is itself a seen value: on the column's grid, and safe from overflow.
+        fill=float(seen[(len(seen) - 1) // 2]),
+    )
+
+
+def _moments(u: Array) -> tuple[float, float]:
+    """Mean and standard deviation, whatever the magnitude; the latter is never 0."""
+    largest = np.abs(u).max()
+    if largest == 0.0 or u[0] == u[-1]:
+        return float(u[0]), 1.0
+    shares = u / largest  # squares of very large or very small numbers leave the range of float64
+    spread = shares.std() or np.ptp(shares)
+    return float(shares.mean() * largest), max(float(spread * largest), float(np.finfo(np.float64).tiny))
+
+
+def _skewness(u: Array) -> float:
+    center, scale = _moments(np.sort(u))
+    return float(np.mean(((u - center) / scale) ** 3))
+
+
+def _power(seen: Array) -> tuple[float, float] | None:
+    """Yeo-Johnson exponent and unit for a heavily skewed column; None where plain scaling serves as well."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = abs(_skewness(seen))
+        if not before > SKEWED:
+            return None
+        unit = float(np.median(np.abs(seen[seen != 0])))
+        ranked = np.sort(seen)[:: max(1, len(seen) // POWER_SAMPLE)] / unit
+        try:
+            exponent = float(PowerTransformer(standardize=False).fit(ranked[:, None]).lambdas_[0])
+            exponent = min(max(exponent, POWERS[0]), POWERS[1])
+        except (ValueError, FloatingPointError, RuntimeError):
+            return None
+        return (exponent, unit) if _power_helps(seen, exponent, unit, before) else None
+
+
+def _power_helps(seen: Array, exponent: float, unit: float, before: float) -> bool:
+    """Whether a power clearly lowers the skewness, stays finite, and can be inverted."""
+    u = yeo_johnson(seen / unit, exponent)
+    if not (np.isfinite(exponent) and np.isfinite(u).all() and np.ptp(u) > 0):
+        return False
+    center, scale = _moments(np.sort(u))
+    tolerance = np.abs(seen) + unit
+    exact = np.abs(inverse_yeo_johnson(u, exponent) * unit - seen) <= 1e-6 * tolerance
+    # A power that saturates may squeeze the largest values together in float32, but not the bulk of them.
+    single = ((u - center) / scale).astype(np.float32).astype(np.float64) * scale + center
+    close = np.abs(inverse_yeo_johnson(single, exponent) * unit - seen) <= 1e-2 * tolerance
+    return bool(exact.all() and close.mean() >= 0.95 and abs(_skewness(u)) < 0.9 * before)
+
+
+def _decimals(seen: Array, dtype: str) -> int | None:
+    """The fewest decimals (0 to 6) that write every value; None for a continuous column."""
+    epsilon = 4 * float(np.finfo(NARROW_FLOATS.get(dtype.lower(), np.float64)).eps)
+    largest = float(np.abs(seen).max())
+    for decimals in range(7):
+        # Once rounding errors come near half a step, any number looks like a rounded one.
+        if epsilon * largest * 10.0**decimals > 0.05:
+            return None
+        if all(_are_rounded(part, 10.0**decimals, epsilon) for part in (seen[:200], seen)):
+            return decimals
+    return None
+
+
+def _are_rounded(values: Array, factor: float, epsilon: float) -> bool:
+    scaled = values * factor
+    return bool((np.abs(scaled - np.rint(scaled)) <= epsilon * np.abs(scaled)).all())

@@ -1,0 +1,214 @@
+"""Parameter, target and column checks: what is wrong is refused, with a message that helps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyconex_sklearn._checks import (
+    check_parameters,
+    expand_targets,
+    match_columns,
+    resolve_categorical,
+)
+
+DEFAULTS: dict[str, Any] = {
+    "alpha_validity": 0.8,
+    "alpha_proximity": 0.1,
+    "alpha_plausibility": 0.1,
+    "plausibility_quantile": 0.25,
+    "hidden_size": 128,
+    "n_blocks": 3,
+    "dropout": 0.2,
+    "flow_transforms": 4,
+    "flow_hidden": (64, 64),
+    "flow_epochs": 100,
+    "pretrain_epochs": 100,
+    "joint_epochs": 100,
+    "batch_size": 256,
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-4,
+    "validation_fraction": 0.2,
+    "patience": 10,
+    "categorical_features": "from_dtype",
+    "class_weight": None,
+    "n_jobs": None,
+    "device": None,
+    "random_state": None,
+    "verbose": 0,
+}
+
+
+class Estimator:
+    def __init__(self, **changes: Any) -> None:
+        self.parameters = DEFAULTS | changes
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        return self.parameters
+
+
+class FakeDevice:
+    type = "cuda"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"alpha_validity": 0, "alpha_proximity": np.float32(2), "plausibility_quantile": 0},
+        {"hidden_size": np.int64(1), "dropout": 0, "flow_hidden": [8], "joint_epochs": 0},
+        {"flow_hidden": np.array([4, 4]), "class_weight": {"a": 1.0}, "n_jobs": -1, "verbose": True},
+        {"categorical_features": None, "class_weight": "balanced", "device": "cpu", "random_state": 7},
+        {"categorical_features": ["a"], "device": FakeDevice(), "random_state": np.random.RandomState(0)},
+        {"a parameter of a subclass": object()},
+    ],
+)
+def test_good_parameters_pass(changes: dict[str, Any]) -> None:
+    check_parameters(Estimator(**changes))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("alpha_validity", -0.1, ValueError),
+        ("alpha_proximity", np.inf, ValueError),
+        ("alpha_plausibility", np.nan, ValueError),
+        ("alpha_validity", "high", TypeError),
+        ("alpha_validity", True, TypeError),
+        ("plausibility_quantile", 1.0, ValueError),
+        ("hidden_size", 0, ValueError),
+        ("hidden_size", 12.0, TypeError),
+        ("n_blocks", True, TypeError),
+        ("n_blocks", 0, ValueError),
+        ("dropout", 1, ValueError),
+        ("flow_transforms", 0, ValueError),
+        ("flow_hidden", (), ValueError),
+        ("flow_hidden", (64, 0), ValueError),
+        ("flow_hidden", (64, 0.5), TypeError),
+        ("flow_hidden", 64, TypeError),
+        ("flow_epochs", -1, ValueError),
+        ("pretrain_epochs", None, TypeError),
+        ("joint_epochs", 1.5, TypeError),
+        ("batch_size", 0, ValueError),
+        ("learning_rate", 0, ValueError),
+        ("weight_decay", -1e-9, ValueError),
+        ("validation_fraction", 0, ValueError),
+        ("validation_fraction", 1, ValueError),
+        ("patience", 0, ValueError),
+        ("categorical_features", "age", ValueError),
+        ("categorical_features", 3, TypeError),
+        ("class_weight", "heavy", ValueError),
+        ("class_weight", 1.0, TypeError),
+        ("n_jobs", 0, ValueError),
+        ("n_jobs", 1.5, TypeError),
+        ("device", 0, TypeError),
+        ("random_state", "seed", TypeError),
+        ("random_state", -1, ValueError),
+        ("verbose", -1, ValueError),
+        ("verbose", "loud", TypeError),
+    ],
+)
+def test_bad_parameters_are_named_with_what_was_got_and_expected(name: str, value: Any, error: type) -> None:
+    with pytest.raises(error) as caught:
+        check_parameters(Estimator(**{name: value}))
+    message = str(caught.value)
+    assert message.startswith(f"{name} must be ") and f", got {value!r}. " in message
+
+
+def test_no_parameter_goes_unchecked() -> None:
+    for name in DEFAULTS:
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must be"):
+            check_parameters(Estimator(**{name: object()}))
+
+
+# ------------------------------------------------------------------------------------------------------- targets
+
+
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_no_target_means_every_other_class_by_row_then_class(predicted: list[int]) -> None:
+    rows, targets = expand_targets(None, np.array(predicted, dtype=int), np.array(["a", "b", "c", "d"]))
+    expected = [(i, k) for i, now in enumerate(predicted) for k in range(4) if k != now]
+    assert list(zip(rows.tolist(), targets.tolist(), strict=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("b", [1, 1, 1]),
+        (np.str_("a"), [0, 0, 0]),
+        (["a", "b", "b"], [0, 1, 1]),
+        (pd.Series(["b", "a", "a"], index=[7, 8, 9]), [1, 0, 0]),
+        (np.array(["b", "b", "a"], dtype=object), [1, 1, 0]),
+    ],
+)
+def test_a_label_or_one_label_per_row(target: Any, expected: list[int]) -> None:
+    rows, targets = expand_targets(target, np.array([0, 1, 0]), np.array(["a", "b"]))
+    assert rows.tolist() == [0, 1, 2] and targets.tolist() == expected
+
+
+@pytest.mark.parametrize("classes", [np.array([-1, 1]), np.array([-1.0, 1.0])])
+def test_numeric_labels(classes: np.ndarray) -> None:
+    assert expand_targets(1, [0, 0], classes)[1].tolist() == [1, 1]
+    assert expand_targets(np.int64(-1), [0, 0], classes)[1].tolist() == [0, 0]
+    assert expand_targets(np.array([1]), [0], classes)[1].tolist() == [1]
+
+
+def test_unknown_labels_and_wrong_lengths_are_errors() -> None:
+    classes = np.array(["no", "yes"])
+    with pytest.raises(ValueError, match="unknown label 'maybe'; the classes are 'no', 'yes'"):
+        expand_targets("maybe", [0, 1], classes)
+    with pytest.raises(ValueError, match="unknown label 1"):
+        expand_targets(["yes", 1], [0, 1], classes)
+    with pytest.raises(ValueError, match="unknown label"):
+        expand_targets([["yes"], ["no"]], [0, 1], classes)
+    with pytest.raises(ValueError, match="target has 3 labels, but X has 2 rows"):
+        expand_targets(["yes"] * 3, [0, 1], classes)
+
+
+# ------------------------------------------------------------------------------------------------------- columns
+
+
+@pytest.mark.parametrize("listed", ["from_dtype", None, [], np.array([], dtype=int)])
+def test_nothing_listed(listed: Any) -> None:
+    assert resolve_categorical(listed, 3, ["a", "b", "c"]) is None
+
+
+@pytest.mark.parametrize("listed", [[False, True, True], np.array([False, True, True]), [2, 1], {1, 2}, ("c", "b")])
+def test_masks_indices_and_names_mean_the_same(listed: Any) -> None:
+    mask = resolve_categorical(listed, 3, ["a", "b", "c"])
+    assert mask is not None and mask.tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("listed", "names", "error", "message"),
+    [
+        ([True, False], "abc", ValueError, "mask of 2 values, but X has 3 columns"),
+        ([0, 3], "abc", ValueError, "indices 3, but X has 3 columns: indices go from 0 to 2"),
+        ([-1], "abc", ValueError, "indices -1"),
+        (["a", "z"], "abc", ValueError, "does not have: 'z'. The columns of X are 'a', 'b', 'c'"),
+        (["a"], "", ValueError, "an array without names"),
+        ("a", "abc", ValueError, "put it into a list"),
+        (["a", 1], "abc", TypeError, "only text"),
+        ([0.5], "abc", TypeError, "got 0.5"),
+    ],
+)
+def test_wrong_lists_say_what_is_wrong(listed: Any, names: str, error: type, message: str) -> None:
+    with pytest.raises(error, match=message):
+        resolve_categorical(listed, 3, list(names))
+
+
+def test_columns_are_found_in_any_order() -> None:
+    assert match_columns(["c", "a", "b"], ["a", "b", "c"]).tolist() == [1, 2, 0]
+    with pytest.raises(ValueError) as caught:
+        match_columns(["a", "B"], ["a", "b"])
+    assert "unseen at fit time:\n- B\n" in str(caught.value)
+    assert "seen at fit time, yet now missing:\n- b\n" in str(caught.value)
+    with pytest.raises(ValueError, match=r"unseen at fit time:\n- more\nPass the columns"):
+        match_columns(["a", "more"], ["a"])
+    with pytest.raises(ValueError, match="and 5 more"):
+        match_columns([], [f"f{i}" for i in range(15)])
