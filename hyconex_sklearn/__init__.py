@@ -1,0 +1,8 @@
+"""A scikit-learn classifier that explains itself with counterfactual rows."""
+
+from ._classifier import HyConExClassifier
+from ._pipeline import counterfactuals
+from ._result import Counterfactuals, Status
+
+__all__ = ["Counterfactuals", "HyConExClassifier", "Status", "counterfactuals"]
+__version__ = "0.1.0"

@@ -1,0 +1,489 @@
+"""The estimator: store, validate, call the stations in order. The one file where pandas and torch meet."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_sample_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+
+from ._checks import check_parameters, expand_targets
+from ._codec import TableCodec
+from ._fitting import Settings, fit_model
+from ._model import Judgement, Model
+from ._result import Counterfactuals, Status
+from ._search import climb, one_shot
+from ._space import EncodedSpace
+from ._torch_utils import choose_threads, chunks, plain_torch, resolve_device, seeded, thread_limit
+from ._training import History
+
+_CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may hold
+_CHUNK_ROWS = 8_192
+_SEARCHES = ("auto", "one_shot")
+
+
+class HyConExClassifier(ClassifierMixin, BaseEstimator):
+    """Classifier that explains itself: class probabilities and counterfactual rows from one network.
+
+    A hypernetwork writes a linear classifier for each row. Its weights classify the row, and each of them is also the
+    step to the nearest plausible row of another class, x' = x - W_m. A normalizing flow says what is plausible.
+
+    Parameters
+    ----------
+    alpha_validity : float, default=0.8
+        Weight of "the counterfactual is classified as its target" in the joint objective. With all three alphas 0 the
+        network is trained as a plain classifier.
+    alpha_proximity : float, default=0.1
+        Weight of the distance between a row and its counterfactual.
+    alpha_plausibility : float, default=0.1
+        Weight of "the counterfactual is as likely as rows of its class are".
+    plausibility_quantile : float, default=0.25
+        A row counts as plausible if its log-density under its class is above this quantile of the training rows of
+        that class. In [0, 1).
+    hidden_size : int, default=128
+        Width of the hypernetwork.
+    n_blocks : int, default=3
+        Residual blocks of the hypernetwork.
+    dropout : float, default=0.2
+        Share of hidden units dropped while training.
+    flow_transforms : int, default=4
+        Autoregressive transformations of the flow.
+    flow_hidden : tuple of int, default=(64, 64)
+        Hidden widths of each transformation.
+    flow_epochs : int, default=300
+        Most epochs of the density phase.
+    pretrain_epochs : int, default=200
+        Most epochs of the classification phase. An eighth of them follows with k-means prototypes as first targets.
+    joint_epochs : int, default=150
+        Epochs of the joint phase.
+    batch_size : int, default=256
+        Rows of an optimiser step. An epoch has at least four steps, however small the table.
+    learning_rate : float, default=2e-3
+        Step size of AdamW at the start of each phase.
+    weight_decay : float, default=1e-4
+        Weight decay of AdamW.
+    validation_fraction : float, default=0.2
+        Share of the rows of each class held out for early stopping, model selection and calibration.
+    patience : int, default=20
+        Epochs without improvement on held-out rows before the density and classification phases stop.
+    categorical_features : "from_dtype", None, or array-like of bool, int or str, default="from_dtype"
+        Columns that are categorical whatever their dtype, as mask, indices or names. Text, category and boolean
+        columns always are.
+    class_weight : dict, "balanced" or None, default=None
+        Weights of the classes in the classification losses.
+    n_jobs : int or None, default=None
+        Torch threads; None chooses by the size of the work, -1 takes all.
+    device : str, torch.device or None, default=None
+        Where to compute; None takes CUDA where there is one, else the CPU.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed on the same machine gives the same fit, bit for bit.
+    verbose : int, default=0
+        1 shows a progress bar for each phase.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        Class labels.
+    n_features_in_ : int
+        Columns seen during fit.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names; only where all names are text.
+    n_iter_ : int
+        Epochs of all phases.
+    history_ : list of dict
+        One record for each epoch: phase, epoch, train_loss, valid_loss and, in the joint phase, the share of valid and
+        plausible counterfactuals on held-out rows and their distance.
+    device_ : torch.device
+        Where the fitted parts live.
+
+    References
+    ----------
+    Marszałek et al., "HyConEx: Hypernetwork classifier with counterfactual explanations", arXiv 2503.12525.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from hyconex_sklearn import HyConExClassifier
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> clf = HyConExClassifier(random_state=0).fit(X, y)  # doctest: +SKIP
+    >>> clf.counterfactuals(X[:3]).changes()  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha_validity: float = 0.8,
+        alpha_proximity: float = 0.1,
+        alpha_plausibility: float = 0.1,
+        plausibility_quantile: float = 0.25,
+        hidden_size: int = 128,
+        n_blocks: int = 3,
+        dropout: float = 0.2,
+        flow_transforms: int = 4,
+        flow_hidden: tuple[int, ...] = (64, 64),
+        flow_epochs: int = 300,
+        pretrain_epochs: int = 200,
+        joint_epochs: int = 150,
+        batch_size: int = 256,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 1e-4,
+        validation_fraction: float = 0.2,
+        patience: int = 20,
+        categorical_features: Any = "from_dtype",
+        class_weight: Any = None,
+        n_jobs: int | None = None,
+        device: Any = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.alpha_validity = alpha_validity
+        self.alpha_proximity = alpha_proximity
+        self.alpha_plausibility = alpha_plausibility
+        self.plausibility_quantile = plausibility_quantile
+        self.hidden_size = hidden_size
+        self.n_blocks = n_blocks
+        self.dropout = dropout
+        self.flow_transforms = flow_transforms
+        self.flow_hidden = flow_hidden
+        self.flow_epochs = flow_epochs
+        self.pretrain_epochs = pretrain_epochs
+        self.joint_epochs = joint_epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.categorical_features = categorical_features
+        self.class_weight = class_weight
+        self.n_jobs = n_jobs
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------------------------------------------ fitting
+
+    def fit(self, X: Any, y: ArrayLike) -> Self:
+        """Fit density, network and committee to a table.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+            Numbers, booleans, text or categories; missing values allowed.
+        y : array-like of shape (n,)
+            Class labels of any type that scikit-learn takes, at least two different ones.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If the table, the labels or a parameter can't be used, or training diverges.
+        """
+        check_parameters(self)
+        before = dict(vars(self))
+        try:
+            return self._fit(X, y)
+        except BaseException:
+            # What was fitted before stays whole, and an estimator that was not fitted does not look as if it were.
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _fit(self, X: Any, y: ArrayLike) -> Self:
+        X = self._check_table(X, reset=True)
+        labels, weight = self._check_labels(X, y)
+        device = resolve_device(self.device)
+        codec = TableCodec.fit(X, self.categorical_features)
+        encoded = codec.encode(X)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        settings = Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
+        history = History(int(self.verbose))
+        with plain_torch(), seeded(seed, device), thread_limit(self._threads(settings.batch_size, codec)):
+            space = EncodedSpace(codec.schema).to(device)
+            model = fit_model(encoded, labels, weight, space, codec.snap, settings, seed, history)
+        self._codec, self._model, self.device_ = codec, model, device
+        self.history_, self.n_iter_ = history.records, len(history.records)
+        self._warn_unconverged(history)
+        return self
+
+    def _check_table(self, X: Any, reset: bool) -> Any:
+        """Return X as a DataFrame or an ndarray of shape (n, d); raise where it is no table."""
+        if isinstance(X, pd.DataFrame):
+            if 0 in X.shape:
+                raise ValueError(
+                    f"Found a table with {X.shape[0]} row(s) and {X.shape[1]} column(s), but at least one of each is "
+                    "required. Pass a table with data."
+                )
+            if reset:
+                validate_data(self, X, skip_check_array=True)
+            return X
+        if issparse(X):
+            raise TypeError(
+                f"X is a sparse matrix ({type(X).__name__}), but dense data is required. Use X.toarray() to convert."
+            )
+        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, accept_sparse=False)
+
+    def _check_labels(self, X: Any, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+        """Set `classes_`; return class indices (n,) and row weights (n,) of mean 1."""
+        if y is None:
+            raise ValueError("requires y to be passed, but the target y is None. Pass one class label for each row.")
+        y = column_or_1d(y, warn=True)
+        if pd.isna(y).any():
+            raise ValueError(f"Input y contains NaN in {int(pd.isna(y).sum())} rows. Drop them, or give them a label.")
+        check_classification_targets(y)
+        if len(y) != len(X):
+            raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {len(X)}, y has {len(y)}.")
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y holds one class only ({self.classes_.tolist()[0]!r}) in n_samples = {len(y)}, but a classifier needs two "
+                "or more. Pass rows of another class."
+            )
+        weight = compute_sample_weight(self.class_weight, y)
+        if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+            raise ValueError(
+                f"class_weight must give finite weights >= 0, not all of them 0, got {self.class_weight!r}. Use "
+                "'balanced', or a positive weight for each label."
+            )
+        return labels, weight / weight.mean()
+
+    def _warn_unconverged(self, history: History) -> None:
+        epochs = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
+        for phase in history.unconverged:
+            warnings.warn(
+                f"The {phase} phase was still improving when its epochs ran out. Raise {epochs[phase]} "
+                f"(now {getattr(self, epochs[phase])}), or learning_rate.",
+                ConvergenceWarning,
+                stacklevel=4,  # warn, _warn_unconverged, _fit, fit: point at the caller
+            )
+
+    def _threads(self, n_rows: int, codec: TableCodec) -> int:
+        """Return the number of torch threads for steps of `n_rows` rows."""
+        width = codec.schema.n_encoded * len(self.classes_) + 2 * self.n_blocks * self.hidden_size
+        return choose_threads(self.n_jobs, 6.0 * n_rows * self.hidden_size * width)
+
+    # -------------------------------------------------------------------------------------------------- predictions
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        best = self.predict_proba(X).argmax(1)
+        return self.classes_[best]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return calibrated class probabilities.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n, K), float32
+            Columns in the order of `classes_`.
+        """
+        with self._asked(X) as (_, encoded):
+            parts = [(self._model.network.logits(x) / self._model.temperature).softmax(1) for x in self._chunks(encoded)]
+            return torch.cat(parts).cpu().numpy()
+
+    def local_linear(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return each row's own linear classifier, in encoded units.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+
+        Returns
+        -------
+        coef : ndarray of shape (n, K, d)
+            Row m is the normal of class m's logit, and minus the one-shot step toward class m.
+        intercept : ndarray of shape (n, K)
+        """
+        with self._asked(X) as (_, encoded):
+            local = [self._model.network(x) for x in self._chunks(encoded)]
+            coef, intercept = (torch.cat(part).cpu().numpy() for part in zip(*local, strict=True))
+            return coef, intercept
+
+    def score_samples(self, X: Any, y: ArrayLike | None = None) -> np.ndarray:
+        """Return the log-density of rows under the flow.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+        y : array-like of shape (n,), optional
+            Class label of each row.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K)
+            log p(x | y) in encoded units: for the given labels, or for every class.
+        """
+        with self._asked(X) as (_, encoded):
+            density = torch.cat([self._model.density.log_prob_all(x) for x in self._chunks(encoded)]).cpu().numpy()
+        if y is None:
+            return density
+        _, labels = expand_targets(list(column_or_1d(y)), np.zeros(len(density)), self.classes_)
+        return density[np.arange(len(density)), labels]
+
+    @contextmanager
+    def _asked(self, X: Any) -> Iterator[tuple[Any, torch.Tensor]]:
+        """Check and encode X, and compute on as many threads as the work deserves, without gradients."""
+        check_is_fitted(self)
+        X = self._check_table(X, reset=False)
+        encoded = self._codec.encode(X)
+        with plain_torch(), torch.no_grad(), thread_limit(self._threads(min(len(encoded), _CHUNK_ROWS), self._codec)):
+            yield X, torch.from_numpy(encoded).to(self.device_)
+
+    def _chunks(self, encoded: torch.Tensor) -> Iterator[torch.Tensor]:
+        for rows in chunks(len(encoded), self._chunk_size):
+            yield encoded[rows]
+
+    @property
+    def _chunk_size(self) -> int:
+        return int(np.clip(_CHUNK_CELLS // (len(self.classes_) * self._codec.schema.n_encoded), 1, _CHUNK_ROWS))
+
+    # ---------------------------------------------------------------------------------------------- counterfactuals
+
+    def counterfactuals(self, X: Any, *, target: Any = None, search: str = "auto") -> Counterfactuals:
+        """Return for each row the nearest plausible rows that would be classified otherwise.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+            Rows to explain.
+        target : label or array-like of shape (n,), optional
+            The class wanted: one for all rows, or one for each. By default every class but the predicted one, ordered
+            by row, then class. A row that is already predicted as its target comes back unchanged.
+        search : {"auto", "one_shot"}, default="auto"
+            "one_shot" is the single pass of the network. "auto" starts from it and from certified rows drawn from the
+            density, and searches the nearest row that is certified: classified as the target with the confidence and
+            the committee's support that rows of that class typically reach, and plausible.
+
+        Returns
+        -------
+        Counterfactuals
+            `data` has the type, columns, dtypes and units of X; `report` says of every row what it is worth, computed
+            from the returned row itself.
+        """
+        if search not in _SEARCHES:
+            raise ValueError(f"search must be one of {_SEARCHES}, got {search!r}.")
+        with self._asked(X) as (X, encoded):
+            wanted = None
+            if target is not None:
+                _, numbers = expand_targets(target, np.zeros(len(encoded)), self.classes_)
+                wanted = torch.from_numpy(numbers).to(self.device_)
+            parts = [
+                self._answer(encoded[rows], None if wanted is None else wanted[rows], search, rows.start)
+                for rows in chunks(len(encoded), self._chunk_size)
+            ]
+            rows, targets, before, predicted, found = (np.concatenate(part) for part in zip(*parts, strict=True))
+            data = self._codec.decode(found, X, rows, encoded.cpu().numpy()[rows])
+            report = self._certificate(encoded[torch.from_numpy(rows)], data, rows, targets)
+        report["status"] = report["status"].where(predicted != targets, Status.ALREADY_TARGET)
+        return Counterfactuals(
+            data=data,
+            original=X.iloc[rows].reset_index(drop=True) if isinstance(X, pd.DataFrame) else X[rows],
+            report=report,
+            feature_names=list(self._codec.schema.feature_names),
+            probability_before=before,
+            prediction_before=self.classes_[predicted],
+        )
+
+    def _answer(
+        self, x: torch.Tensor, wanted: torch.Tensor | None, search: str, offset: int
+    ) -> tuple[np.ndarray, ...]:
+        """Return row, target, probability before, prediction before and snapped encoded answer of one chunk."""
+        model = self._model
+        logits, rows, query, moved = one_shot(model, x, wanted)
+        found = self._codec.snap(moved.cpu().numpy(), query.x.cpu().numpy())
+        predicted = logits.argmax(1)[rows]
+        open_ = (predicted != query.target).nonzero().squeeze(1)
+        if search == "auto" and len(open_):
+            climbed = climb(model, query[open_], moved[open_], self._codec.snap)
+            found[open_.cpu().numpy()] = climbed.cpu().numpy()
+        before = logits.softmax(1)[rows, query.target]
+        return (
+            rows.cpu().numpy() + offset,
+            query.target.cpu().numpy(),
+            before.double().cpu().numpy(),
+            predicted.cpu().numpy(),
+            found,
+        )
+
+    def _certificate(self, x: torch.Tensor, data: Any, rows: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+        """Judge the rows that the user will hold: encoded anew from the decoded table."""
+        again = torch.from_numpy(self._codec.encode(data, warn_unseen=False)).to(x.device)
+        target = torch.from_numpy(targets).to(x.device)
+        parts = [self._model.judge(again[part], target[part]) for part in chunks(len(again), _CHUNK_ROWS)]
+        judged = Judgement(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        valid = judged.prediction == target
+        plausible = judged.log_density >= self._model.threshold[target]
+        certified = self._model.shortfall(judged, target) == 0
+        moved = again - x
+        status = np.select(
+            [~valid.cpu().numpy(), ~certified.cpu().numpy()], [Status.NOT_VALID, Status.IMPLAUSIBLE], Status.OK
+        )
+        columns = {
+            "row": rows,
+            "target": self.classes_[targets],
+            "rank": np.zeros(len(rows), dtype=np.int64),
+            "prediction": self.classes_[judged.prediction.cpu().numpy()],
+            "probability": judged.log_odds.double().sigmoid().cpu().numpy(),
+            "support": judged.support.double().cpu().numpy(),
+            "valid": valid.cpu().numpy(),
+            "plausible": plausible.cpu().numpy(),
+            "feasible": np.ones(len(rows), dtype=bool),
+            "log_density": judged.log_density.double().cpu().numpy(),
+            "distance_l1": moved.abs().sum(1).double().cpu().numpy(),
+            "distance_l2": moved.norm(dim=1).double().cpu().numpy(),
+            "n_changed": self._codec.changed(again.cpu().numpy(), x.cpu().numpy()).sum(1),
+            "status": status.astype(object),
+        }
+        return pd.DataFrame(columns)
+
+    # ------------------------------------------------------------------------------------------------ scikit-learn
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles hold CPU tensors, so that a model trained on a GPU loads anywhere."""
+        state = dict(super().__getstate__())
+        if "_model" in state:
+            state["_model"] = copy.deepcopy(state["_model"]).cpu()
+            del state["device_"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_model" in state:
+            self.device_ = resolve_device(None) if self.device is None else resolve_device(self.device)
+            self._model.to(self.device_)

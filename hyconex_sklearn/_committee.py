@@ -1,0 +1,105 @@
+"""A second opinion: many small networks, each on its own rows and columns, trained as one batched module.
+
+The committee never sees a counterfactual in training, so that no counterfactual can bend it. It stands for the models
+that a retrained system might be.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ._torch_utils import copy_state, minibatches
+
+N_MEMBERS = 16
+_HIDDEN = 32
+_COLUMN_SHARE = 0.6
+
+
+class Committee(nn.Module):
+    """Sixteen one-hidden-layer networks, evaluated together.
+
+    Parameters
+    ----------
+    owner : Tensor of shape (d,)
+        Table column of each encoded position; a member sees whole columns or nothing of them.
+    n_classes : int
+        Number of classes K.
+    generator : torch.Generator
+        Draws each member's columns.
+    """
+
+    def __init__(self, owner: Tensor, n_classes: int, generator: torch.Generator) -> None:
+        super().__init__()
+        n_columns = int(owner.max()) + 1
+        rank = torch.rand(N_MEMBERS, n_columns, generator=generator).argsort(1)
+        seen = rank < math.ceil(_COLUMN_SHARE * n_columns)  # (members, columns)
+        self.register_buffer("seen", seen[:, owner.cpu()].float())  # (members, d)
+        self.weight1 = nn.Parameter(torch.randn(N_MEMBERS, _HIDDEN, len(owner)) / len(owner) ** 0.5)
+        self.bias1 = nn.Parameter(torch.zeros(N_MEMBERS, _HIDDEN))
+        self.weight2 = nn.Parameter(torch.randn(N_MEMBERS, n_classes, _HIDDEN) / _HIDDEN**0.5)
+        self.bias2 = nn.Parameter(torch.zeros(N_MEMBERS, n_classes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the members' logits, shape (n, members, K), for rows `x` (n, d)."""
+        weight1 = (self.weight1 * self.seen[:, None]).flatten(0, 1)  # (members * hidden, d)
+        hidden = nn.functional.silu(x @ weight1.T + self.bias1.flatten()).view(len(x), N_MEMBERS, _HIDDEN)
+        return torch.einsum("nmh,mkh->nmk", hidden, self.weight2) + self.bias2
+
+    def support(self, x: Tensor, target: Tensor) -> Tensor:
+        """Return the share of members that put each row of `x` (n, d) into its class of `target` (n,), shape (n,)."""
+        return (self(x).argmax(2) == target[:, None]).float().mean(1)
+
+
+def fit_committee(
+    committee: Committee,
+    x: Tensor,
+    goal: Tensor,
+    *,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    generator: torch.Generator,
+) -> None:
+    """Train all members at once, each on its own bootstrap sample of the rows.
+
+    Rows a member did not draw are its held-out rows: each member keeps the state that served them best.
+
+    Parameters
+    ----------
+    x : Tensor of shape (n, d)
+    goal : Tensor of shape (n, K)
+        One-hot labels times class weights.
+    """
+    n = len(x)
+    draws = torch.randint(n, (N_MEMBERS, n), generator=generator)
+    counts = torch.zeros(N_MEMBERS, n).scatter_add_(1, draws, torch.ones(N_MEMBERS, n)).T.to(x.device)  # (n, members)
+    optimiser = torch.optim.AdamW(committee.parameters(), lr=learning_rate, weight_decay=1e-2)
+    best = torch.full((N_MEMBERS,), torch.inf, device=x.device)
+    state = copy_state(committee)
+    for _ in range(epochs):
+        for rows in minibatches(n, batch_size, 4, generator):
+            optimiser.zero_grad()
+            (_member_losses(committee, x[rows], goal[rows]) * counts[rows]).mean(0).sum().backward()
+            optimiser.step()
+        best = _keep_best_members(committee, x, goal, counts == 0, best, state)
+    committee.load_state_dict(state)
+
+
+def _member_losses(committee: Committee, x: Tensor, goal: Tensor) -> Tensor:
+    """Return each member's cross-entropy on each row, shape (n, members)."""
+    return -(goal[:, None] * committee(x).log_softmax(2)).sum(2)
+
+
+@torch.no_grad()
+def _keep_best_members(
+    committee: Committee, x: Tensor, goal: Tensor, held_out: Tensor, best: Tensor, state: dict[str, Tensor]
+) -> Tensor:
+    """Copy into `state` the members whose loss on their held-out rows improved; return the best losses so far."""
+    losses = (_member_losses(committee, x, goal) * held_out).sum(0) / held_out.sum(0).clamp(min=1)
+    better = losses < best
+    for name, parameter in committee.named_parameters():
+        state[name][better] = parameter.detach()[better]
+    return torch.where(better, losses, best)

@@ -1,0 +1,82 @@
+"""The fitted parts together, and the one judgement of encoded rows that certificates and searches share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ._committee import Committee
+from ._density import MixedDensity
+from ._hypernet import HyperNetwork
+from ._losses import log_odds
+from ._space import EncodedSpace
+
+
+class Judgement(NamedTuple):
+    """What the fitted parts say of encoded rows x, each asked about its own target class; shapes (m,)."""
+
+    prediction: Tensor  # class index
+    log_odds: Tensor  # calibrated log p / (1 - p) of the target
+    support: Tensor  # share of the committee that says target
+    log_density: Tensor  # log p(x | target)
+
+
+class Model(nn.Module):
+    """Network, density and committee of one fit, with what was read off held-out rows.
+
+    Buffers
+    -------
+    temperature : scalar
+        Divides the logits, so that probabilities are calibrated.
+    threshold : (K,)
+        Log-density from which on a row of class m counts as plausible.
+    confidence, quota : (K,)
+        Calibrated log-odds and committee support that held-out rows of class m typically reach: where searches stop.
+    reservoir, reservoir_labels : (r, d), (r,)
+        Certified rows drawn from the density, the last resort of a search. No training rows.
+    """
+
+    temperature: Tensor
+    threshold: Tensor
+    confidence: Tensor
+    quota: Tensor
+    reservoir: Tensor
+    reservoir_labels: Tensor
+
+    def __init__(self, space: EncodedSpace, network: HyperNetwork, density: MixedDensity, committee: Committee) -> None:
+        super().__init__()
+        self.space, self.network, self.density, self.committee = space, network, density, committee
+        n_classes = network.n_classes
+        self.register_buffer("temperature", torch.ones(()))
+        for name in ("threshold", "confidence", "quota"):
+            self.register_buffer(name, torch.zeros(n_classes))
+        self.register_buffer("reservoir", torch.zeros(0, network.n_features))
+        self.register_buffer("reservoir_labels", torch.zeros(0, dtype=torch.long))
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes K."""
+        return self.network.n_classes
+
+    def judge(self, x: Tensor, target: Tensor) -> Judgement:
+        """Return the `Judgement` of rows `x` (m, d) about their targets (m,)."""
+        logits = self.network.logits(x) / self.temperature
+        return Judgement(
+            logits.argmax(1),
+            log_odds(logits, target),
+            self.committee.support(x, target),
+            self.density.log_prob(x, target),
+        )
+
+    def shortfall(self, judgement: Judgement, target: Tensor) -> Tensor:
+        """Return how much certificates lack, shape (m,): 0 if certified, the graver the larger.
+
+        4 for the wrong class, 2 for too little confidence or support, 1 for an implausible row; added up, so that any
+        valid row beats any invalid one, and any confident one any plausible one.
+        """
+        wrong = judgement.prediction != target
+        unsure = (judgement.log_odds < self.confidence[target]) | (judgement.support < self.quota[target])
+        implausible = judgement.log_density < self.threshold[target]
+        return 4.0 * wrong + 2.0 * unsure + 1.0 * implausible
