@@ -16,6 +16,8 @@ from ._torch_utils import copy_state, minibatches
 N_MEMBERS = 16
 _HIDDEN = 32
 _COLUMN_SHARE = 0.6
+_EPOCHS, _MAX_STEPS, _PATIENCE = 100, 1_000, 15
+_LEARNING_RATE = 2e-2
 
 
 class Committee(nn.Module):
@@ -31,6 +33,8 @@ class Committee(nn.Module):
         Draws each member's columns.
     """
 
+    seen: Tensor
+
     def __init__(self, owner: Tensor, n_classes: int, generator: torch.Generator) -> None:
         super().__init__()
         n_columns = int(owner.max()) + 1
@@ -38,7 +42,7 @@ class Committee(nn.Module):
         seen = rank < math.ceil(_COLUMN_SHARE * n_columns)  # (members, columns)
         self.register_buffer("seen", seen[:, owner.cpu()].float())  # (members, d)
         self.weight1 = nn.Parameter(torch.randn(N_MEMBERS, _HIDDEN, len(owner)) / len(owner) ** 0.5)
-        self.bias1 = nn.Parameter(torch.zeros(N_MEMBERS, _HIDDEN))
+        self.bias1 = nn.Parameter(torch.randn(N_MEMBERS, _HIDDEN))
         self.weight2 = nn.Parameter(torch.randn(N_MEMBERS, n_classes, _HIDDEN) / _HIDDEN**0.5)
         self.bias2 = nn.Parameter(torch.zeros(N_MEMBERS, n_classes))
 
@@ -50,17 +54,27 @@ class Committee(nn.Module):
 
     def support(self, x: Tensor, target: Tensor) -> Tensor:
         """Return the share of members that put each row of `x` (n, d) into its class of `target` (n,), shape (n,)."""
-        return (self(x).argmax(2) == target[:, None]).float().mean(1)
+        return votes(self(x), target)
+
+
+def votes(members: Tensor, target: Tensor) -> Tensor:
+    """Return the share of members (n, members, K) whose largest logit is the target's (n,), shape (n,)."""
+    return (members.argmax(2) == target[:, None]).float().mean(1)
+
+
+def mean_log_odds(members: Tensor, target: Tensor) -> Tensor:
+    """Return log p / (1 - p) of the members' mean probability of the target, shape (n,)."""
+    index = target[:, None, None].expand(-1, members.shape[1], 1)
+    inside = members.log_softmax(2).gather(2, index).squeeze(2).logsumexp(1)
+    others = members.log_softmax(2).scatter(2, index, -torch.inf).flatten(1).logsumexp(1)
+    return inside - others
 
 
 def fit_committee(
     committee: Committee,
     x: Tensor,
     goal: Tensor,
-    *,
-    epochs: int,
     batch_size: int,
-    learning_rate: float,
     generator: torch.Generator,
 ) -> None:
     """Train all members at once, each on its own bootstrap sample of the rows.
@@ -76,15 +90,20 @@ def fit_committee(
     n = len(x)
     draws = torch.randint(n, (N_MEMBERS, n), generator=generator)
     counts = torch.zeros(N_MEMBERS, n).scatter_add_(1, draws, torch.ones(N_MEMBERS, n)).T.to(x.device)  # (n, members)
-    optimiser = torch.optim.AdamW(committee.parameters(), lr=learning_rate, weight_decay=1e-2)
+    optimiser = torch.optim.AdamW(committee.parameters(), lr=_LEARNING_RATE, weight_decay=1e-2, fused=True)
     best = torch.full((N_MEMBERS,), torch.inf, device=x.device)
     state = copy_state(committee)
-    for _ in range(epochs):
+    steps = since = 0
+    for _ in range(_EPOCHS):
         for rows in minibatches(n, batch_size, 4, generator):
             optimiser.zero_grad()
             (_member_losses(committee, x[rows], goal[rows]) * counts[rows]).mean(0).sum().backward()
             optimiser.step()
-        best = _keep_best_members(committee, x, goal, counts == 0, best, state)
+            steps += 1
+        before, best = best, _keep_best_members(committee, x, goal, counts == 0, best, state)
+        since = 0 if bool((best < before).any()) else since + 1
+        if since >= _PATIENCE or steps >= _MAX_STEPS:
+            break
     committee.load_state_dict(state)
 
 

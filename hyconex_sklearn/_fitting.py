@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor, nn
 
-from ._committee import Committee, fit_committee
+from ._committee import Committee, fit_committee, mean_log_odds, votes
 from ._density import MixedDensity
 from ._hypernet import HyperNetwork
 from ._losses import log_odds
@@ -38,7 +38,6 @@ _TYPICAL = 0.4  # quantile of held-out rows that counts as typical confidence an
 _CONFIDENCE = (0.2, 4.0)  # bounds of the confidence asked, in log-odds (probability 0.55 to 0.98)
 _QUOTA = (0.8, 0.95)  # bounds of the committee's support asked
 _FEWEST_FOR_QUANTILE = 10
-_COMMITTEE_EPOCHS, _COMMITTEE_RATE = 60, 5e-3
 _RESERVOIR = 2_000  # rows in all, at least 20 of a class
 
 
@@ -143,15 +142,7 @@ def plausible_threshold(density: MixedDensity, train: Rows, valid: Rows, quantil
 
 def _fit_committee(committee: Committee, train: Rows, schedule: Schedule) -> None:
     goal = nn.functional.one_hot(train.labels, int(committee.bias2.shape[1])).float() * train.weight[:, None]
-    fit_committee(
-        committee,
-        train.x,
-        goal,
-        epochs=_COMMITTEE_EPOCHS,
-        batch_size=schedule.batch_size,
-        learning_rate=_COMMITTEE_RATE,
-        generator=schedule.generator,
-    )
+    fit_committee(committee, train.x, goal, schedule.batch_size, schedule.generator)
     committee.requires_grad_(False)
 
 
@@ -211,14 +202,19 @@ def _calibrate(model: Model, valid: Rows) -> None:
     logits = model.network.logits(valid.x)
     model.temperature = logits.new_tensor(fit_temperature(logits, valid.labels, valid.weight))
     logits = logits / model.temperature
-    odds, support = log_odds(logits, valid.labels), model.committee.support(valid.x, valid.labels)
+    members = model.committee(valid.x)
+    reached = {
+        "confidence": (log_odds(logits, valid.labels), _CONFIDENCE),
+        "quota": (votes(members, valid.labels), _QUOTA),
+        "committee_confidence": (mean_log_odds(members, valid.labels), _CONFIDENCE),
+    }
     right = logits.argmax(1) == valid.labels
     for label in range(model.n_classes):
         own = right & (valid.labels == label)
         rows = own if bool(own.any()) else right
-        typical = [part[rows].quantile(_TYPICAL) if bool(rows.any()) else part.new_zeros(()) for part in (odds, support)]
-        model.confidence[label] = typical[0].clamp(*_CONFIDENCE)
-        model.quota[label] = typical[1].clamp(*_QUOTA)
+        for name, (values, bounds) in reached.items():
+            typical = values[rows].quantile(_TYPICAL) if bool(rows.any()) else values.new_zeros(())
+            getattr(model, name)[label] = typical.clamp(*bounds)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor, weight: Tensor) -> float:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ._committee import Committee
+from ._committee import Committee, mean_log_odds, votes
 from ._density import MixedDensity
 from ._hypernet import HyperNetwork
 from ._losses import log_odds
@@ -20,6 +20,7 @@ class Judgement(NamedTuple):
     prediction: Tensor  # class index
     log_odds: Tensor  # calibrated log p / (1 - p) of the target
     support: Tensor  # share of the committee that says target
+    committee_odds: Tensor  # log p / (1 - p) of the target, p the committee's mean probability
     log_density: Tensor  # log p(x | target)
 
 
@@ -32,8 +33,9 @@ class Model(nn.Module):
         Divides the logits, so that probabilities are calibrated.
     threshold : (K,)
         Log-density from which on a row of class m counts as plausible.
-    confidence, quota : (K,)
-        Calibrated log-odds and committee support that held-out rows of class m typically reach: where searches stop.
+    confidence, quota, committee_confidence : (K,)
+        Calibrated log-odds, committee support and committee log-odds that held-out rows of class m typically reach:
+        where searches stop.
     reservoir, reservoir_labels : (r, d), (r,)
         Certified rows drawn from the density, the last resort of a search. No training rows.
     """
@@ -42,6 +44,7 @@ class Model(nn.Module):
     threshold: Tensor
     confidence: Tensor
     quota: Tensor
+    committee_confidence: Tensor
     reservoir: Tensor
     reservoir_labels: Tensor
 
@@ -50,7 +53,7 @@ class Model(nn.Module):
         self.space, self.network, self.density, self.committee = space, network, density, committee
         n_classes = network.n_classes
         self.register_buffer("temperature", torch.ones(()))
-        for name in ("threshold", "confidence", "quota"):
+        for name in ("threshold", "confidence", "quota", "committee_confidence"):
             self.register_buffer(name, torch.zeros(n_classes))
         self.register_buffer("reservoir", torch.zeros(0, network.n_features))
         self.register_buffer("reservoir_labels", torch.zeros(0, dtype=torch.long))
@@ -63,10 +66,12 @@ class Model(nn.Module):
     def judge(self, x: Tensor, target: Tensor) -> Judgement:
         """Return the `Judgement` of rows `x` (m, d) about their targets (m,)."""
         logits = self.network.logits(x) / self.temperature
+        members = self.committee(x)
         return Judgement(
             logits.argmax(1),
             log_odds(logits, target),
-            self.committee.support(x, target),
+            votes(members, target),
+            mean_log_odds(members, target),
             self.density.log_prob(x, target),
         )
 
@@ -77,6 +82,10 @@ class Model(nn.Module):
         valid row beats any invalid one, and any confident one any plausible one.
         """
         wrong = judgement.prediction != target
-        unsure = (judgement.log_odds < self.confidence[target]) | (judgement.support < self.quota[target])
+        unsure = (
+            (judgement.log_odds < self.confidence[target])
+            | (judgement.support < self.quota[target])
+            | (judgement.committee_odds < self.committee_confidence[target])
+        )
         implausible = judgement.log_density < self.threshold[target]
         return 4.0 * wrong + 2.0 * unsure + 1.0 * implausible

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ._committee import mean_log_odds
 from ._losses import log_odds, plausibility_loss
 from ._model import Judgement, Model
 from ._torch_utils import chunks
@@ -26,7 +27,7 @@ _SNAP_EVERY = 4
 _BISECTIONS = 7
 _MAX_CELLS = 4_000_000  # bound of rows x columns in one distance matrix
 # Slack beyond the certificate's bounds that the descent aims at, so that snapping does not undo it.
-_LOG_ODDS_SLACK, _MEMBER_LOG_ODDS, _DENSITY_SLACK = 0.1, 0.5, 0.3
+_LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.3
 
 
 @dataclass(frozen=True)
@@ -196,12 +197,8 @@ def _objective(model: Model, query: Query, z: Tensor) -> Tensor:
     sure = model.confidence[target] + _LOG_ODDS_SLACK
     unsure = (sure - log_odds(model.network.logits(z) / model.temperature, target)).relu()
     members = model.committee(z)  # (m, members, K)
-    n_members = members.shape[1]
-    member_odds = log_odds(members.flatten(0, 1), target.repeat_interleave(n_members)).view(len(z), n_members)
-    # The member that decides whether the quota is reached.
-    weakest = ((1 - model.quota[target]) * n_members + 1e-6).floor().long().clamp(max=n_members - 1)
-    deciding = member_odds.sort(1).values.gather(1, weakest[:, None]).squeeze(1)
-    unsupported = (_MEMBER_LOG_ODDS - deciding).relu()
+    agreed = model.committee_confidence[target] + _LOG_ODDS_SLACK
+    unsupported = (agreed - mean_log_odds(members, target)).relu()
     density = model.density.log_prob(z, target)
     implausible = plausibility_loss(density, model.threshold[target] + _DENSITY_SLACK, z.shape[1])
     way = ((z - query.x).square().mean(1) + 1e-6).sqrt()
