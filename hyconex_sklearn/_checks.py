@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numbers
+import sys
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
+
+_PACKAGE = __name__.split(".")[0]
 
 # ---------------------------------------------------------------------------------------------------- parameters
 
@@ -69,6 +73,12 @@ def _int(low: int) -> Rule:
     return Rule(f"an integer >= {low}", _is_int, lambda value: bool(value >= low))
 
 
+_EPOCHS = Rule(
+    "None or an integer >= 0",
+    lambda value: value is None or _is_int(value),
+    lambda value: value is None or value >= 0,
+)
+
 _RULES: dict[str, tuple[Rule, str]] = {
     "alpha_validity": (_real(0), "It weighs how surely a counterfactual is classified as asked; 0.8 is the default."),
     "alpha_proximity": (_real(0), "It weighs how near a counterfactual stays to its row; 0.1 is the default."),
@@ -86,9 +96,9 @@ _RULES: dict[str, tuple[Rule, str]] = {
         ),
         "It gives the widths of the flow's hidden layers, such as (64, 64).",
     ),
-    "flow_epochs": (_int(0), "0 skips the training of the density."),
-    "pretrain_epochs": (_int(0), "0 skips the pretraining."),
-    "joint_epochs": (_int(0), "0 skips the joint training."),
+    "flow_epochs": (_EPOCHS, "0 skips the training of the density, None chooses by the size of the table."),
+    "pretrain_epochs": (_EPOCHS, "0 skips the pretraining, None chooses by the size of the table."),
+    "joint_epochs": (_EPOCHS, "0 skips the joint training, None chooses by the size of the table."),
     "batch_size": (_int(1), "It is the number of rows per training step; 256 is the default."),
     "learning_rate": (_real(0, open_low=True), "Values around 0.001 usually serve."),
     "weight_decay": (_real(0), "0 switches weight decay off."),
@@ -409,3 +419,12 @@ def _columns(names: Sequence[Any]) -> str:
 def _listed(items: Sequence[Any], limit: int = 20) -> str:
     shown = ", ".join(repr(item) for item in items[:limit])
     return shown if len(items) <= limit else f"{shown}, ... ({len(items)} in all)"
+
+
+def user_stacklevel() -> int:
+    """Level at which a warning points at the user's own line, however deep in the package it arises."""
+    level = 1
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] in (_PACKAGE, "contextlib"):
+        level, frame = level + 1, frame.f_back
+    return level

@@ -21,7 +21,7 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from ._checks import check_parameters, expand_targets
+from ._checks import check_parameters, expand_targets, user_stacklevel
 from ._codec import TableCodec
 from ._fitting import Settings, fit_model
 from ._model import Judgement, Model
@@ -64,12 +64,14 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         Autoregressive transformations of the flow.
     flow_hidden : tuple of int, default=(64, 64)
         Hidden widths of each transformation.
-    flow_epochs : int, default=300
-        Most epochs of the density phase.
-    pretrain_epochs : int, default=200
-        Most epochs of the classification phase. An eighth of them follows with k-means prototypes as first targets.
-    joint_epochs : int, default=150
-        Epochs of the joint phase.
+    flow_epochs : int or None, default=None
+        Most epochs of the density phase. None chooses by the size of the table, here and below: up to 300 epochs, fewer
+        where an epoch has many steps.
+    pretrain_epochs : int or None, default=None
+        Most epochs of the classification phase; None: up to 200.
+    joint_epochs : int or None, default=None
+        Epochs of the joint phase; None: up to 150. An eighth as many come before it, with k-means prototypes as
+        targets.
     batch_size : int, default=256
         Rows of an optimiser step. An epoch has at least four steps, however small the table.
     learning_rate : float, default=2e-3
@@ -135,9 +137,9 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         dropout: float = 0.2,
         flow_transforms: int = 4,
         flow_hidden: tuple[int, ...] = (64, 64),
-        flow_epochs: int = 300,
-        pretrain_epochs: int = 200,
-        joint_epochs: int = 150,
+        flow_epochs: int | None = None,
+        pretrain_epochs: int | None = None,
+        joint_epochs: int | None = None,
         batch_size: int = 256,
         learning_rate: float = 2e-3,
         weight_decay: float = 1e-4,
@@ -196,13 +198,13 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             If the table, the labels or a parameter can't be used, or training diverges.
         """
         check_parameters(self)
-        before = dict(vars(self))
+        before = dict(self.__dict__)
         try:
             return self._fit(X, y)
         except BaseException:
             # What was fitted before stays whole, and an estimator that was not fitted does not look as if it were.
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _fit(self, X: Any, y: ArrayLike) -> Self:
@@ -243,19 +245,22 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         """Set `classes_`; return class indices (n,) and row weights (n,) of mean 1."""
         if y is None:
             raise ValueError("requires y to be passed, but the target y is None. Pass one class label for each row.")
-        y = column_or_1d(y, warn=True)
-        if pd.isna(y).any():
-            raise ValueError(f"Input y contains NaN in {int(pd.isna(y).sum())} rows. Drop them, or give them a label.")
-        check_classification_targets(y)
-        if len(y) != len(X):
-            raise ValueError(f"Found input variables with inconsistent numbers of samples: X has {len(X)}, y has {len(y)}.")
-        self.classes_, labels = np.unique(y, return_inverse=True)
+        given: np.ndarray = column_or_1d(y, warn=True)
+        if pd.isna(given).any():
+            raise ValueError(f"Input y contains NaN in {pd.isna(given).sum()} rows. Drop them, or give them a label.")
+        check_classification_targets(given)
+        if len(given) != len(X):
+            raise ValueError(
+                f"Found input variables with inconsistent numbers of samples: X has {len(X)} rows, y has {len(given)} "
+                "labels. Pass one label for each row."
+            )
+        self.classes_, labels = np.unique(given, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(
-                f"y holds one class only ({self.classes_.tolist()[0]!r}) in n_samples = {len(y)}, but a classifier needs two "
-                "or more. Pass rows of another class."
+                f"y holds one class only ({self.classes_.tolist()[0]!r}) in n_samples = {len(given)}, but a classifier "
+                "needs two or more. Pass rows of another class."
             )
-        weight = compute_sample_weight(self.class_weight, y)
+        weight = compute_sample_weight(self.class_weight, given)
         if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
             raise ValueError(
                 f"class_weight must give finite weights >= 0, not all of them 0, got {self.class_weight!r}. Use "
@@ -267,10 +272,10 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         epochs = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
         for phase in history.unconverged:
             warnings.warn(
-                f"The {phase} phase was still improving when its epochs ran out. Raise {epochs[phase]} "
-                f"(now {getattr(self, epochs[phase])}), or learning_rate.",
+                f"The {phase} phase was still improving when its {history.count(phase)} epochs ran out. Raise "
+                f"{epochs[phase]}, or learning_rate.",
                 ConvergenceWarning,
-                stacklevel=4,  # warn, _warn_unconverged, _fit, fit: point at the caller
+                stacklevel=user_stacklevel(),
             )
 
     def _threads(self, n_rows: int, codec: TableCodec) -> int:
@@ -307,8 +312,8 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             Columns in the order of `classes_`.
         """
         with self._asked(X) as (_, encoded):
-            parts = [(self._model.network.logits(x) / self._model.temperature).softmax(1) for x in self._chunks(encoded)]
-            return torch.cat(parts).cpu().numpy()
+            logits = torch.cat([self._model.network.logits(x) for x in self._chunks(encoded)])
+            return (logits / self._model.temperature).softmax(1).cpu().numpy()
 
     def local_linear(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return each row's own linear classifier, in encoded units.
@@ -413,9 +418,7 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             prediction_before=self.classes_[predicted],
         )
 
-    def _answer(
-        self, x: torch.Tensor, wanted: torch.Tensor | None, search: str, offset: int
-    ) -> tuple[np.ndarray, ...]:
+    def _answer(self, x: torch.Tensor, wanted: torch.Tensor | None, search: str, offset: int) -> tuple[np.ndarray, ...]:
         """Return row, target, probability before, prediction before and snapped encoded answer of one chunk."""
         model = self._model
         logits, rows, query, moved = one_shot(model, x, wanted)
@@ -464,6 +467,14 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             "status": status.astype(object),
         }
         return pd.DataFrame(columns)
+
+    def _certify_rows(self, original: Any, changed: Any, report: pd.DataFrame) -> pd.DataFrame:
+        """Return `report` anew for rows that left this estimator and came back changed (rounded in a pipeline, say)."""
+        targets = np.searchsorted(self.classes_, report["target"].to_numpy())
+        with self._asked(original) as (_, encoded):
+            again = self._certificate(encoded, changed, report["row"].to_numpy(), targets)
+        already = report["status"] == Status.ALREADY_TARGET
+        return again.assign(rank=report["rank"].to_numpy(), status=again["status"].mask(already, Status.ALREADY_TARGET))
 
     # ------------------------------------------------------------------------------------------------ scikit-learn
 

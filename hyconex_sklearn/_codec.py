@@ -16,7 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.preprocessing import PowerTransformer
 
-from ._checks import check_finite, check_n_columns, check_unique_names, match_columns, resolve_categorical
+from ._checks import (
+    check_finite,
+    check_n_columns,
+    check_unique_names,
+    match_columns,
+    resolve_categorical,
+    user_stacklevel,
+)
 from ._columns import Cells, dense_cells, kind_of, own_cells, read_labels, read_numbers, with_columns, write_cells
 from ._schema import NARROW_FLOATS, Column, TableSchema, inverse_yeo_johnson, yeo_johnson
 
@@ -306,7 +313,7 @@ def _warn_unseen(column: Column, labels: list[Any]) -> None:
         f"column {column.name!r} holds categories that were not seen at fit: {shown}{more}. They are treated {effect}; "
         "fit again if they matter.",
         UserWarning,
-        stacklevel=5,
+        stacklevel=user_stacklevel(),
     )
 
 

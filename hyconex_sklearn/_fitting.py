@@ -28,13 +28,16 @@ from ._training import (
     Schedule,
     fit_density,
     fit_jointly,
+    n_epochs,
     pretrain_classifier,
     pretrain_on_clusters,
 )
 
+# Steps and most epochs of each phase where the user names no epochs.
+_DENSITY_STEPS, _CLASSIFIER_STEPS, _JOINT_STEPS = (3_000, 300), (2_000, 200), (1_500, 150)
 _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear start
 _LINEAR_ROWS = 5_000
-_TYPICAL = 0.4  # quantile of held-out rows that counts as typical confidence and support of a class
+_TYPICAL = 0.25  # quantile of held-out rows that counts as typical confidence and support of a class
 _CONFIDENCE = (0.2, 4.0)  # bounds of the confidence asked, in log-odds (probability 0.55 to 0.98)
 _QUOTA = (0.8, 0.95)  # bounds of the committee's support asked
 _FEWEST_FOR_QUANTILE = 10
@@ -54,9 +57,9 @@ class Settings:
     dropout: float
     flow_transforms: int
     flow_hidden: tuple[int, ...]
-    flow_epochs: int
-    pretrain_epochs: int
-    joint_epochs: int
+    flow_epochs: int | None
+    pretrain_epochs: int | None
+    joint_epochs: int | None
     batch_size: int
     learning_rate: float
     weight_decay: float
@@ -93,8 +96,9 @@ def fit_model(
     )
     n_classes = int(labels.max()) + 1
     held_out = draw_held_out(labels, settings.validation_fraction, np.random.default_rng(seed))
+    arrays = (encoded, labels, weight.astype(np.float32))
     train, valid = (
-        Rows(to_tensor(encoded[part], device), to_tensor(labels[part], device), to_tensor(weight[part], device).float())
+        Rows(*(to_tensor(array[part], device) for array in arrays))
         for part in (~held_out, held_out if held_out.any() else ~held_out)
     )
     model = Model(
@@ -103,12 +107,13 @@ def fit_model(
         MixedDensity(space, n_classes, settings.flow_transforms, settings.flow_hidden),
         Committee(space.owner.cpu(), n_classes, generator),
     ).to(device)
-    fit_density(model.density, space, train, valid, schedule, settings.flow_epochs, history)
+    epochs = n_epochs(settings.flow_epochs, len(train), schedule, *_DENSITY_STEPS)
+    fit_density(model.density, space, train, valid, schedule, epochs, history)
     model.density.requires_grad_(False).eval()
     model.threshold = plausible_threshold(model.density, train, valid, settings.plausibility_quantile)
     _fit_committee(model.committee, train, schedule)
     _fit_network(model, train, valid, schedule, settings, history)
-    model.requires_grad_(False).eval()
+    model.requires_grad_(False).eval().zero_grad(set_to_none=True)
     _calibrate(model, valid)
     fill_reservoir(model, snap, max(20, _RESERVOIR // n_classes))
     return model
@@ -150,20 +155,20 @@ def _fit_network(
     model: Model, train: Rows, valid: Rows, schedule: Schedule, settings: Settings, history: History
 ) -> None:
     """Linear start, classifier, prototypes, joint phase; without any alpha it stays a plain classifier."""
-    network = model.network
+    network, space = model.network, model.space
     network.set_linear(*linear_start(train, network.n_classes))
-    pretrain_classifier(network, train, valid, schedule, settings.pretrain_epochs, history)
+    epochs = n_epochs(settings.pretrain_epochs, len(train), schedule, *_CLASSIFIER_STEPS)
+    pretrain_classifier(network, train, valid, schedule, epochs, history)
     alphas = (settings.alpha_validity, settings.alpha_proximity, settings.alpha_plausibility)
-    if not any(alphas) or settings.joint_epochs == 0:
+    joint_epochs = n_epochs(settings.joint_epochs, len(train), schedule, *_JOINT_STEPS)
+    if not any(alphas) or joint_epochs == 0:
         return
     with torch.no_grad():
         teacher = network.logits(train.x).softmax(1)
-    pretrain_on_clusters(
-        network, model.space, train, teacher, schedule, max(1, settings.pretrain_epochs // 8), history, valid
-    )
+    pretrain_on_clusters(network, space, train, valid, teacher, schedule, max(1, joint_epochs // 8), history)
     _calibrate(model, valid)
     objective = Objective(*alphas, model.confidence * model.temperature, model.threshold, model.density)
-    fit_jointly(network, model.space, train, valid, teacher, objective, schedule, settings.joint_epochs, history)
+    fit_jointly(network, space, train, valid, teacher, objective, schedule, joint_epochs, history)
 
 
 def linear_start(rows: Rows, n_classes: int) -> tuple[Tensor, Tensor]:
@@ -179,9 +184,8 @@ def linear_start(rows: Rows, n_classes: int) -> tuple[Tensor, Tensor]:
         fitted = _best_regression(x, labels, counts.min()).fit(x, labels, sample_weight=weight)
         # Two classes share one row of coefficients: half of it with either sign gives the same probabilities.
         signs = np.array([[-0.5], [0.5]]) if len(present) == 2 else 1.0
-        coef[present], bias[present] = signs * fitted.coef_, (signs * fitted.intercept_[:, None]).ravel()[-len(present) :]
-    device = rows.x.device
-    return torch.tensor(coef, dtype=torch.float32, device=device), torch.tensor(bias, dtype=torch.float32, device=device)
+        coef[present], bias[present] = signs * fitted.coef_, (signs * fitted.intercept_[:, None])[:, 0]
+    return rows.x.new_tensor(coef), rows.x.new_tensor(bias)
 
 
 def _best_regression(x: np.ndarray, labels: np.ndarray, fewest: int) -> LogisticRegression:

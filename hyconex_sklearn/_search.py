@@ -21,7 +21,7 @@ from ._torch_utils import chunks
 Snap = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _NEIGHBOURS = 8  # reservoir rows tried for each query
-_DESCENT_STEPS = 24
+_DESCENT_STEPS = 40
 _DESCENT_RATE = 0.08  # encoded units
 _SNAP_EVERY = 4
 _BISECTIONS = 7
@@ -139,8 +139,9 @@ def _try_reservoir(best: Incumbent) -> None:
     wrong = best.shortfall >= 4
     if len(nearest.T) and bool(wrong.any()):
         # A missing cell that holds a row in its class is filled in, rather than leaving the row without an answer.
-        whole = torch.where(model.space.movable | (query.x != 0), model.reservoir[nearest[:, 0]], query.x)
-        best.offer(torch.where(wrong[:, None], whole, best.x))
+        free = (query.mask > 0) | model.space.missing_cells(query.x)
+        filled = torch.where(free, model.reservoir[nearest[:, 0]], query.x)
+        best.offer(torch.where(wrong[:, None], filled, best.x))
 
 
 @torch.no_grad()

@@ -109,6 +109,13 @@ class EncodedSpace(nn.Module):
         mask[:, self.filled_by[:, 1]] *= 1 - x[:, self.filled_by[:, 0]]
         return mask
 
+    def missing_cells(self, x: Tensor) -> Tensor:
+        """Return where rows `x` (n, d) hold a missing number: its value and its indicator, as booleans (n, d)."""
+        cells = torch.zeros_like(x, dtype=torch.bool)
+        for positions in self.filled_by.T:
+            cells[:, positions] = x[:, self.filled_by[:, 0]] > 0.5
+        return cells
+
     def move(self, x: Tensor, step: Tensor, mask: Tensor) -> Tensor:
         """Return the encoded rows reached from `x` by `-step` on the features that `mask` frees, all of shape (n, d).
 

@@ -72,6 +72,10 @@ class History:
                 yield epoch
                 self._bar.update()
 
+    def count(self, phase: str) -> int:
+        """Return how many epochs of the phase were recorded."""
+        return sum(record["phase"] == phase for record in self.records)
+
     def add(self, phase: str, epoch: int, train_loss: float, valid_loss: float, **more: float) -> None:
         """Record an epoch.
 
@@ -80,12 +84,14 @@ class History:
         ValueError
             If a loss is not finite: training has diverged.
         """
-        record = {"phase": phase, "epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss, **more}
-        self.records.append(record)
+        self.records.append(
+            {"phase": phase, "epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss, **more}
+        )
         if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
             raise ValueError(
                 f"Training diverged in epoch {epoch} of the {phase} phase: train loss {train_loss}, held-out loss "
-                f"{valid_loss}. Lower learning_rate (or a large alpha or weight_decay), or scale down extreme values in X."
+                f"{valid_loss}. Lower learning_rate (or a large alpha or weight_decay), or scale down extreme values "
+                "in X."
             )
         self._bar.set_postfix(train=f"{train_loss:.3g}", valid=f"{valid_loss:.3g}", refresh=False)
 
@@ -115,6 +121,17 @@ class EarlyStopping:
     def restore(self) -> None:
         """Put the best epoch's state back."""
         self._module.load_state_dict(self._state)
+
+
+def n_epochs(asked: int | None, n_rows: int, schedule: Schedule, steps: int, most: int) -> int:
+    """Return the epochs of a phase: as asked, else as many as make about `steps` steps, between 10 and `most`.
+
+    A table of 600 rows and one of 600,000 need about as many steps, not as many epochs.
+    """
+    if asked is not None:
+        return asked
+    per_epoch = max(n_rows // min(schedule.batch_size, n_rows), _MIN_STEPS)
+    return max(10, min(most, steps // per_epoch))
 
 
 def _optimiser(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
@@ -248,7 +265,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Moves:
-    """Counterfactuals proposed in one batch: `moved` (m, d) from `x` (m, d) toward `target` (m,) where `free` (m, d)."""
+    """Counterfactuals of one batch: from `x` (m, d) to `moved` (m, d) for `target` (m,), where `free` (m, d) is 1."""
 
     x: Tensor
     moved: Tensor
@@ -325,11 +342,11 @@ def pretrain_on_clusters(
     network: HyperNetwork,
     space: EncodedSpace,
     train: Rows,
+    valid: Rows,
     teacher: Tensor,
     schedule: Schedule,
     epochs: int,
     history: History,
-    valid: Rows,
 ) -> None:
     """Phase 2b: each W_m learns to lead to the nearest k-means centroid of class m, predictions held where they are.
 

@@ -84,7 +84,7 @@ def auroc(estimator, X: pd.DataFrame, y: np.ndarray) -> float:
 def measure(split: Split, judge: Judge, seed: int, n_queries: int) -> dict[str, float]:
     """Fit with one seed and measure predictions and counterfactuals on test rows."""
     start = time.perf_counter()
-    clf = HyConExClassifier(random_state=seed).fit(split.X_fit, split.y_fit)
+    clf = HyConExClassifier(random_state=seed).fit(split.rows_to_fit, split.labels_to_fit)
     figures = {"fit_seconds": time.perf_counter() - start}
     queries = split.X_test[:n_queries]
     one_shot = judge(clf.counterfactuals(queries, search="one_shot"))
@@ -95,7 +95,7 @@ def measure(split: Split, judge: Judge, seed: int, n_queries: int) -> dict[str, 
     figures["auroc"] = auroc(clf, split.X_test, split.y_test)
     figures["accuracy"] = clf.score(split.X_test, split.y_test)
     plain = HyConExClassifier(random_state=seed, alpha_validity=0, alpha_proximity=0, alpha_plausibility=0)
-    figures["auroc_plain"] = auroc(plain.fit(split.X_fit, split.y_fit), split.X_test, split.y_test)
+    figures["auroc_plain"] = auroc(plain.fit(split.rows_to_fit, split.labels_to_fit), split.X_test, split.y_test)
     return {name: float(value) for name, value in figures.items()}
 
 
@@ -104,12 +104,10 @@ def baselines(split: Split) -> dict[str, float]:
     codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     boosting = make_pipeline(_by_kind("passthrough", codes), HistGradientBoostingClassifier(random_state=0))
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
-    linear = make_pipeline(
-        _by_kind(numbers, OneHotEncoder(handle_unknown="ignore")), LogisticRegression(max_iter=2000)
-    )
+    linear = make_pipeline(_by_kind(numbers, OneHotEncoder(handle_unknown="ignore")), LogisticRegression(max_iter=2000))
     fitted = {"auroc_boosting": boosting, "auroc_linear": linear}
     return {
-        name: float(auroc(model.fit(split.X_fit, split.y_fit), split.X_test, split.y_test))
+        name: float(auroc(model.fit(split.rows_to_fit, split.labels_to_fit), split.X_test, split.y_test))
         for name, model in fitted.items()
     }
 

@@ -22,13 +22,13 @@ class Split:
     y_test: np.ndarray
 
     @property
-    def X_fit(self) -> pd.DataFrame:
+    def rows_to_fit(self) -> pd.DataFrame:
         """Train and validation rows: an estimator that holds out rows by itself is given both."""
         return pd.concat([self.X_train, self.X_valid], ignore_index=True)
 
     @property
-    def y_fit(self) -> np.ndarray:
-        """Labels of `X_fit`."""
+    def labels_to_fit(self) -> np.ndarray:
+        """Labels of `rows_to_fit`."""
         return np.concatenate([self.y_train, self.y_valid])
 
 
