@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from ._checks import check_parameters, expand_targets, user_stacklevel
 from ._codec import TableCodec
 from ._fitting import Settings, fit_model
-from ._model import Judgement, Model
+from ._model import Judgement
 from ._result import Counterfactuals, Status
 from ._search import climb, one_shot
 from ._space import EncodedSpace
