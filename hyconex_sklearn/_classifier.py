@@ -65,13 +65,12 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
     flow_hidden : tuple of int, default=(64, 64)
         Hidden widths of each transformation.
     flow_epochs : int or None, default=None
-        Most epochs of the density phase. None chooses by the size of the table, here and below: up to 300 epochs, fewer
-        where an epoch has many steps.
+        Most epochs of the density phase. None chooses by the size of the table, here and below: as many as make some
+        hundred to a few thousand optimiser steps.
     pretrain_epochs : int or None, default=None
-        Most epochs of the classification phase; None: up to 200.
+        Most epochs of the classification phase.
     joint_epochs : int or None, default=None
-        Epochs of the joint phase; None: up to 150. An eighth as many come before it, with k-means prototypes as
-        targets.
+        Epochs of the joint phase. An eighth as many come before it, with k-means prototypes as targets.
     batch_size : int, default=256
         Rows of an optimiser step. An epoch has at least four steps, however small the table.
     learning_rate : float, default=2e-3

@@ -33,15 +33,15 @@ from ._training import (
     pretrain_on_clusters,
 )
 
-# Steps and most epochs of each phase where the user names no epochs.
-_DENSITY_STEPS, _CLASSIFIER_STEPS, _JOINT_STEPS = (3_000, 300), (2_000, 200), (1_500, 150)
+# Most steps of the first two phases where the user names no epochs; they stop early.
+_DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 800
 _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear start
 _LINEAR_ROWS = 5_000
 _TYPICAL = 0.25  # quantile of held-out rows that counts as typical confidence and support of a class
 _CONFIDENCE = (0.2, 4.0)  # bounds of the confidence asked, in log-odds (probability 0.55 to 0.98)
 _QUOTA = (0.8, 0.95)  # bounds of the committee's support asked
 _FEWEST_FOR_QUANTILE = 10
-_RESERVOIR = 2_000  # rows in all, at least 20 of a class
+_RESERVOIR = 1_000  # rows in all, at least 20 of a class
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def fit_model(
         MixedDensity(space, n_classes, settings.flow_transforms, settings.flow_hidden),
         Committee(space.owner.cpu(), n_classes, generator),
     ).to(device)
-    epochs = n_epochs(settings.flow_epochs, len(train), schedule, *_DENSITY_STEPS)
+    epochs = n_epochs(settings.flow_epochs, len(train), schedule, _DENSITY_STEPS + len(train) // 20)
     fit_density(model.density, space, train, valid, schedule, epochs, history)
     model.density.requires_grad_(False).eval()
     model.threshold = plausible_threshold(model.density, train, valid, settings.plausibility_quantile)
@@ -157,10 +157,10 @@ def _fit_network(
     """Linear start, classifier, prototypes, joint phase; without any alpha it stays a plain classifier."""
     network, space = model.network, model.space
     network.set_linear(*linear_start(train, network.n_classes))
-    epochs = n_epochs(settings.pretrain_epochs, len(train), schedule, *_CLASSIFIER_STEPS)
+    epochs = n_epochs(settings.pretrain_epochs, len(train), schedule, _CLASSIFIER_STEPS + len(train) // 20)
     pretrain_classifier(network, train, valid, schedule, epochs, history)
     alphas = (settings.alpha_validity, settings.alpha_proximity, settings.alpha_plausibility)
-    joint_epochs = n_epochs(settings.joint_epochs, len(train), schedule, *_JOINT_STEPS)
+    joint_epochs = n_epochs(settings.joint_epochs, len(train), schedule, joint_steps(len(train)))
     if not any(alphas) or joint_epochs == 0:
         return
     with torch.no_grad():
@@ -169,6 +169,11 @@ def _fit_network(
     _calibrate(model, valid)
     objective = Objective(*alphas, model.confidence * model.temperature, model.threshold, model.density)
     fit_jointly(network, space, train, valid, teacher, objective, schedule, joint_epochs, history)
+
+
+def joint_steps(n_rows: int) -> int:
+    """Return the steps of the joint phase by table size: one a row, 150 to 600, and one more for every 20 rows."""
+    return int(np.clip(n_rows, 150, 600)) + n_rows // 20
 
 
 def linear_start(rows: Rows, n_classes: int) -> tuple[Tensor, Tensor]:

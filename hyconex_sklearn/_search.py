@@ -207,19 +207,26 @@ def _objective(model: Model, query: Query, z: Tensor) -> Tensor:
 
 
 def fill_reservoir(model: Model, snap: Snap, per_class: int) -> None:
-    """Draw rows of every class from the density, mend those that lack a certificate, and keep the best of them.
+    """Keep rows of every class drawn from the density: certified ones, and mended ones where too few were certified.
 
     Draws from torch's random state; call it inside `seeded`.
     """
     device = model.space.lower.device
-    labels = torch.arange(model.n_classes, device=device).repeat_interleave(3 * per_class)
-    drawn = model.density.sample(labels)
-    drawn = torch.minimum(torch.maximum(drawn, model.space.lower), model.space.upper)
-    x = torch.from_numpy(snap(drawn.cpu().numpy(), drawn.cpu().numpy())).to(device)
-    best = Incumbent(model, Query(x, labels, model.space.movable.float().expand_as(x)), snap, x)
-    if bool((best.shortfall > 0).any()):
-        _descend(best)
-    # Within a class: certified rows first, otherwise as drawn (a stable sort keeps the order of the draw).
-    order = torch.argsort(labels * 8 + best.shortfall, stable=True).view(model.n_classes, -1)[:, :per_class].flatten()
-    usable = order[best.shortfall[order] < 4]
-    model.reservoir, model.reservoir_labels = best.x[usable], labels[usable]
+    kept = []
+    for label in range(model.n_classes):
+        target = torch.full((3 * per_class,), label, device=device)
+        drawn = model.density.sample(target)
+        drawn = torch.minimum(torch.maximum(drawn, model.space.lower), model.space.upper)
+        x = torch.from_numpy(snap(drawn.cpu().numpy(), drawn.cpu().numpy())).to(device)
+        best = Incumbent(model, Query(x, target, model.space.movable.float().expand_as(x)), snap, x)
+        order = best.shortfall.argsort(stable=True)[:per_class]
+        if int((best.shortfall == 0).sum()) < per_class // 4:
+            query = Query(x[order], target[order], model.space.movable.float().expand_as(x[order]))
+            best = Incumbent(model, query, snap, x[order])
+            _descend(best)
+            order = best.shortfall.argsort(stable=True)
+        kept.append(best.x[order[best.shortfall[order] < 4]])
+    model.reservoir = torch.cat(kept)
+    model.reservoir_labels = torch.arange(model.n_classes, device=device).repeat_interleave(
+        torch.tensor([len(rows) for rows in kept], device=device)
+    )

@@ -14,7 +14,7 @@ from torch.func import functional_call
 from tqdm.auto import tqdm
 
 from ._density import MixedDensity
-from ._hypernet import HyperNetwork
+from ._hypernet import HyperNetwork, LocalLinear
 from ._losses import (
     classification_loss,
     distance,
@@ -30,7 +30,7 @@ _MIN_STEPS = 4  # steps of an epoch, however small the table
 _MAX_TARGETS = 3  # counterfactuals per row and step; with more classes they are sampled
 _NOISE = 0.1  # least noise of a number while the density trains, in standard deviations
 _MANY_ROWS = 10_000
-_MAX_VALID = 1_000  # held-out rows that judge an epoch of the joint phase
+_MAX_VALID = 512  # held-out rows that judge an epoch of the joint phase
 
 
 @dataclass(frozen=True)
@@ -123,15 +123,12 @@ class EarlyStopping:
         self._module.load_state_dict(self._state)
 
 
-def n_epochs(asked: int | None, n_rows: int, schedule: Schedule, steps: int, most: int) -> int:
-    """Return the epochs of a phase: as asked, else as many as make about `steps` steps, between 10 and `most`.
-
-    A table of 600 rows and one of 600,000 need about as many steps, not as many epochs.
-    """
+def n_epochs(asked: int | None, n_rows: int, schedule: Schedule, steps: int) -> int:
+    """Return the epochs of a phase: as asked, else as many as make about `steps` steps, 5 at least."""
     if asked is not None:
         return asked
     per_epoch = max(n_rows // min(schedule.batch_size, n_rows), _MIN_STEPS)
-    return max(10, min(most, steps // per_epoch))
+    return max(5, steps // per_epoch)
 
 
 def _optimiser(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
@@ -296,14 +293,15 @@ def propose(
     """
     n, n_targets = targets.shape
     half = n // 2
-    local = network(x)
     mask = draw_mask(half, space, generator)
-    weight = torch.cat([network(x[:half], mask).weight, local.weight[half:]])
+    local = network(torch.cat([x, x[:half]]), torch.cat([torch.ones_like(x), mask]))
+    weight = torch.cat([local.weight[n:], local.weight[half:n]])
     weight = weight.gather(1, targets[:, :, None].expand(-1, -1, x.shape[1])).flatten(0, 1)  # (n * T, d)
     free = space.free_mask(x).clone()
     free[:half] *= mask
     rows, frees = x.repeat_interleave(n_targets, 0), free.repeat_interleave(n_targets, 0)
-    return local.logits(x), Moves(rows, space.move(rows, weight, frees), targets.flatten(), frees)
+    logits = LocalLinear(local.weight[:n], local.bias[:n]).logits(x)
+    return logits, Moves(rows, space.move(rows, weight, frees), targets.flatten(), frees)
 
 
 def judge_detached(network: HyperNetwork, x: Tensor) -> Tensor:
