@@ -182,39 +182,28 @@ def check_parameters(estimator: Any) -> None:
 # ------------------------------------------------------------------------------------------------------- targets
 
 
-def expand_targets(target: Any, predicted: Any, classes: Any) -> tuple[Array, Array]:
-    """Which counterfactuals are asked for: row numbers and class numbers, ordered by row, then class.
+def target_numbers(target: Any, n: int, classes: Any) -> Array:
+    """Return the class numbers (positions in ``classes``) that are asked for, int array of shape (n,).
 
     Parameters
     ----------
-    target : None, a label, or array-like of shape (n,)
-        None: every class but the predicted one; a label: that class for all rows; an array: one label per row.
-    predicted : array of shape (n,)
-        Predicted class numbers (positions in ``classes``).
+    target : a label, or array-like of shape (n,)
+        A label: that class for all rows; an array: one label per row.
+    n : int
+        Number of rows.
     classes : array of shape (K,)
         The class labels.
-
-    Returns
-    -------
-    rows, targets : int arrays of shape (m,)
-        A row that already is predicted as its target stays in.
     """
-    predicted = np.asarray(predicted, dtype=np.intp)
     classes = np.asarray(classes)
-    n = len(predicted)
-    if target is None:
-        wanted = np.arange(len(classes)) != predicted[:, None]
-        rows, targets = np.nonzero(wanted)
-        return rows.astype(np.intp), targets.astype(np.intp)
     if _is_label(target):
-        return np.arange(n), np.full(n, _class_numbers([target], classes)[0], dtype=np.intp)
+        return np.full(n, _class_numbers([target], classes)[0], dtype=np.intp)
     labels = target.tolist() if isinstance(target, np.ndarray | pd.Series | pd.Index) else list(target)
     if len(labels) != n:
         raise ValueError(
             f"target has {len(labels)} labels, but X has {n} rows. Pass one label for all rows, one label per row, "
             "or None for every class but the predicted one."
         )
-    return np.arange(n), _class_numbers(labels, classes)
+    return _class_numbers(labels, classes)
 
 
 def _is_label(target: Any) -> bool:

@@ -21,10 +21,11 @@ from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
 
-from ._checks import check_parameters, expand_targets, user_stacklevel
+from ._checks import check_parameters, target_numbers, user_stacklevel
 from ._codec import TableCodec
 from ._fitting import Settings, fit_model
 from ._model import Judgement
+from ._report import build_report
 from ._result import Counterfactuals, Status
 from ._search import climb, one_shot
 from ._space import EncodedSpace
@@ -350,8 +351,7 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             density = torch.cat([self._model.density.log_prob_all(x) for x in self._chunks(encoded)]).cpu().numpy()
         if y is None:
             return density
-        _, labels = expand_targets(list(column_or_1d(y)), np.zeros(len(density)), self.classes_)
-        return density[np.arange(len(density)), labels]
+        return density[np.arange(len(density)), target_numbers(column_or_1d(y), len(density), self.classes_)]
 
     @contextmanager
     def _asked(self, X: Any) -> Iterator[tuple[Any, torch.Tensor]]:
@@ -398,16 +398,14 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         with self._asked(X) as (X, encoded):
             wanted = None
             if target is not None:
-                _, numbers = expand_targets(target, np.zeros(len(encoded)), self.classes_)
-                wanted = torch.from_numpy(numbers).to(self.device_)
+                wanted = torch.from_numpy(target_numbers(target, len(encoded), self.classes_)).to(self.device_)
             parts = [
                 self._answer(encoded[rows], None if wanted is None else wanted[rows], search, rows.start)
                 for rows in chunks(len(encoded), self._chunk_size)
             ]
             rows, targets, before, predicted, found = (np.concatenate(part) for part in zip(*parts, strict=True))
             data = self._codec.decode(found, X, rows, encoded.cpu().numpy()[rows])
-            report = self._certificate(encoded[torch.from_numpy(rows)], data, rows, targets)
-        report["status"] = report["status"].where(predicted != targets, Status.ALREADY_TARGET)
+            report = self._certificate(encoded[torch.from_numpy(rows)], data, rows, targets, predicted == targets)
         return Counterfactuals(
             data=data,
             original=X.iloc[rows].reset_index(drop=True) if isinstance(X, pd.DataFrame) else X[rows],
@@ -436,44 +434,39 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             found,
         )
 
-    def _certificate(self, x: torch.Tensor, data: Any, rows: np.ndarray, targets: np.ndarray) -> pd.DataFrame:
+    def _certificate(
+        self, x: torch.Tensor, data: Any, rows: np.ndarray, targets: np.ndarray, already: np.ndarray
+    ) -> pd.DataFrame:
         """Judge the rows that the user will hold: encoded anew from the decoded table."""
         again = torch.from_numpy(self._codec.encode(data, warn_unseen=False)).to(x.device)
         target = torch.from_numpy(targets).to(x.device)
         parts = [self._model.judge(again[part], target[part]) for part in chunks(len(again), _CHUNK_ROWS)]
         judged = Judgement(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        valid = judged.prediction == target
-        plausible = judged.log_density >= self._model.threshold[target]
-        certified = self._model.shortfall(judged, target) == 0
-        moved = again - x
-        status = np.select(
-            [~valid.cpu().numpy(), ~certified.cpu().numpy()], [Status.NOT_VALID, Status.IMPLAUSIBLE], Status.OK
-        )
-        columns = {
-            "row": rows,
-            "target": self.classes_[targets],
-            "rank": np.zeros(len(rows), dtype=np.int64),
-            "prediction": self.classes_[judged.prediction.cpu().numpy()],
-            "probability": judged.log_odds.double().sigmoid().cpu().numpy(),
-            "support": judged.support.double().cpu().numpy(),
-            "valid": valid.cpu().numpy(),
-            "plausible": plausible.cpu().numpy(),
-            "feasible": np.ones(len(rows), dtype=bool),
-            "log_density": judged.log_density.double().cpu().numpy(),
-            "distance_l1": moved.abs().sum(1).double().cpu().numpy(),
-            "distance_l2": moved.norm(dim=1).double().cpu().numpy(),
-            "n_changed": self._codec.changed(again.cpu().numpy(), x.cpu().numpy()).sum(1),
-            "status": status.astype(object),
+        plain = {
+            "prediction": judged.prediction,
+            "probability": judged.log_odds.double().sigmoid(),
+            "support": judged.support.double(),
+            "log_density": judged.log_density.double(),
+            "plausible": judged.log_density >= self._model.threshold[target],
+            "certified": self._model.shortfall(judged, target) == 0,
+            "moved": (again - x).double(),
         }
-        return pd.DataFrame(columns)
+        return build_report(
+            rows=rows,
+            target=targets,
+            classes=self.classes_,
+            already=already,
+            n_changed=self._codec.changed(again.cpu().numpy(), x.cpu().numpy()).sum(1),
+            **{name: values.cpu().numpy() for name, values in plain.items()},
+        )
 
     def _certify_rows(self, original: Any, changed: Any, report: pd.DataFrame) -> pd.DataFrame:
         """Return `report` anew for rows that left this estimator and came back changed (rounded in a pipeline, say)."""
         targets = np.searchsorted(self.classes_, report["target"].to_numpy())
+        already = (report["status"] == Status.ALREADY_TARGET).to_numpy()
         with self._asked(original) as (_, encoded):
-            again = self._certificate(encoded, changed, report["row"].to_numpy(), targets)
-        already = report["status"] == Status.ALREADY_TARGET
-        return again.assign(rank=report["rank"].to_numpy(), status=again["status"].mask(already, Status.ALREADY_TARGET))
+            again = self._certificate(encoded, changed, report["row"].to_numpy(), targets, already)
+        return again.assign(rank=report["rank"].to_numpy())
 
     # ------------------------------------------------------------------------------------------------ scikit-learn
 

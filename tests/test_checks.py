@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hyconex_sklearn._checks import (
     check_parameters,
-    expand_targets,
     match_columns,
     resolve_categorical,
+    target_numbers,
 )
 
 DEFAULTS: dict[str, Any] = {
@@ -129,13 +127,6 @@ def test_no_parameter_goes_unchecked() -> None:
 # ------------------------------------------------------------------------------------------------------- targets
 
 
-@given(st.lists(st.integers(0, 3), max_size=12))
-def test_no_target_means_every_other_class_by_row_then_class(predicted: list[int]) -> None:
-    rows, targets = expand_targets(None, np.array(predicted, dtype=int), np.array(["a", "b", "c", "d"]))
-    expected = [(i, k) for i, now in enumerate(predicted) for k in range(4) if k != now]
-    assert list(zip(rows.tolist(), targets.tolist(), strict=True)) == expected
-
-
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
@@ -147,27 +138,26 @@ def test_no_target_means_every_other_class_by_row_then_class(predicted: list[int
     ],
 )
 def test_a_label_or_one_label_per_row(target: Any, expected: list[int]) -> None:
-    rows, targets = expand_targets(target, np.array([0, 1, 0]), np.array(["a", "b"]))
-    assert rows.tolist() == [0, 1, 2] and targets.tolist() == expected
+    assert target_numbers(target, 3, np.array(["a", "b"])).tolist() == expected
 
 
 @pytest.mark.parametrize("classes", [np.array([-1, 1]), np.array([-1.0, 1.0])])
 def test_numeric_labels(classes: np.ndarray) -> None:
-    assert expand_targets(1, [0, 0], classes)[1].tolist() == [1, 1]
-    assert expand_targets(np.int64(-1), [0, 0], classes)[1].tolist() == [0, 0]
-    assert expand_targets(np.array([1]), [0], classes)[1].tolist() == [1]
+    assert target_numbers(1, 2, classes).tolist() == [1, 1]
+    assert target_numbers(np.int64(-1), 2, classes).tolist() == [0, 0]
+    assert target_numbers(np.array([1]), 1, classes).tolist() == [1]
 
 
 def test_unknown_labels_and_wrong_lengths_are_errors() -> None:
     classes = np.array(["no", "yes"])
     with pytest.raises(ValueError, match="unknown label 'maybe'; the classes are 'no', 'yes'"):
-        expand_targets("maybe", [0, 1], classes)
+        target_numbers("maybe", 2, classes)
     with pytest.raises(ValueError, match="unknown label 1"):
-        expand_targets(["yes", 1], [0, 1], classes)
+        target_numbers(["yes", 1], 2, classes)
     with pytest.raises(ValueError, match="unknown label"):
-        expand_targets([["yes"], ["no"]], [0, 1], classes)
+        target_numbers([["yes"], ["no"]], 2, classes)
     with pytest.raises(ValueError, match="target has 3 labels, but X has 2 rows"):
-        expand_targets(["yes"] * 3, [0, 1], classes)
+        target_numbers(["yes"] * 3, 2, classes)
 
 
 # ------------------------------------------------------------------------------------------------------- columns

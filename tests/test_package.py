@@ -43,6 +43,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "_persistence": {"_classifier"},
     "_pipeline": {*TORCH, "_classifier"},
     "_result": {*TORCH, "matplotlib", "_classifier"},
+    "_report": {*TORCH, "_classifier"},
     "_schema": {"pandas", *TORCH, "_classifier"},
     "_search": {"pandas", "_training", "_classifier"},
     "_space": {"pandas", "_classifier"},

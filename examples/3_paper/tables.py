@@ -65,7 +65,8 @@ def _audit(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _adult(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    table = pd.read_csv(path, index_col=0)
+    table = pd.read_csv(path)
+    table = table.drop(columns=[name for name in table.columns if name.startswith("Unnamed")])
     return table.drop(columns="income"), table["income"].to_numpy()
 
 
