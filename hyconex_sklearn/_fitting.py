@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor, nn
 
-from ._committee import Committee, fit_committee, mean_log_odds, votes
+from ._committee import Committee, fit_committee, mean_log_odds
 from ._density import MixedDensity
 from ._hypernet import HyperNetwork
 from ._losses import log_odds
@@ -37,9 +37,8 @@ from ._training import (
 _DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 800
 _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear start
 _LINEAR_ROWS = 5_000
-_TYPICAL = 0.25  # quantile of held-out rows that counts as typical confidence and support of a class
-_CONFIDENCE = (0.2, 4.0)  # bounds of the confidence asked, in log-odds (probability 0.55 to 0.98)
-_QUOTA = (0.8, 0.95)  # bounds of the committee's support asked
+_TYPICAL = 0.35  # quantile of held-out rows that counts as the typical confidence of a class
+_CONFIDENCE = (0.2, 3.0)  # bounds of the confidence asked, in log-odds (probability 0.55 to 0.95)
 _FEWEST_FOR_QUANTILE = 10
 _RESERVOIR = 1_000  # rows in all, at least 20 of a class
 
@@ -160,7 +159,7 @@ def _fit_network(
     epochs = n_epochs(settings.pretrain_epochs, len(train), schedule, _CLASSIFIER_STEPS + len(train) // 20)
     pretrain_classifier(network, train, valid, schedule, epochs, history)
     alphas = (settings.alpha_validity, settings.alpha_proximity, settings.alpha_plausibility)
-    joint_epochs = n_epochs(settings.joint_epochs, len(train), schedule, joint_steps(len(train)))
+    joint_epochs = n_epochs(settings.joint_epochs, len(train), schedule, joint_steps(len(train), space.n_features))
     if not any(alphas) or joint_epochs == 0:
         return
     with torch.no_grad():
@@ -171,9 +170,9 @@ def _fit_network(
     fit_jointly(network, space, train, valid, teacher, objective, schedule, joint_epochs, history)
 
 
-def joint_steps(n_rows: int) -> int:
-    """Return the steps of the joint phase by table size: one a row, 150 to 600, and one more for every 20 rows."""
-    return int(np.clip(n_rows, 150, 600)) + n_rows // 20
+def joint_steps(n_rows: int, n_features: int) -> int:
+    """Return the steps of the joint phase: 150 to 600 by rows and features, and one more for every 20 rows."""
+    return int(np.clip(0.8 * n_rows * n_features**0.5, 150, 600)) + n_rows // 20
 
 
 def linear_start(rows: Rows, n_classes: int) -> tuple[Tensor, Tensor]:
@@ -207,23 +206,21 @@ def _best_regression(x: np.ndarray, labels: np.ndarray, fewest: int) -> Logistic
 
 @torch.no_grad()
 def _calibrate(model: Model, valid: Rows) -> None:
-    """Read temperature, confidence and quota off held-out rows."""
+    """Read temperature and confidence off held-out rows."""
     logits = model.network.logits(valid.x)
     model.temperature = logits.new_tensor(fit_temperature(logits, valid.labels, valid.weight))
     logits = logits / model.temperature
-    members = model.committee(valid.x)
     reached = {
-        "confidence": (log_odds(logits, valid.labels), _CONFIDENCE),
-        "quota": (votes(members, valid.labels), _QUOTA),
-        "committee_confidence": (mean_log_odds(members, valid.labels), _CONFIDENCE),
+        "confidence": log_odds(logits, valid.labels),
+        "committee_confidence": mean_log_odds(model.committee(valid.x), valid.labels),
     }
     right = logits.argmax(1) == valid.labels
     for label in range(model.n_classes):
         own = right & (valid.labels == label)
         rows = own if bool(own.any()) else right
-        for name, (values, bounds) in reached.items():
-            typical = values[rows].quantile(_TYPICAL) if bool(rows.any()) else values.new_zeros(())
-            getattr(model, name)[label] = typical.clamp(*bounds)
+        for name, odds in reached.items():
+            typical = odds[rows].quantile(_TYPICAL) if bool(rows.any()) else odds.new_zeros(())
+            getattr(model, name)[label] = typical.clamp(*_CONFIDENCE)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor, weight: Tensor) -> float:

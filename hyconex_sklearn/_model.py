@@ -13,6 +13,8 @@ from ._hypernet import HyperNetwork
 from ._losses import log_odds
 from ._space import EncodedSpace
 
+SUPPORT = 0.8  # share of the committee that has to agree with a certified row
+
 
 class Judgement(NamedTuple):
     """What the fitted parts say of encoded rows x, each asked about its own target class; shapes (m,)."""
@@ -33,8 +35,8 @@ class Model(nn.Module):
         Divides the logits, so that probabilities are calibrated.
     threshold : (K,)
         Log-density from which on a row of class m counts as plausible.
-    confidence, quota, committee_confidence : (K,)
-        Calibrated log-odds, committee support and committee log-odds that held-out rows of class m typically reach:
+    confidence, committee_confidence : (K,)
+        Log-odds, calibrated and of the committee's mean probability, that held-out rows of class m typically reach:
         where searches stop.
     reservoir, reservoir_labels : (r, d), (r,)
         Certified rows drawn from the density, the last resort of a search. No training rows.
@@ -43,7 +45,6 @@ class Model(nn.Module):
     temperature: Tensor
     threshold: Tensor
     confidence: Tensor
-    quota: Tensor
     committee_confidence: Tensor
     reservoir: Tensor
     reservoir_labels: Tensor
@@ -53,7 +54,7 @@ class Model(nn.Module):
         self.space, self.network, self.density, self.committee = space, network, density, committee
         n_classes = network.n_classes
         self.register_buffer("temperature", torch.ones(()))
-        for name in ("threshold", "confidence", "quota", "committee_confidence"):
+        for name in ("threshold", "confidence", "committee_confidence"):
             self.register_buffer(name, torch.zeros(n_classes))
         self.register_buffer("reservoir", torch.zeros(0, network.n_features))
         self.register_buffer("reservoir_labels", torch.zeros(0, dtype=torch.long))
@@ -84,7 +85,7 @@ class Model(nn.Module):
         wrong = judgement.prediction != target
         unsure = (
             (judgement.log_odds < self.confidence[target])
-            | (judgement.support < self.quota[target])
+            | (judgement.support < SUPPORT)
             | (judgement.committee_odds < self.committee_confidence[target])
         )
         implausible = judgement.log_density < self.threshold[target]

@@ -21,13 +21,14 @@ from ._torch_utils import chunks
 Snap = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 _NEIGHBOURS = 8  # reservoir rows tried for each query
-_DESCENT_STEPS = 40
-_DESCENT_RATE = 0.08  # encoded units
+_DRAWS, _FEW_CERTIFIED = 6, 20  # rows drawn for each row of the reservoir; certified rows that make a class well served
+_DESCENT_STEPS = 60
+_DESCENT_RATE = 0.05  # encoded units
 _SNAP_EVERY = 4
 _BISECTIONS = 7
 _MAX_CELLS = 4_000_000  # bound of rows x columns in one distance matrix
 # Slack beyond the certificate's bounds that the descent aims at, so that snapping does not undo it.
-_LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.3
+_LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.1
 
 
 @dataclass(frozen=True)
@@ -207,26 +208,29 @@ def _objective(model: Model, query: Query, z: Tensor) -> Tensor:
 
 
 def fill_reservoir(model: Model, snap: Snap, per_class: int) -> None:
-    """Keep rows of every class drawn from the density: certified ones, and mended ones where too few were certified.
+    """Keep certified rows of every class, drawn from the density; where they are few, mended and uncertified ones too.
 
     Draws from torch's random state; call it inside `seeded`.
     """
-    device = model.space.lower.device
     kept = []
     for label in range(model.n_classes):
-        target = torch.full((3 * per_class,), label, device=device)
+        target = torch.full((_DRAWS * per_class,), label, device=model.space.lower.device)
         drawn = model.density.sample(target)
         drawn = torch.minimum(torch.maximum(drawn, model.space.lower), model.space.upper)
-        x = torch.from_numpy(snap(drawn.cpu().numpy(), drawn.cpu().numpy())).to(device)
-        best = Incumbent(model, Query(x, target, model.space.movable.float().expand_as(x)), snap, x)
+        best = _settled(model, drawn, target, snap)
         order = best.shortfall.argsort(stable=True)[:per_class]
-        if int((best.shortfall == 0).sum()) < per_class // 4:
-            query = Query(x[order], target[order], model.space.movable.float().expand_as(x[order]))
-            best = Incumbent(model, query, snap, x[order])
+        if int((best.shortfall == 0).sum()) < _FEW_CERTIFIED:
+            best = _settled(model, best.x[order], target[order], snap)
             _descend(best)
             order = best.shortfall.argsort(stable=True)
-        kept.append(best.x[order[best.shortfall[order] < 4]])
+        worst = max(0.0, float(best.shortfall[order[:_FEW_CERTIFIED]].max()))
+        kept.append(best.x[order[best.shortfall[order] <= min(worst, 3.0)]])
+    counts = torch.tensor([len(rows) for rows in kept], device=kept[0].device)
     model.reservoir = torch.cat(kept)
-    model.reservoir_labels = torch.arange(model.n_classes, device=device).repeat_interleave(
-        torch.tensor([len(rows) for rows in kept], device=device)
-    )
+    model.reservoir_labels = torch.arange(model.n_classes, device=counts.device).repeat_interleave(counts)
+
+
+def _settled(model: Model, x: Tensor, target: Tensor, snap: Snap) -> Incumbent:
+    """Return the snapped rows `x` as queries that are their own answer so far."""
+    z = torch.from_numpy(snap(x.cpu().numpy(), x.cpu().numpy())).to(x.device)
+    return Incumbent(model, Query(z, target, model.space.movable.float().expand_as(z)), snap, z)

@@ -90,7 +90,7 @@ def test_good_parameters_pass(changes: dict[str, Any]) -> None:
         ("flow_hidden", (64, 0.5), TypeError),
         ("flow_hidden", 64, TypeError),
         ("flow_epochs", -1, ValueError),
-        ("pretrain_epochs", None, TypeError),
+        ("pretrain_epochs", "many", TypeError),
         ("joint_epochs", 1.5, TypeError),
         ("batch_size", 0, ValueError),
         ("learning_rate", 0, ValueError),
