@@ -33,7 +33,7 @@ from ._torch_utils import choose_threads, chunks, plain_torch, resolve_device, s
 from ._training import History
 
 _CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may hold
-_CHUNK_ROWS = 8_192
+_CHUNK_ROWS = 4_096
 _SEARCHES = ("auto", "one_shot")
 
 
@@ -272,7 +272,7 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         epochs = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
         for phase in history.unconverged:
             warnings.warn(
-                f"The {phase} phase was still improving when its {history.count(phase)} epochs ran out. Raise "
+                f"The {phase} phase was still improving when its {history.count(phase)} epoch(s) ran out. Raise "
                 f"{epochs[phase]}, or learning_rate.",
                 ConvergenceWarning,
                 stacklevel=user_stacklevel(),

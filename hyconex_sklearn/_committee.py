@@ -65,9 +65,9 @@ def votes(members: Tensor, target: Tensor) -> Tensor:
 def mean_log_odds(members: Tensor, target: Tensor) -> Tensor:
     """Return log p / (1 - p) of the members' mean probability of the target, shape (n,)."""
     index = target[:, None, None].expand(-1, members.shape[1], 1)
-    inside = members.log_softmax(2).gather(2, index).squeeze(2).logsumexp(1)
-    others = members.log_softmax(2).scatter(2, index, -torch.inf).flatten(1).logsumexp(1)
-    return inside - others
+    log_probability = members.log_softmax(2)
+    inside = log_probability.gather(2, index).squeeze(2).logsumexp(1)
+    return inside - log_probability.scatter(2, index, -torch.inf).flatten(1).logsumexp(1)
 
 
 def fit_committee(

@@ -30,6 +30,7 @@ _MIN_STEPS = 4  # steps of an epoch, however small the table
 _MAX_TARGETS = 3  # counterfactuals per row and step; with more classes they are sampled
 _NOISE = 0.1  # least noise of a number while the density trains, in standard deviations
 _MANY_ROWS = 10_000
+_CONVERGED_VALIDITY = 0.9  # share of valid one-shot counterfactuals below which a joint phase that improves is not done
 _MAX_VALID = 512  # held-out rows that judge an epoch of the joint phase
 
 
@@ -430,6 +431,8 @@ def fit_jointly(
         honest = record["cross_entropy"] <= before + max(0.02, 0.05 * before)
         score = (honest, round(record["valid"], 2), round(record["plausible"], 1), -record["distance"])
         best.update(score)
+    if best.still_improving and best.best[1] < _CONVERGED_VALIDITY:
+        history.unconverged.append("joint")
     best.restore()
 
 

@@ -51,9 +51,9 @@ def judgement(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -
 
 @pytest.fixture(scope="module")
 def strict() -> Model:
-    """A model that asks of class 0 log-odds of 1, support of 0.8 and log-density of -5; of others more than exists."""
+    """A model that asks of class 0 log-odds of 1, twice, and log-density of -5; of others more than exists."""
     model = copy.deepcopy(iris()[0]._model)
-    model.confidence, model.quota = torch.tensor([1.0, 9.0, 9.0]), torch.tensor([0.8, 2.0, 2.0])
+    model.confidence = model.committee_confidence = torch.tensor([1.0, 9.0, 9.0])
     model.threshold = torch.tensor([-5.0, 99.0, 99.0])
     return model
 
@@ -65,7 +65,10 @@ def shortfall(model: Model, wrong: bool, unsure: bool, unsupported: bool, implau
 def test_a_certified_row_lacks_nothing(strict: Model) -> None:
     assert shortfall(strict, False, False, False, False) == 0.0
     exactly = judgement(False, False, False, False)._replace(
-        log_odds=torch.tensor([1.0]), support=torch.tensor([0.8]), log_density=torch.tensor([-5.0])
+        log_odds=torch.tensor([1.0]),
+        support=torch.tensor([0.8125]),
+        committee_odds=torch.tensor([1.0]),
+        log_density=torch.tensor([-5.0]),
     )
     assert float(strict.shortfall(exactly, torch.tensor([0]))) == 0.0
 
@@ -89,9 +92,9 @@ def test_what_was_read_off_held_out_rows_is_in_range(shared: object) -> None:
     model = clf._model
     k = len(clf.classes_)
     assert model.n_classes == k
-    assert model.threshold.shape == model.confidence.shape == model.quota.shape == (k,)
+    assert model.threshold.shape == model.confidence.shape == model.committee_confidence.shape == (k,)
     assert model.temperature > 0 and (model.confidence > 0).all()
-    assert ((model.quota > 0.5) & (model.quota <= 1)).all()
+    assert (model.committee_confidence > 0).all()
     assert torch.isfinite(model.threshold).all()
 
 
