@@ -94,12 +94,7 @@ def fit_model(
         settings.batch_size, settings.learning_rate, settings.weight_decay, settings.patience, seed, generator
     )
     n_classes = int(labels.max()) + 1
-    held_out = draw_held_out(labels, settings.validation_fraction, np.random.default_rng(seed))
-    arrays = (encoded, labels, weight.astype(np.float32))
-    train, valid = (
-        Rows(*(to_tensor(array[part], device) for array in arrays))
-        for part in (~held_out, held_out if held_out.any() else ~held_out)
-    )
+    train, valid = _split(encoded, labels, weight, settings.validation_fraction, seed, device)
     model = Model(
         space,
         HyperNetwork(space.n_features, n_classes, settings.hidden_size, settings.n_blocks, settings.dropout),
@@ -116,6 +111,22 @@ def fit_model(
     _calibrate(model, valid)
     fill_reservoir(model, snap, max(20, _RESERVOIR // n_classes))
     return model
+
+
+def _split(
+    encoded: np.ndarray, labels: np.ndarray, weight: np.ndarray, fraction: float, seed: int, device: torch.device
+) -> tuple[Rows, Rows]:
+    """Return training and held-out rows, shuffled: tables often come sorted by class, and some steps take a head.
+
+    Where no row can be held out, training rows serve for both.
+    """
+    rng = np.random.default_rng(seed)
+    held_out = draw_held_out(labels, fraction, rng)
+    order = rng.permutation(len(labels))
+    parts = [order[~held_out[order]], order[held_out[order]]]
+    arrays = (encoded, labels, weight.astype(np.float32))
+    train, valid = (Rows(*(to_tensor(array[part], device) for array in arrays)) for part in parts)
+    return train, valid if len(valid) else train
 
 
 def draw_held_out(labels: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:

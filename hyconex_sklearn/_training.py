@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -424,7 +425,7 @@ def fit_jointly(
 
     sample = Rows(valid.x[:_MAX_VALID], valid.labels[:_MAX_VALID], valid.weight[:_MAX_VALID])
     targets = draw_targets(sample.labels, network.n_classes, schedule.generator)
-    validate = lambda: _held_out_record(network, space, sample, targets, objective)  # noqa: E731
+    validate = partial(_held_out_record, network, space, sample, targets, objective)
     before = validate()["cross_entropy"]
     best = EarlyStopping(network, schedule.patience)
     for record in _annealed(network, loss, len(train), schedule, "joint", epochs, history, validate):

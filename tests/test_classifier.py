@@ -659,7 +659,7 @@ def test_progress_bars_name_the_phases_on_stderr_only_if_asked() -> None:
 @pytest.mark.parametrize("parameter", ["flow_epochs", "pretrain_epochs"])
 def test_a_training_that_was_cut_short_says_what_to_raise(parameter: str) -> None:
     X, y = load_breast_cancer(return_X_y=True)
-    with pytest.warns(ConvergenceWarning, match=rf"Raise {parameter} \(now 2\)") as caught:
+    with pytest.warns(ConvergenceWarning, match=rf"2 epoch.s. ran out. Raise {parameter}") as caught:
         fast(**{"flow_epochs": 0, "pretrain_epochs": 0, parameter: 2}, joint_epochs=0, learning_rate=1e-4).fit(X, y)
     assert caught[0].filename == __file__
 
