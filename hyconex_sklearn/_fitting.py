@@ -183,7 +183,7 @@ def _fit_network(
 
 def joint_steps(n_rows: int, n_features: int) -> int:
     """Return the steps of the joint phase: 150 to 600 by rows and features, and one more for every 20 rows."""
-    return int(np.clip(0.8 * n_rows * n_features**0.5, 150, 600)) + n_rows // 20
+    return int(np.clip(0.55 * n_rows * n_features**0.75, 150, 600)) + n_rows // 20
 
 
 def linear_start(rows: Rows, n_classes: int) -> tuple[Tensor, Tensor]:

@@ -285,7 +285,7 @@ def trained_jointly(parts: Parts, epochs: int = 25, **alphas: float) -> dict[str
     with torch.no_grad():
         teacher = parts.network.logits(parts.train.x).softmax(1)
     pretrain_on_clusters(
-        parts.network, parts.space, parts.train, teacher, parts.schedule, 5, parts.history, parts.valid
+        parts.network, parts.space, parts.train, parts.valid, teacher, parts.schedule, 5, parts.history
     )
     objective = parts.objective(**alphas)
     fit_jointly(
