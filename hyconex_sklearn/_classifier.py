@@ -53,8 +53,8 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
     alpha_plausibility : float, default=0.1
         Weight of "the counterfactual is as likely as rows of its class are".
     plausibility_quantile : float, default=0.25
-        A row counts as plausible if its log-density under its class is above this quantile of the training rows of
-        that class. In [0, 1).
+        A row counts as plausible if its log-density under its class is above this quantile of held-out rows of that
+        class. In [0, 1).
     hidden_size : int, default=128
         Width of the hypernetwork.
     n_blocks : int, default=3
