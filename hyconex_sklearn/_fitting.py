@@ -38,7 +38,7 @@ _DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 800
 _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear start
 _LINEAR_ROWS = 5_000
 _TYPICAL = 0.35  # quantile of held-out rows that counts as the typical confidence of a class
-_CONFIDENCE = (0.2, 3.5)  # bounds of the confidence asked, in log-odds (probability 0.55 to 0.97)
+_CONFIDENCE = (1.1, 3.5)  # bounds of the confidence asked, in log-odds (probability 0.75 to 0.97)
 _FEWEST_FOR_QUANTILE = 10
 _RESERVOIR = 1_000  # rows in all, at least 20 of a class
 
