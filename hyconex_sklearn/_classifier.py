@@ -488,5 +488,8 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "_model" in state:
-            self.device_ = resolve_device(None) if self.device is None else resolve_device(self.device)
+            try:
+                self.device_ = resolve_device(self.device)
+            except ValueError:  # fitted on a device that this machine lacks
+                self.device_ = resolve_device(None)
             self._model.to(self.device_)

@@ -52,10 +52,6 @@ class Committee(nn.Module):
         hidden = nn.functional.silu(x @ weight1.T + self.bias1.flatten()).view(len(x), N_MEMBERS, _HIDDEN)
         return torch.einsum("nmh,mkh->nmk", hidden, self.weight2) + self.bias2
 
-    def support(self, x: Tensor, target: Tensor) -> Tensor:
-        """Return the share of members that put each row of `x` (n, d) into its class of `target` (n,), shape (n,)."""
-        return votes(self(x), target)
-
 
 def votes(members: Tensor, target: Tensor) -> Tensor:
     """Return the share of members (n, members, K) whose largest logit is the target's (n,), shape (n,)."""

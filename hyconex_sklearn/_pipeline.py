@@ -175,7 +175,7 @@ def _inverse(name: str, step: Any, table: Table, width: int) -> Table:
         table = np.clip(np.rint(_floats(table)), 0, step.n_bins_ - 1)  # the inverse would cut 1.9 down to bin 1
     try:
         result = step.inverse_transform(table.copy())  # some inverses write into what they are given
-    except Exception as error:
+    except Exception as error:  # somebody else's transformer may raise anything
         raise ValueError(_no_inverse(name, step, f"its inverse_transform failed: {error}")) from error
     if getattr(result, "shape", None) != (len(table), width):
         got = getattr(result, "shape", type(result).__name__)

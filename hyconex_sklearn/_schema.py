@@ -24,7 +24,6 @@ Array = NDArray[Any]
 
 VALUE_KINDS = ("numeric", "integer", "ordered")
 ONE_HOT_KINDS = ("categorical", "boolean")
-KINDS = (*VALUE_KINDS, *ONE_HOT_KINDS, "constant")
 
 #: Encoded values are cut off here, so that one absurd cell cannot overflow float32 arithmetic downstream.
 ENCODED_LIMIT = 1e6

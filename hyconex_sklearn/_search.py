@@ -223,8 +223,9 @@ def fill_reservoir(model: Model, snap: Snap, per_class: int) -> None:
             best = _settled(model, best.x[order], target[order], snap)
             _descend(best)
             order = best.shortfall.argsort(stable=True)
-        worst = max(0.0, float(best.shortfall[order[:_FEW_CERTIFIED]].max()))
-        kept.append(best.x[order[best.shortfall[order] <= min(worst, 3.0)]])
+        # Never a row of the wrong class, which lacks 4 or more.
+        worst = best.shortfall[order[:_FEW_CERTIFIED]].max().clamp(max=3.0)
+        kept.append(best.x[order[best.shortfall[order] <= worst]])
     counts = torch.tensor([len(rows) for rows in kept], device=kept[0].device)
     model.reservoir = torch.cat(kept)
     model.reservoir_labels = torch.arange(model.n_classes, device=counts.device).repeat_interleave(counts)

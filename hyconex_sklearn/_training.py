@@ -103,7 +103,7 @@ class EarlyStopping:
 
     def __init__(self, module: nn.Module, patience: int) -> None:
         self._module, self._patience = module, patience
-        self._since = 1
+        self._since = 1  # the state before training is not an improvement
         self.best: tuple[float, ...] = (-math.inf,)
         self._state = copy_state(module)
 

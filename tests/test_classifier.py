@@ -709,6 +709,14 @@ def test_a_fit_that_fails_leaves_the_earlier_one_whole(trouble: str) -> None:
 # --------------------------------------------------------------------------------------------- life in scikit-learn
 
 
+def test_a_model_for_a_device_that_is_not_here_loads_where_it_can() -> None:
+    shared, X, _ = iris()
+    clf = copy.copy(shared)
+    clf.device = "cuda:99"
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_allclose(again.predict_proba(X), shared.predict_proba(X), atol=1e-5)
+
+
 COPIES: dict[str, Callable[[Any, Any], Any]] = {
     "pickle": lambda clf, path: pickle.loads(pickle.dumps(clf)),
     "deepcopy": lambda clf, path: copy.deepcopy(clf),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hyconex_sklearn._committee import N_MEMBERS, Committee, fit_committee, mean_log_odds
+from hyconex_sklearn._committee import N_MEMBERS, Committee, fit_committee, mean_log_odds, votes
 
 
 def table(n: int = 200, d: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -58,15 +58,15 @@ def test_they_learn_what_there_is_and_generalise() -> None:
     members = trained(X, GOAL)
     x, y = table(seed=1)
     assert members(x).shape == (len(x), N_MEMBERS, 2)
-    assert (members.support(x, y) > 0.5).float().mean() > 0.75
+    assert (votes(members(x), y) > 0.5).float().mean() > 0.75
 
 
 def test_support_is_a_share_of_votes() -> None:
     members = trained(X, GOAL)
-    right, wrong = members.support(X, Y), members.support(X, 1 - Y)
+    right, wrong = votes(members(X), Y), votes(members(X), 1 - Y)
     torch.testing.assert_close(right + wrong, torch.ones(len(X)))
-    votes = (members(X).argmax(2) == Y[:, None]).sum(1)
-    torch.testing.assert_close(right * N_MEMBERS, votes.float())
+    count = (members(X).argmax(2) == Y[:, None]).sum(1)
+    torch.testing.assert_close(right * N_MEMBERS, count.float())
 
 
 def test_the_mean_probability_of_the_members_as_log_odds() -> None:
@@ -79,7 +79,7 @@ def test_the_mean_probability_of_the_members_as_log_odds() -> None:
 def test_members_differ_where_the_case_is_open_and_agree_where_it_is_not() -> None:
     members = trained(X, GOAL)
     clear, open_ = X[:, :3].sum(1).abs() > 3.0, X[:, :3].sum(1).abs() < 0.3
-    sure, disputed = members.support(X, Y)[clear], members.support(X, Y)[open_]
+    sure, disputed = votes(members(X), Y)[clear], votes(members(X), Y)[open_]
     assert sure.mean() > disputed.mean() + 0.1
     assert ((disputed > 0) & (disputed < 1)).float().mean() > 0.3
 
@@ -95,7 +95,7 @@ def test_rows_of_weight_zero_are_not_learned() -> None:
     members = trained(X, flipped)
     assert torch.isfinite(members(X)).all()
     lopsided = trained(X, GOAL * torch.tensor([1.0, 30.0]))
-    assert lopsided.support(X, torch.ones_like(Y)).mean() > trained(X, GOAL).support(X, torch.ones_like(Y)).mean()
+    assert votes(lopsided(X), torch.ones_like(Y)).mean() > votes(trained(X, GOAL)(X), torch.ones_like(Y)).mean()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])

@@ -8,6 +8,7 @@ import pytest
 import torch
 from _models import iris, mixed
 
+from hyconex_sklearn._committee import votes
 from hyconex_sklearn._losses import log_odds
 from hyconex_sklearn._model import Judgement, Model
 
@@ -23,7 +24,7 @@ def test_a_judgement_puts_together_what_the_parts_say() -> None:
     logits = model.network.logits(x) / model.temperature
     assert torch.equal(judged.prediction, logits.argmax(1))
     torch.testing.assert_close(judged.log_odds, log_odds(logits, y))
-    torch.testing.assert_close(judged.support, model.committee.support(x, y))
+    torch.testing.assert_close(judged.support, votes(model.committee(x), y))
     torch.testing.assert_close(judged.log_density, model.density.log_prob(x, y))
     assert ((judged.log_odds > 0) <= (judged.prediction == y)).all()
 
