@@ -152,6 +152,11 @@ class TableCodec:
                 values[:, slot] = read_numbers(cells, column.name)
         return values
 
+    def numbers(self, X: Any) -> Array:
+        """Values of ``schema.value_columns``, float64 (n, p): original units, ranks if ordered, NaN where missing."""
+        columns = [self.schema.columns[j] for j in self.schema.value_columns]
+        return self._read_values(X, self._match(X)[self.schema.value_columns], columns, warn_unseen=False)
+
     def _match(self, X: Any) -> Array:
         """Where each column of the schema is in X."""
         if isinstance(X, pd.DataFrame) and self.schema.container == "dataframe":
