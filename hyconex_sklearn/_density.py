@@ -119,6 +119,16 @@ class MixedDensity(nn.Module):
         labels = torch.arange(self.n_classes, device=x.device).repeat(len(x))
         return self.log_prob(x.repeat_interleave(self.n_classes, 0), labels).view(len(x), self.n_classes)
 
+    def to_latent(self, x: Tensor, labels: Tensor) -> Tensor:
+        """Return the flow's latents of the numbers of rows `x` (n, d) given their codes and classes, (n, d_num)."""
+        assert self.flow is not None
+        return self.flow(self._context(x, self.one_hot(labels).to(x.dtype))).transform(x[:, self.numeric])
+
+    def from_latent(self, latent: Tensor, x: Tensor, labels: Tensor) -> Tensor:
+        """Return the numbers (n, d_num) of latents (n, d_num) given the codes of `x` (n, d) and the classes (n,)."""
+        assert self.flow is not None
+        return self.flow(self._context(x, self.one_hot(labels).to(x.dtype))).transform.inv(latent)
+
     @torch.no_grad()
     def sample(self, labels: Tensor) -> Tensor:
         """Draw one encoded row for each class index (n,), from torch's random state; constants are 0."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -12,7 +14,9 @@ from ._density import MixedDensity
 from ._hypernet import HyperNetwork
 from ._losses import log_odds
 from ._space import EncodedSpace
+from ._torch_utils import chunks
 
+_CHUNK_ROWS = 4_096
 SUPPORT = 0.8  # share of the committee that has to agree with a certified row
 
 
@@ -24,6 +28,18 @@ class Judgement(NamedTuple):
     support: Tensor  # share of the committee that says target
     committee_odds: Tensor  # log p / (1 - p) of the target, p the committee's mean probability
     log_density: Tensor  # log p(x | target)
+
+
+class Demands(NamedTuple):
+    """What a certificate asks of counterfactuals; shapes (m,)."""
+
+    confidence: Tensor  # least log-odds, calibrated
+    committee_confidence: Tensor  # least log-odds of the committee's mean probability
+    threshold: Tensor  # least log-density
+
+    def at(self, rows: Tensor | slice) -> Demands:
+        """Return the demands on some of the counterfactuals."""
+        return Demands(*(part[rows] for part in self))
 
 
 class Model(nn.Module):
@@ -76,7 +92,34 @@ class Model(nn.Module):
             self.density.log_prob(x, target),
         )
 
-    def shortfall(self, judgement: Judgement, target: Tensor) -> Tensor:
+    def demands(self, target: Tensor, probability: float | None = None) -> Demands:
+        """Return what certificates toward `target` (m,) ask.
+
+        By default what held-out rows of the class typically reach. A `probability` replaces the calibrated one; the
+        committee is asked for as much, yet never for more than rows of the class typically reach with it.
+        """
+        confidence, committee = self.confidence[target], self.committee_confidence[target]
+        if probability is not None:
+            confidence = torch.full_like(confidence, math.log(probability / (1 - probability)))
+            committee = torch.minimum(committee, confidence)
+        return Demands(confidence, committee, self.threshold[target])
+
+    def certificate(self, x: Tensor, target: Tensor, probability: float | None) -> dict[str, np.ndarray]:
+        """Return what the report says of rows `x` (m, d) toward `target` (m,), as arrays (m,)."""
+        parts = [self.judge(x[rows], target[rows]) for rows in chunks(len(x), _CHUNK_ROWS)]
+        judged = Judgement(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        demands = self.demands(target, probability)
+        said = {
+            "prediction": judged.prediction,
+            "probability": judged.log_odds.double().sigmoid(),
+            "support": judged.support.double(),
+            "log_density": judged.log_density.double(),
+            "plausible": judged.log_density >= demands.threshold,
+            "sure": self.shortfall(judged, target, demands) % 4 < 2,
+        }
+        return {name: values.cpu().numpy() for name, values in said.items()}
+
+    def shortfall(self, judgement: Judgement, target: Tensor, demands: Demands) -> Tensor:
         """Return how much certificates lack, shape (m,): 0 if certified, the graver the larger.
 
         4 for the wrong class, 2 for too little confidence or support, 1 for an implausible row; added up, so that any
@@ -84,9 +127,9 @@ class Model(nn.Module):
         """
         wrong = judgement.prediction != target
         unsure = (
-            (judgement.log_odds < self.confidence[target])
+            (judgement.log_odds < demands.confidence)
             | (judgement.support < SUPPORT)
-            | (judgement.committee_odds < self.committee_confidence[target])
+            | (judgement.committee_odds < demands.committee_confidence)
         )
-        implausible = judgement.log_density < self.threshold[target]
+        implausible = judgement.log_density < demands.threshold
         return 4.0 * wrong + 2.0 * unsure + 1.0 * implausible

@@ -1,237 +1,185 @@
-"""From queries to counterfactuals in encoded space: the one pass, and the ladder that mends and shortens it.
-
-Every stage proposes rows; an `Incumbent` keeps, for each query, the cheapest proposal so far as judged on the snapped
-row (integers rounded, categories hard), the row that the user will hold.
-"""
+"""From rows to counterfactuals in encoded space: the one pass, and the ladder that mends and shortens it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ._committee import mean_log_odds
-from ._losses import log_odds, plausibility_loss
-from ._model import Judgement, Model
-from ._torch_utils import chunks
+from ._greedy import build
+from ._latent import COPIES, search_latent
+from ._model import Model
+from ._query import INVALID, Incumbent, Query
+from ._refine import bisect, descend, nothing, thin, unchanged, undo
+from ._reservoir import fill_missing, offer_reservoir
+from ._rules import FeasibleSet
 
-Snap = Callable[[np.ndarray, np.ndarray], np.ndarray]
+SEARCHES = ("auto", "latent", "steps", "one_shot")
 
-_NEIGHBOURS = 8  # reservoir rows tried for each query
-_DRAWS, _FEW_CERTIFIED = 6, 20  # rows drawn for each row of the reservoir; certified rows that make a class well served
-_DESCENT_STEPS = 60
-_DESCENT_RATE = 0.05  # encoded units
-_SNAP_EVERY = 4
-_BISECTIONS = 7
-_MAX_CELLS = 4_000_000  # bound of rows x columns in one distance matrix
-# Slack beyond the certificate's bounds that the descent aims at, so that snapping does not undo it.
-_LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.1
+_NEIGHBOURS = 8  # reservoir rows tried for each query that the one pass fails
+_MENDING_STEPS, _SHORTENING_STEPS, _THINNING_STEPS, _POLISHING_STEPS = 40, 40, 15, 10
+_FEW_NUMBERS = 2  # in a table with categories so few numbers are polished only, not descended along first
+_STEP, _STEPS = 0.1, 30  # the multi-step variant: share of W_m taken at once, most steps
 
 
 @dataclass(frozen=True)
-class Query:
-    """Rows `x` (m, d), their target class indices (m,) and the features `mask` (m, d) that may move."""
+class Asked:
+    """Queries with the answer of the one pass.
 
-    x: Tensor
-    target: Tensor
-    mask: Tensor
-
-    def __getitem__(self, rows: Tensor | slice) -> Query:
-        return Query(self.x[rows], self.target[rows], self.mask[rows])
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-
-def encoded_distance(x: Tensor, moved: Tensor) -> Tensor:
-    """Return the Euclidean distance in encoded units, shape (m,), the one that searches shorten."""
-    return (moved - x).norm(dim=1)
-
-
-class Incumbent:
-    """The best row found so far for each query: first by what its certificate lacks, then by distance."""
-
-    def __init__(self, model: Model, query: Query, snap: Snap, start: Tensor) -> None:
-        self.model, self.query, self._snap = model, query, snap
-        self.x = self._snapped(start)
-        self.shortfall, self.distance = self._price(self.x)
-
-    def _snapped(self, z: Tensor) -> Tensor:
-        snapped = self._snap(z.detach().cpu().numpy(), self.query.x.cpu().numpy())
-        return torch.from_numpy(snapped).to(z.device)
-
-    def _price(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        judgement: Judgement = self.model.judge(z, self.query.target)
-        shortfall = self.model.shortfall(judgement, self.query.target)
-        return shortfall, encoded_distance(self.query.x, z)
-
-    @torch.no_grad()
-    def offer(self, proposal: Tensor) -> Tensor:
-        """Snap and judge a proposal (m, d) for every query; keep it where it is cheaper. Return where, shape (m,)."""
-        z = self._snapped(proposal)
-        shortfall, distance = self._price(z)
-        better = (shortfall < self.shortfall) | ((shortfall == self.shortfall) & (distance < self.distance))
-        self.x = torch.where(better[:, None], z, self.x)
-        self.shortfall = torch.where(better, shortfall, self.shortfall)
-        self.distance = torch.where(better, distance, self.distance)
-        return better
-
-
-@torch.no_grad()
-def one_shot(model: Model, x: Tensor, wanted: Tensor | None) -> tuple[Tensor, Tensor, Query, Tensor]:
-    """Return the counterfactuals of a single pass, x' = x - a * W_m(x), for rows `x` (n, d).
-
-    Parameters
+    Attributes
     ----------
-    wanted : Tensor of shape (n,), optional
-        Target class index of each row; None asks for every class but the predicted one.
-
-    Returns
-    -------
     logits : Tensor of shape (n, K)
         Calibrated logits of the rows.
     rows : Tensor of shape (m,)
-        Row of `x` that each counterfactual belongs to, ascending.
+        Row that each query is about, ascending.
     query : Query
-        The m questions that were asked.
+        The m questions.
     moved : Tensor of shape (m, d)
-        The counterfactuals, in encoded space and not yet snapped. A row already predicted as its target stays.
+        The counterfactuals of the one pass, not yet settled. A row already predicted as its target stays.
     """
-    local = model.network(x)
-    logits = local.logits(x) / model.temperature
-    predicted = logits.argmax(1)
-    if wanted is None:
-        everything = torch.arange(model.n_classes, device=x.device)
-        rows, target = (everything != predicted[:, None]).nonzero(as_tuple=True)
-    else:
-        rows, target = torch.arange(len(x), device=x.device), wanted
-    query = Query(x[rows], target, model.space.free_mask(x)[rows])
-    moved = model.space.move(query.x, local.weight[rows, target], query.mask)
-    return logits, rows, query, torch.where((predicted[rows] == target)[:, None], query.x, moved)
 
+    logits: Tensor
+    rows: Tensor
+    query: Query
+    moved: Tensor
 
-def climb(model: Model, query: Query, start: Tensor, snap: Snap) -> Tensor:
-    """Return certified rows near the queries, shape (m, d): the ladder behind ``search="auto"``.
-
-    Starts from the one-shot answers `start` (m, d); tries the nearest certified rows of the reservoir, descends toward
-    the query under the certificate's constraints, and bisects what is left of the way.
-    """
-    found = torch.empty_like(query.x)
-    for rows in chunks(len(query), 4096):
-        part = query[rows]
-        best = Incumbent(model, part, snap, start[rows])
-        _try_reservoir(best)
-        _bisect(best)
-        _descend(best)
-        _bisect(best)
-        found[rows] = best.x
-    return found
-
-
-def _try_reservoir(best: Incumbent) -> None:
-    """Offer the nearest reservoir rows of each query's target class, frozen features kept."""
-    query, model = best.query, best.model
-    nearest = _nearest_in_reservoir(model, query)
-    for row in nearest.T:
-        best.offer(torch.where(query.mask > 0, model.reservoir[row], query.x))
-    wrong = best.shortfall >= 4
-    if len(nearest.T) and bool(wrong.any()):
-        # A missing cell that holds a row in its class is filled in, rather than leaving the row without an answer.
-        free = (query.mask > 0) | model.space.missing_cells(query.x)
-        filled = torch.where(free, model.reservoir[nearest[:, 0]], query.x)
-        best.offer(torch.where(wrong[:, None], filled, best.x))
+    @property
+    def already(self) -> Tensor:
+        """Whether a row is predicted as its target before any change, shape (m,)."""
+        return self.logits.argmax(1)[self.rows] == self.query.target
 
 
 @torch.no_grad()
-def _nearest_in_reservoir(model: Model, query: Query) -> Tensor:
-    """Return the positions of the nearest reservoir rows of the target class, shape (m, at most 8).
+def one_shot(
+    model: Model, x: Tensor, wanted: Tensor | str | None, rules: FeasibleSet, probability: float | None
+) -> Asked:
+    """Ask for the counterfactuals of a single pass, x' = x - a * W_m(x, a), for rows `x` (n, d).
 
-    Where a class has fewer rows, other classes fill up: no harm, since proposals are judged.
+    Parameters
+    ----------
+    wanted : Tensor of shape (n,), "second" or None
+        Target class index of each row; "second" asks for the runner-up, None for every class but the predicted one.
+    rules : FeasibleSet
+        Of the n rows.
+    probability : float, optional
+        Calibrated probability that the certificate asks; by default what the class typically reaches.
     """
-    labels = model.reservoir_labels
-    k = min(_NEIGHBOURS, len(labels))
-    nearest = torch.empty(len(query), k, dtype=torch.long, device=query.x.device)
-    for rows in chunks(len(query), max(1, _MAX_CELLS // max(1, len(labels)))):
-        away = torch.cdist(query.x[rows], model.reservoir)
-        away = away.masked_fill(labels[None] != query.target[rows, None], torch.inf)
-        nearest[rows] = away.topk(k, dim=1, largest=False).indices
-    return nearest
+    local = model.network(x)
+    logits = local.logits(x) / model.temperature
+    rows, target = _targets(logits, wanted)
+    query = Query.of(model, x[rows], target, model.demands(target, probability), rules.take(rows.cpu().numpy()))
+    weight = local.weight[rows, target] if rules.trivial else step_of(model, query)
+    moved = move(model, query, weight)
+    if rules.max_changes is not None:
+        moved = _within_budget(model, query, moved)
+    asked = Asked(logits, rows, query, moved)
+    return Asked(logits, rows, query, torch.where(asked.already[:, None], query.x, moved))
 
 
-def _bisect(best: Incumbent) -> None:
-    """Shorten the way: halve the segment from x to the incumbent as long as the certificate holds."""
-    x, end = best.query.x, best.x
-    low, high = torch.zeros(len(x), 1, device=x.device), torch.ones(len(x), 1, device=x.device)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        better = best.offer(x + middle * (end - x))[:, None]
-        low, high = torch.where(better, low, middle), torch.where(better, middle, high)
+def _targets(logits: Tensor, wanted: Tensor | str | None) -> tuple[Tensor, Tensor]:
+    """Return the rows asked about and the target class of each, both (m,)."""
+    every = torch.arange(len(logits), device=logits.device)
+    if isinstance(wanted, Tensor):
+        return every, wanted
+    if wanted == "second":
+        return every, logits.topk(2, dim=1).indices[:, 1]
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    rows, target = (classes != logits.argmax(1)[:, None]).nonzero(as_tuple=True)
+    return rows, target
 
 
-def _descend(best: Incumbent) -> None:
-    """Shorten or mend the way by gradient: move the numbers of each incumbent under the certificate's constraints."""
-    query, model = best.query, best.model
-    numeric = model.space.numeric
-    if len(numeric) == 0:
+def _within_budget(model: Model, query: Query, moved: Tensor) -> Tensor:
+    """Ask once more with all columns frozen but those that the budget keeps: their change has to do all the work."""
+    settled = query.rules.settle(moved.cpu().numpy(), query.x.cpu().numpy())[0]
+    kept = model.space.by_column((torch.from_numpy(settled).to(moved.device) != query.x).float()) > 0
+    part = query.without(~kept, model.space.owner)
+    return move(model, part, step_of(model, part))
+
+
+def step_of(model: Model, query: Query) -> Tensor:
+    """Return the step W_m(x, a) that the network writes for each query under its mask, shape (m, d)."""
+    return _step_at(model, query, query.x)
+
+
+def _step_at(model: Model, query: Query, x: Tensor) -> Tensor:
+    weight = model.network(x, query.asked).weight  # (m, K, d)
+    return weight[torch.arange(len(query), device=weight.device), query.target]
+
+
+def move(model: Model, query: Query, step: Tensor) -> Tensor:
+    """Return x - a * step with hard categories that the rules allow, shape (m, d)."""
+    return model.space.move(query.x, step, query.mask, query.choices)
+
+
+def solve(model: Model, query: Query, moved: Tensor, search: str, generator: torch.Generator) -> Incumbent:
+    """Answer queries by one of `SEARCHES`, starting from the rows `moved` (m, d) of the one pass."""
+    best = found(model, query, moved, search, generator)
+    if search == "auto":
+        _last_resorts(best, generator)
+    tighten(best, search, generator)
+    return best
+
+
+def found(model: Model, query: Query, moved: Tensor, search: str, generator: torch.Generator) -> Incumbent:
+    """Answer queries as `solve` does, without last resorts and before any answer is shortened."""
+    best = Incumbent(model, query, walk(model, query) if search == "steps" else moved)
+    if search == "latent":
+        search_latent(best, _open(best, 0.0), COPIES, generator)
+    elif search == "auto":
+        offer_reservoir(best, _open(best, 1.0), _NEIGHBOURS)
+        rows = _open(best, 1.0)
+        descend(best, rows, nothing(best, rows), _MENDING_STEPS)
+        build(best, _open(best, 1.0))
+    return best
+
+
+@torch.no_grad()
+def walk(model: Model, query: Query) -> Tensor:
+    """Repeat small steps x <- x - eps * W_m(x, a) to the first crossing, judged on settled rows; soft rows (m, d)."""
+    point = query.x.clone()
+    rows = torch.arange(len(query), device=point.device)
+    for _ in range(_STEPS):
+        part = query[rows]
+        step = _step_at(model, part, point[rows])
+        point[rows] = torch.minimum(torch.maximum(point[rows] - _STEP * part.mask * step, part.lower), part.upper)
+        short = Incumbent(model, part, point[rows]).shortfall
+        rows = rows[short >= INVALID]
+        if len(rows) == 0:
+            break
+    return point
+
+
+def _open(best: Incumbent, least: float) -> Tensor:
+    """Return the queries whose incumbents lack `least` or more."""
+    return (best.shortfall >= least).nonzero().squeeze(1)
+
+
+def _last_resorts(best: Incumbent, generator: torch.Generator) -> None:
+    """Climb on for the rows whose certificate still fails, as far as to all rows of the reservoir."""
+    search_latent(best, _open(best, 1.0), 1, generator)
+    rows = _open(best, INVALID)
+    if len(rows):
+        best.offer(walk(best.model, best.query[rows]), rows)
+    offer_reservoir(best, _open(best, 1.0), len(best.model.reservoir))
+    fill_missing(best, _open(best, INVALID))
+
+
+def tighten(best: Incumbent, search: str, generator: torch.Generator) -> None:
+    """Shorten all answers, in length and in the number of columns that change, if the search is one that does."""
+    if search not in ("auto", "latent"):
         return
-    x, free = query.x[:, numeric], query.mask[:, numeric]
-    lower = torch.minimum(model.space.lower[numeric], x)
-    upper = torch.maximum(model.space.upper[numeric], x)
-    point = best.x[:, numeric].clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([point], lr=_DESCENT_RATE)
-    for step in range(1, _DESCENT_STEPS + 1):
-        with torch.enable_grad():
-            z = best.x.index_copy(1, numeric, torch.where(free > 0, point, best.x[:, numeric]))
-            (point.grad,) = torch.autograd.grad(_objective(model, query, z).sum(), point)
-        optimiser.step()
-        with torch.no_grad():
-            point.copy_(torch.minimum(torch.maximum(point, lower), upper))
-        if step % _SNAP_EVERY == 0:
-            best.offer(best.x.index_copy(1, numeric, torch.where(free > 0, point.detach(), best.x[:, numeric])))
-
-
-def _objective(model: Model, query: Query, z: Tensor) -> Tensor:
-    """Return distance plus what each constraint of the certificate lacks, shape (m,)."""
-    target = query.target
-    sure = model.confidence[target] + _LOG_ODDS_SLACK
-    unsure = (sure - log_odds(model.network.logits(z) / model.temperature, target)).relu()
-    members = model.committee(z)  # (m, members, K)
-    agreed = model.committee_confidence[target] + _LOG_ODDS_SLACK
-    unsupported = (agreed - mean_log_odds(members, target)).relu()
-    density = model.density.log_prob(z, target)
-    implausible = plausibility_loss(density, model.threshold[target] + _DENSITY_SLACK, z.shape[1])
-    way = ((z - query.x).square().mean(1) + 1e-6).sqrt()
-    return way + unsure + unsupported + 3 * implausible
-
-
-def fill_reservoir(model: Model, snap: Snap, per_class: int) -> None:
-    """Keep certified rows of every class, drawn from the density; where they are few, mended and uncertified ones too.
-
-    Draws from torch's random state; call it inside `seeded`.
-    """
-    kept = []
-    for label in range(model.n_classes):
-        target = torch.full((_DRAWS * per_class,), label, device=model.space.lower.device)
-        drawn = model.density.sample(target)
-        drawn = torch.minimum(torch.maximum(drawn, model.space.lower), model.space.upper)
-        best = _settled(model, drawn, target, snap)
-        order = best.shortfall.argsort(stable=True)[:per_class]
-        if int((best.shortfall == 0).sum()) < _FEW_CERTIFIED:
-            best = _settled(model, best.x[order], target[order], snap)
-            _descend(best)
-            order = best.shortfall.argsort(stable=True)
-        # Never a row of the wrong class, which lacks 4 or more.
-        worst = best.shortfall[order[:_FEW_CERTIFIED]].max().clamp(max=3.0)
-        kept.append(best.x[order[best.shortfall[order] <= worst]])
-    counts = torch.tensor([len(rows) for rows in kept], device=kept[0].device)
-    model.reservoir = torch.cat(kept)
-    model.reservoir_labels = torch.arange(model.n_classes, device=counts.device).repeat_interleave(counts)
-
-
-def _settled(model: Model, x: Tensor, target: Tensor, snap: Snap) -> Incumbent:
-    """Return the snapped rows `x` as queries that are their own answer so far."""
-    z = torch.from_numpy(snap(x.cpu().numpy(), x.cpu().numpy())).to(x.device)
-    return Incumbent(model, Query(z, target, model.space.movable.float().expand_as(z)), snap, z)
+    rows, space = _open(best, 0.0), best.model.space
+    if space.blocks.numel():
+        build(best, rows)
+        undo(best, rows)
+    if len(space.numeric) > _FEW_NUMBERS or not space.blocks.numel():
+        descend(best, rows, nothing(best, rows), _SHORTENING_STEPS)
+        search_latent(best, rows, 1, generator)
+        undo(best, rows)
+        thin(best, rows, _THINNING_STEPS)
+    frozen = unchanged(best, rows)
+    moves = ~frozen[:, space.owner[space.numeric]].all(1)  # some number; the rest is done
+    descend(best, rows[moves], frozen[moves], _POLISHING_STEPS)
+    bisect(best, rows[moves])
+    undo(best, rows[moves])

@@ -97,6 +97,11 @@ class EncodedSpace(nn.Module):
         """Encoded width d."""
         return len(self.lower)
 
+    @property
+    def n_columns(self) -> int:
+        """Number of table columns."""
+        return int(self.owner[-1]) + 1
+
     def free_mask(self, x: Tensor) -> Tensor:
         """Return which features of rows `x` (n, d) may move by default, as 0/1 floats.
 
@@ -109,6 +114,11 @@ class EncodedSpace(nn.Module):
         mask[:, self.filled_by[:, 1]] *= 1 - x[:, self.filled_by[:, 0]]
         return mask
 
+    def by_column(self, values: Tensor) -> Tensor:
+        """Return the sum of `values` (m, d) over the positions of each table column, shape (m, n_columns)."""
+        total = values.new_zeros(len(values), self.n_columns)
+        return total.index_add_(1, self.owner, values)
+
     def missing_cells(self, x: Tensor) -> Tensor:
         """Return where rows `x` (n, d) hold a missing number: its value and its indicator, as booleans (n, d)."""
         cells = torch.zeros_like(x, dtype=torch.bool)
@@ -116,19 +126,23 @@ class EncodedSpace(nn.Module):
             cells[:, positions] = x[:, self.filled_by[:, 0]] > 0.5
         return cells
 
-    def move(self, x: Tensor, step: Tensor, mask: Tensor) -> Tensor:
+    def move(self, x: Tensor, step: Tensor, mask: Tensor, choices: Tensor | None = None) -> Tensor:
         """Return the encoded rows reached from `x` by `-step` on the features that `mask` frees, all of shape (n, d).
+
+        `choices` (n, d) is True where a one-hot level may be chosen; None means all.
 
         Numbers are clipped to the range seen at fit (widened to the row itself), blocks become hard one-hot codes.
         Gradients pass through a choice as if it were a soft one, and through a clip where they lead back inside.
         """
         moved = x - mask * step
         moved = _InwardClip.apply(moved, torch.minimum(self.lower, x), torch.maximum(self.upper, x))
-        return self._choose(moved, x, mask) if self.blocks.numel() else moved
+        return self._choose(moved, x, mask, choices) if self.blocks.numel() else moved
 
-    def _choose(self, moved: Tensor, x: Tensor, mask: Tensor) -> Tensor:
+    def _choose(self, moved: Tensor, x: Tensor, mask: Tensor, choices: Tensor | None) -> Tensor:
         """Replace the one-hot blocks of `moved` by hard choices with soft gradients; frozen blocks keep x's."""
         forbidden = ~self.present | (self.missing_level[self.blocks] & (x[:, self.blocks] < 0.5))  # (n, B, W)
+        if choices is not None:
+            forbidden = forbidden | ~choices[:, self.blocks]
         scores = (_SHARPNESS * moved[:, self.blocks]).masked_fill(forbidden, -torch.inf)
         scores = torch.where(forbidden.all(-1, keepdim=True), torch.zeros_like(scores), scores)
         soft = scores.softmax(-1)

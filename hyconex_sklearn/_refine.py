@@ -1,0 +1,128 @@
+"""Mend and shorten an answer: by gradient on the numbers, by halving the way, by undoing changes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ._committee import mean_log_odds
+from ._losses import log_odds, plausibility_loss
+from ._model import Model
+from ._query import Incumbent, Query
+
+_RATE = 0.1  # encoded units
+_MOMENTS = (0.7, 0.9)  # short memories: constraints switch on and off along the way
+_SNAP_EVERY = 5
+_BISECTIONS = 6
+# Slack beyond the certificate's bounds that a descent aims at, so that snapping does not undo it.
+_LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.1
+
+
+def lack(model: Model, query: Query, z: Tensor) -> Tensor:
+    """Return how far rows `z` (m, d) are from their certificates, shape (m,): 0 if certified, differentiable in `z`."""
+    demands, target = query.demands, query.target
+    sure = log_odds(model.network.logits(z) / model.temperature, target)
+    unsure = (demands.confidence + _LOG_ODDS_SLACK - sure).relu()
+    agreed = mean_log_odds(model.committee(z), target)
+    unsupported = (demands.committee_confidence + _LOG_ODDS_SLACK - agreed).relu()
+    density = model.density.log_prob(z, target)
+    return unsure + unsupported + 3 * plausibility_loss(density, demands.threshold + _DENSITY_SLACK, z.shape[1])
+
+
+def objective(model: Model, query: Query, z: Tensor) -> Tensor:
+    """Return the way plus what is lacking at its end, shape (m,), differentiable in `z` (m, d)."""
+    way = (((z - query.x) * query.weight).square().mean(1) + 1e-6).sqrt()
+    return way + lack(model, query, z)
+
+
+def descend(best: Incumbent, rows: Tensor, frozen: Tensor, steps: int, start: Tensor | None = None) -> None:
+    """Move the numbers of incumbents under the certificate's constraints, and offer what is met on the way.
+
+    Parameters
+    ----------
+    rows : Tensor of shape (m,)
+        The queries concerned.
+    frozen : Tensor of shape (m, n_columns)
+        Table columns that go back to the query's own value and stay there.
+    steps : int
+        Steps of Adam, its rate falling to a tenth.
+    start : Tensor of shape (m, d), optional
+        Where to start, by default at the incumbents.
+    """
+    if len(rows) == 0:
+        return
+    model, numeric = best.model, best.model.space.numeric
+    query = best.query[rows].without(frozen, model.space.owner)
+    start = torch.where(frozen[:, model.space.owner], query.x, best.x[rows] if start is None else start)
+    free, lower, upper = (part[:, numeric] for part in (query.mask, query.lower, query.upper))
+    point = start[:, numeric].clone().requires_grad_(True)
+    optimiser = torch.optim.Adam([point], lr=_RATE, betas=_MOMENTS)
+
+    def row() -> Tensor:
+        return start.index_copy(1, numeric, torch.where(free > 0, point, start[:, numeric]))
+
+    for step in range(1, steps + 1) if len(numeric) else ():
+        optimiser.param_groups[0]["lr"] = _RATE * (1 - 0.9 * step / steps)
+        with torch.enable_grad():
+            (point.grad,) = torch.autograd.grad(objective(model, query, row()).sum(), point)
+        optimiser.step()
+        with torch.no_grad():
+            point.copy_(torch.minimum(torch.maximum(point, lower), upper))
+            if step % _SNAP_EVERY == 0 and step < steps:
+                best.offer(row(), rows)
+    with torch.no_grad():
+        best.offer(row(), rows)
+
+
+def nothing(best: Incumbent, rows: Tensor) -> Tensor:
+    """Return a mask that freezes no table column of some queries, (m, n_columns)."""
+    return torch.zeros(len(rows), best.model.space.n_columns, dtype=torch.bool, device=rows.device)
+
+
+def unchanged(best: Incumbent, rows: Tensor) -> Tensor:
+    """Return the table columns that some incumbents leave as they were, (m, n_columns)."""
+    return ~best.changed(best.query.x[rows], best.x[rows])
+
+
+def bisect(best: Incumbent, rows: Tensor) -> None:
+    """Shorten the way: halve the segment from x to the incumbent as long as the certificate holds."""
+    x, end = best.query.x[rows], best.x[rows].clone()
+    low, high = torch.zeros(len(rows), 1, device=x.device), torch.ones(len(rows), 1, device=x.device)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        better = best.offer(x + middle * (end - x), rows)[:, None]
+        low, high = torch.where(better, low, middle), torch.where(better, middle, high)
+
+
+def undo(best: Incumbent, rows: Tensor) -> None:
+    """Take single changes back, smallest first, as long as the certificate holds."""
+    order, count = _by_size(best, rows)
+    for back in range(1, int(count.max()) + 1 if len(count) else 1):
+        some = (count >= back).nonzero().squeeze(1)
+        column = order[some].gather(1, (count[some] - back)[:, None])  # (m, 1)
+        here = best.model.space.owner == column  # (m, d)
+        best.offer(torch.where(here, best.query.x[rows[some]], best.x[rows[some]]), rows[some])
+
+
+def thin(best: Incumbent, rows: Tensor, steps: int) -> None:
+    """Search how few changed columns will do, by halving: keep the largest changes, undo the rest, and descend."""
+    order, enough = _by_size(best, rows)
+    place, start = order.argsort(1), best.x[rows].clone()
+    few = torch.zeros_like(enough)
+    while bool((enough - few > 1).any()):
+        some = (enough - few > 1).nonzero().squeeze(1)
+        kept, before = (few[some] + enough[some]) // 2, best.cost[rows[some]]
+        descend(best, rows[some], place[some] >= kept[:, None], steps, start[some])
+        better = best.cost[rows[some]] < before
+        enough[some] = torch.where(better, kept, enough[some])
+        few[some] = torch.where(better, few[some], kept)
+
+
+def _by_size(best: Incumbent, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the columns of some incumbents, largest weighted change first, and how many of them changed.
+
+    Shapes (m, n_columns) and (m,).
+    """
+    query = best.query[rows]
+    size = best.model.space.by_column(((best.x[rows] - query.x) * query.weight).abs())
+    return size.argsort(dim=1, descending=True, stable=True), (size > 0).sum(1)
