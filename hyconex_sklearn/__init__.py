@@ -1,8 +1,9 @@
 """A scikit-learn classifier that explains itself with counterfactual rows."""
 
+from ._actionability import Actionability
 from ._classifier import HyConExClassifier
 from ._pipeline import counterfactuals
 from ._result import Counterfactuals, Status
 
-__all__ = ["Counterfactuals", "HyConExClassifier", "Status", "counterfactuals"]
+__all__ = ["Actionability", "Counterfactuals", "HyConExClassifier", "Status", "counterfactuals"]
 __version__ = "0.1.0"

@@ -179,6 +179,18 @@ def check_parameters(estimator: Any) -> None:
             raise problem(f"{name} must be {rule.expected}, got {value!r}. {advice}")
 
 
+def check_query(search: Any, searches: Sequence[str], n_counterfactuals: Any) -> None:
+    """Raise if a query names no search, or no positive number of alternatives."""
+    if not isinstance(search, str) or search not in searches:
+        raise ValueError(f"search must be one of {_listed(searches)}, got {search!r}. 'auto' is the default.")
+    if not _is_int(n_counterfactuals) or n_counterfactuals < 1:
+        problem = ValueError if _is_int(n_counterfactuals) else TypeError
+        raise problem(
+            f"n_counterfactuals must be an integer >= 1, got {n_counterfactuals!r}. It is the number of alternatives "
+            "for each row and target."
+        )
+
+
 # ------------------------------------------------------------------------------------------------------- targets
 
 

@@ -1,4 +1,4 @@
-"""The estimator: store, validate, call the stations in order. The one file where pandas and torch meet."""
+"""The estimator: store, validate, call the stations in order."""
 
 from __future__ import annotations
 
@@ -10,31 +10,28 @@ from dataclasses import fields
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import ArrayLike
-from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from ._checks import check_parameters, target_numbers, user_stacklevel
+from ._actionability import Actionability
+from ._checks import check_parameters, check_query, target_numbers, user_stacklevel
 from ._codec import TableCodec
+from ._explaining import Explainer
 from ._fitting import Settings, fit_model
-from ._model import Judgement
-from ._report import build_report
-from ._result import Counterfactuals, Status
-from ._search import climb, one_shot
+from ._result import Counterfactuals
+from ._rules import compile_rules
+from ._search import SEARCHES
 from ._space import EncodedSpace
 from ._torch_utils import choose_threads, chunks, plain_torch, resolve_device, seeded, thread_limit
 from ._training import History
+from ._validation import check_labels, check_table
 
 _CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may hold
 _CHUNK_ROWS = 4_096
-_SEARCHES = ("auto", "one_shot")
 
 
 class HyConExClassifier(ClassifierMixin, BaseEstimator):
@@ -208,8 +205,8 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             raise
 
     def _fit(self, X: Any, y: ArrayLike) -> Self:
-        X = self._check_table(X, reset=True)
-        labels, weight = self._check_labels(X, y)
+        X = check_table(self, X, reset=True)
+        self.classes_, labels, weight = check_labels(y, len(X), self.class_weight)
         device = resolve_device(self.device)
         codec = TableCodec.fit(X, self.categorical_features)
         encoded = codec.encode(X)
@@ -218,55 +215,12 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         history = History(int(self.verbose))
         with plain_torch(), seeded(seed, device), thread_limit(self._threads(settings.batch_size, codec)):
             space = EncodedSpace(codec.schema).to(device)
-            model = fit_model(encoded, labels, weight, space, codec.snap, settings, seed, history)
+            free = compile_rules(Actionability(), codec.schema, None, encoded)
+            model = fit_model(encoded, labels, weight, space, free, settings, seed, history)
         self._codec, self._model, self.device_ = codec, model, device
         self.history_, self.n_iter_ = history.records, len(history.records)
         self._warn_unconverged(history)
         return self
-
-    def _check_table(self, X: Any, reset: bool) -> Any:
-        """Return X as a DataFrame or an ndarray of shape (n, d); raise where it is no table."""
-        if isinstance(X, pd.DataFrame):
-            if 0 in X.shape:
-                raise ValueError(
-                    f"Found a table with {X.shape[0]} row(s) and {X.shape[1]} column(s), but at least one of each is "
-                    "required. Pass a table with data."
-                )
-            if reset:
-                validate_data(self, X, skip_check_array=True)
-            return X
-        if issparse(X):
-            raise TypeError(
-                f"X is a sparse matrix ({type(X).__name__}), but dense data is required. Use X.toarray() to convert."
-            )
-        return validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, accept_sparse=False)
-
-    def _check_labels(self, X: Any, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-        """Set `classes_`; return class indices (n,) and row weights (n,) of mean 1."""
-        if y is None:
-            raise ValueError("requires y to be passed, but the target y is None. Pass one class label for each row.")
-        given: np.ndarray = column_or_1d(y, warn=True)
-        if pd.isna(given).any():
-            raise ValueError(f"Input y contains NaN in {pd.isna(given).sum()} rows. Drop them, or give them a label.")
-        check_classification_targets(given)
-        if len(given) != len(X):
-            raise ValueError(
-                f"Found input variables with inconsistent numbers of samples: X has {len(X)} rows, y has {len(given)} "
-                "labels. Pass one label for each row."
-            )
-        self.classes_, labels = np.unique(given, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(
-                f"y holds one class only ({self.classes_.tolist()[0]!r}) in n_samples = {len(given)}, but a classifier "
-                "needs two or more. Pass rows of another class."
-            )
-        weight = compute_sample_weight(self.class_weight, given)
-        if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-            raise ValueError(
-                f"class_weight must give finite weights >= 0, not all of them 0, got {self.class_weight!r}. Use "
-                "'balanced', or a positive weight for each label."
-            )
-        return labels, weight / weight.mean()
 
     def _warn_unconverged(self, history: History) -> None:
         epochs = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
@@ -357,7 +311,7 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
     def _asked(self, X: Any) -> Iterator[tuple[Any, torch.Tensor]]:
         """Check and encode X, and compute on as many threads as the work deserves, without gradients."""
         check_is_fitted(self)
-        X = self._check_table(X, reset=False)
+        X = check_table(self, X, reset=False)
         encoded = self._codec.encode(X)
         with plain_torch(), torch.no_grad(), thread_limit(self._threads(min(len(encoded), _CHUNK_ROWS), self._codec)):
             yield X, torch.from_numpy(encoded).to(self.device_)
@@ -372,101 +326,102 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
 
     # ---------------------------------------------------------------------------------------------- counterfactuals
 
-    def counterfactuals(self, X: Any, *, target: Any = None, search: str = "auto") -> Counterfactuals:
+    def counterfactuals(
+        self,
+        X: Any,
+        *,
+        target: Any = None,
+        n_counterfactuals: int = 1,
+        target_probability: float | None = None,
+        immutable: Any = None,
+        bounds: Any = None,
+        monotonic_cst: Any = None,
+        max_changes: int | None = None,
+        actionability: Actionability | None = None,
+        search: str = "auto",
+        random_state: Any = None,
+    ) -> Counterfactuals:
         """Return for each row the nearest plausible rows that would be classified otherwise.
+
+        Rules are checked on the rows that come back: none is ever violated by a row that is reported as feasible, and
+        an immutable cell is never touched. Columns are given by name, or by position.
 
         Parameters
         ----------
         X : DataFrame or array-like of shape (n, n_features)
             Rows to explain.
-        target : label or array-like of shape (n,), optional
-            The class wanted: one for all rows, or one for each. By default every class but the predicted one, ordered
-            by row, then class. A row that is already predicted as its target comes back unchanged.
-        search : {"auto", "one_shot"}, default="auto"
-            "one_shot" is the single pass of the network. "auto" starts from it and from certified rows drawn from the
-            density, and searches the nearest row that is certified: classified as the target with the confidence and
-            the committee's support that rows of that class typically reach, and plausible.
+        target : label, "second" or array-like of shape (n,), optional
+            The class wanted: one for all rows, or one for each; "second" is each row's runner-up (unless that is a
+            label). By default every class but the predicted one, ordered by row, then class. A row that is already
+            predicted as its target comes back unchanged.
+        n_counterfactuals : int, default=1
+            Alternatives for each row and target, `rank` 0 the nearest. Each is asked with the columns that the
+            earlier ones changed most frozen, so that they differ in structure. Fewer come back where fewer exist.
+        target_probability : float, optional
+            Calibrated probability of the target to reach, in (0, 1). By default one that rows of the class typically
+            reach. The best effort is returned; its `status` says if it falls short.
+        immutable : list of columns or bool array of shape (n_features,) or (n, n_features), optional
+            What must not change, for all rows or for each.
+        bounds : dict of column to (low, high), optional
+            Smallest and largest value, in the units of X; None for no bound, an array (n,) for one bound per row.
+        monotonic_cst : dict of column to {-1, 0, 1} or array-like of shape (n_features,), optional
+            1: may only rise, -1: may only fall; for ordered categories too.
+        max_changes : int, optional
+            Most columns that may change.
+        actionability : Actionability, optional
+            These rules in one object, and rarer ones: categories, transitions, relations between columns, what changes
+            cost, a repair function.
+        search : {"auto", "latent", "steps", "one_shot"}, default="auto"
+            "one_shot" is the single pass of the network. "auto" climbs for rows whose certificate fails (rows drawn
+            from the density, descent, small steps, latent search), and shortens all answers, in length and in the
+            number of changed columns, as long as they are certified: classified as the target with the confidence
+            and the committee's support asked for, and plausible. "latent" starts from the single pass too, and
+            optimises in the flow's latent space with smoothed gradients: slower, sometimes shorter. "steps" repeats
+            small steps of the network to the first crossing.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the noise of the latent search. None gives the same answer every time.
 
         Returns
         -------
         Counterfactuals
             `data` has the type, columns, dtypes and units of X; `report` says of every row what it is worth, computed
             from the returned row itself.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a rule is malformed, does not fit the table, or contradicts another one; before any search.
         """
-        if search not in _SEARCHES:
-            raise ValueError(f"search must be one of {_SEARCHES}, got {search!r}.")
+        rules = Actionability.merged(
+            actionability,
+            immutable=immutable,
+            bounds=bounds,
+            monotonic_cst=monotonic_cst,
+            max_changes=max_changes,
+            target_probability=target_probability,
+        )
+        check_query(search, SEARCHES, n_counterfactuals)
+        seed = 0 if random_state is None else int(check_random_state(random_state).randint(2**31))
         with self._asked(X) as (X, encoded):
-            wanted = None
-            if target is not None:
-                wanted = torch.from_numpy(target_numbers(target, len(encoded), self.classes_)).to(self.device_)
-            parts = [
-                self._answer(encoded[rows], None if wanted is None else wanted[rows], search, rows.start)
-                for rows in chunks(len(encoded), self._chunk_size)
-            ]
-            rows, targets, before, predicted, found = (np.concatenate(part) for part in zip(*parts, strict=True))
-            data = self._codec.decode(found, X, rows, encoded.cpu().numpy()[rows])
-            report = self._certificate(encoded[torch.from_numpy(rows)], data, rows, targets, predicted == targets)
-        return Counterfactuals(
-            data=data,
-            original=X.iloc[rows].reset_index(drop=True) if isinstance(X, pd.DataFrame) else X[rows],
-            report=report,
-            feature_names=list(self._codec.schema.feature_names),
-            probability_before=before,
-            prediction_before=self.classes_[predicted],
-        )
+            wanted = self._wanted(target, len(encoded))
+            return self._explainer.explain(X, encoded, wanted, rules, search, n_counterfactuals, seed)
 
-    def _answer(self, x: torch.Tensor, wanted: torch.Tensor | None, search: str, offset: int) -> tuple[np.ndarray, ...]:
-        """Return row, target, probability before, prediction before and snapped encoded answer of one chunk."""
-        model = self._model
-        logits, rows, query, moved = one_shot(model, x, wanted)
-        found = self._codec.snap(moved.cpu().numpy(), query.x.cpu().numpy())
-        predicted = logits.argmax(1)[rows]
-        open_ = (predicted != query.target).nonzero().squeeze(1)
-        if search == "auto" and len(open_):
-            climbed = climb(model, query[open_], moved[open_], self._codec.snap)
-            found[open_.cpu().numpy()] = climbed.cpu().numpy()
-        before = logits.softmax(1)[rows, query.target]
-        return (
-            rows.cpu().numpy() + offset,
-            query.target.cpu().numpy(),
-            before.double().cpu().numpy(),
-            predicted.cpu().numpy(),
-            found,
-        )
+    def _wanted(self, target: Any, n: int) -> torch.Tensor | str | None:
+        """Return class indices (n,), "second" or None for every other class."""
+        if target is None or (isinstance(target, str) and target == "second" and target not in self.classes_.tolist()):
+            return target
+        return torch.from_numpy(target_numbers(target, n, self.classes_)).to(self.device_)
 
-    def _certificate(
-        self, x: torch.Tensor, data: Any, rows: np.ndarray, targets: np.ndarray, already: np.ndarray
-    ) -> pd.DataFrame:
-        """Judge the rows that the user will hold: encoded anew from the decoded table."""
-        again = torch.from_numpy(self._codec.encode(data, warn_unseen=False)).to(x.device)
-        target = torch.from_numpy(targets).to(x.device)
-        parts = [self._model.judge(again[part], target[part]) for part in chunks(len(again), _CHUNK_ROWS)]
-        judged = Judgement(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        plain = {
-            "prediction": judged.prediction,
-            "probability": judged.log_odds.double().sigmoid(),
-            "support": judged.support.double(),
-            "log_density": judged.log_density.double(),
-            "plausible": judged.log_density >= self._model.threshold[target],
-            "certified": self._model.shortfall(judged, target) == 0,
-            "moved": (again - x).double(),
-        }
-        return build_report(
-            rows=rows,
-            target=targets,
-            classes=self.classes_,
-            already=already,
-            n_changed=self._codec.changed(again.cpu().numpy(), x.cpu().numpy()).sum(1),
-            **{name: values.cpu().numpy() for name, values in plain.items()},
-        )
+    @property
+    def _explainer(self) -> Explainer:
+        return Explainer(self._model, self._codec, self.classes_, self._chunk_size)
 
-    def _certify_rows(self, original: Any, changed: Any, report: pd.DataFrame) -> pd.DataFrame:
-        """Return `report` anew for rows that left this estimator and came back changed (rounded in a pipeline, say)."""
-        targets = np.searchsorted(self.classes_, report["target"].to_numpy())
-        already = (report["status"] == Status.ALREADY_TARGET).to_numpy()
-        with self._asked(original) as (_, encoded):
-            again = self._certificate(encoded, changed, report["row"].to_numpy(), targets, already)
-        return again.assign(rank=report["rank"].to_numpy())
+    def _certify_rows(self, data: Any, report: Any, X: Any, **asked: Any) -> Any:
+        """Return `report` anew for rows that came back changed; `X` and `asked` are what the query was called with."""
+        everyday = ("immutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
+        rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in everyday})
+        with self._asked(X) as (X, encoded):
+            return self._explainer.report_again(X, encoded, rules, data, report)
 
     # ------------------------------------------------------------------------------------------------ scikit-learn
 

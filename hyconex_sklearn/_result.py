@@ -33,7 +33,9 @@ class Status(StrEnum):
     ALREADY_TARGET = "already_target"
     NOT_VALID = "not_valid"
     IMPLAUSIBLE = "implausible"
+    UNSURE = "unsure"
     INFEASIBLE = "infeasible"
+    FEWER = "fewer"
 
     @property
     def description(self) -> str:
@@ -52,14 +54,26 @@ _DESCRIPTIONS = {
         "wider bounds, or a larger max_changes."
     ),
     Status.IMPLAUSIBLE: (
-        "The row is predicted as the target, but it is rarer than the plausibility threshold of that class, or the "
-        "confidence or the committee's support that was asked for is not reached; try search='auto', looser rules, "
-        "a lower target_probability, or a fit with a larger alpha_plausibility."
+        "The row is predicted as the target, but it is rarer than the plausibility threshold of that class; "
+        "try search='auto', looser rules, or a fit with a larger alpha_plausibility."
+    ),
+    Status.UNSURE: (
+        "The row is predicted as the target and plausible, but the probability or the committee's support that was "
+        "asked for is not reached; try search='auto', looser rules, or a lower target_probability."
     ),
     Status.INFEASIBLE: (
-        "The rules leave no row that could be predicted as the target; "
+        "No row was found that obeys every rule, so the query row came back, unchanged where it could be; "
         "free some immutable columns, widen the bounds, or allow more changes."
     ),
+    Status.FEWER: (
+        "The row meets every demand, and is the last of fewer alternatives than n_counterfactuals asked for; "
+        "try looser rules, or ask for fewer."
+    ),
+}
+
+_DOUBTS = {
+    Status.IMPLAUSIBLE: ", but rows like the changed one are rare",
+    Status.UNSURE: ", but less surely than was asked for",
 }
 
 
@@ -255,14 +269,15 @@ class Counterfactuals:
         target, status = line["target"], str(line["status"])
         if status == Status.ALREADY_TARGET:
             return f"Already predicted as {target}; nothing to change."
-        old, new = _format_pair(float(self.probability_before[position]), float(line["probability"]), spread=10.0)
+        old, new = (_format_probability(p) for p in (self.probability_before[position], line["probability"]))
         probability = f"(probability {old} -> {new})"
         if not line["valid"] or status in (Status.NOT_VALID, Status.INFEASIBLE):
-            allowed = "allowed change" if status == Status.INFEASIBLE else "change"
-            missed = f"No {allowed} was found that makes the prediction {target}"
+            if status == Status.INFEASIBLE:
+                return f"No row was found that obeys the rules and is predicted as {target} {probability}."
+            missed = f"No change was found that makes the prediction {target}"
             attempt = f"the closest attempt, {changes or 'the row itself'}, is predicted as {line['prediction']}"
             return f"{missed}; {attempt} {probability}."
-        doubt = ", but the changed row is unusual or weakly supported" if status == Status.IMPLAUSIBLE else ""
+        doubt = _DOUBTS.get(Status(status), "")
         change = (
             f"{changes or 'No change'} would change the prediction from {self.prediction_before[position]} to {target}"
         )
@@ -392,6 +407,13 @@ def _format_pair(before: Any, after: Any, spread: float) -> tuple[str, str]:
     if repr(before) != repr(after):  # 1 and "1"
         return repr(before), repr(after)
     return _format(before, first), _format(after, first)
+
+
+def _format_probability(probability: float) -> str:
+    """Two decimals, and never a certainty that is none."""
+    if 0 < probability < 0.005:
+        return "<0.01"
+    return ">0.99" if 0.995 <= probability < 1 else f"{probability:.2f}"
 
 
 def _format(value: Any, decimals: int) -> str:

@@ -1,0 +1,129 @@
+"""A query from rules to certified rows: what stands between the estimator's method and the search."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from ._actionability import Actionability
+from ._answers import Answers, answer
+from ._codec import TableCodec
+from ._model import Model
+from ._repair import RepairedSet, repaired_where
+from ._report import build_report
+from ._result import Counterfactuals, Status
+from ._rules import FeasibleSet, compile_rules
+from ._torch_utils import chunks
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """The fitted parts that answer a query; none of them is changed by it.
+
+    Parameters
+    ----------
+    model : Model
+        Network, density and committee.
+    codec : TableCodec
+        Between tables and encoded rows.
+    classes : ndarray of shape (K,)
+        Class labels.
+    chunk_rows : int
+        Rows asked at once.
+    """
+
+    model: Model
+    codec: TableCodec
+    classes: np.ndarray
+    chunk_rows: int
+
+    def explain(
+        self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, search: str, k: int, seed: int
+    ) -> Counterfactuals:
+        """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `answer`."""
+        allowed = self._allowed(rules, X, x)
+        parts = [
+            answer(
+                self.model,
+                x[rows],
+                wanted[rows] if isinstance(wanted, Tensor) else wanted,
+                allowed.take(rows),
+                probability=rules.target_probability,
+                search=search,
+                k=k,
+                seed=seed,
+                offset=rows.start,
+            )
+            for rows in chunks(len(x), self.chunk_rows)
+        ]
+        found = Answers.joined(parts)
+        reference = x.cpu().numpy()[found.row]
+        data = self.codec.decode(found.z, X, found.row, reference)
+        original = self.codec.decode(reference, X, found.row, reference)
+        spoilt = np.zeros(len(reference), dtype=bool)  # by the user's function
+        if isinstance(allowed, RepairedSet):
+            data, spoilt = repaired_where(~found.already, data, original, allowed.take(found.row), reference)
+        return Counterfactuals(
+            data=data,
+            original=original,
+            report=self._report(data, reference, found, allowed, rules.target_probability, spoilt),
+            feature_names=list(self.codec.schema.feature_names),
+            probability_before=found.before,
+            prediction_before=self.classes[found.predicted],
+        )
+
+    def report_again(self, X: Any, x: Tensor, rules: Actionability, data: Any, report: pd.DataFrame) -> pd.DataFrame:
+        """Return `report` anew for rows `data` that came back changed: rounded in a pipeline, say."""
+        row, rank = (report[name].to_numpy() for name in ("row", "rank"))
+        target = np.searchsorted(self.classes, report["target"].to_numpy())
+        already, fewer = ((report["status"] == status).to_numpy() for status in (Status.ALREADY_TARGET, Status.FEWER))
+        reference = x.cpu().numpy()[row]
+        found = Answers(row, target, rank, fewer, np.zeros(len(row)), np.where(already, target, -1), reference)
+        # That the user's function spoilt a row cannot be seen from the row, which is the query's.
+        spoilt = ~report["feasible"].to_numpy() & (rules.repair is not None)
+        return self._report(data, reference, found, self._allowed(rules, X, x), rules.target_probability, spoilt)
+
+    def _allowed(self, rules: Actionability, X: Any, x: Tensor) -> FeasibleSet:
+        """Read the rules against the rows of X; raise where they don't fit."""
+        names = self.codec.schema.feature_names
+        if isinstance(X, pd.DataFrame) and list(X.columns) != list(names) and rules.by_position(names):
+            raise ValueError(
+                f"{', '.join(rules.by_position(names))} tells columns by position, but the columns of X are in another "
+                f"order than at fit, which was {list(names)}. Name the columns, or pass X in that order."
+            )
+        numbers = None if rules.is_trivial else self.codec.numbers(X)
+        allowed = compile_rules(rules, self.codec.schema, numbers, x.cpu().numpy())
+        return allowed if rules.repair is None else RepairedSet.of(allowed, self.codec, X, rules.repair)
+
+    def _report(
+        self,
+        data: Any,
+        reference: np.ndarray,
+        found: Answers,
+        allowed: FeasibleSet,
+        probability: float | None,
+        spoilt: np.ndarray,
+    ) -> pd.DataFrame:
+        """Judge the rows that the user will hold: encoded anew from the decoded table."""
+        again = self.codec.encode(data, warn_unseen=False)
+        x, target = (torch.from_numpy(array).to(self.model.threshold.device) for array in (again, found.target))
+        feasible = ~spoilt
+        if not allowed.trivial:
+            feasible &= allowed.take(found.row).obeyed(again, reference, self.codec.numbers(data))
+        return build_report(
+            rows=found.row,
+            target=found.target,
+            rank=found.rank,
+            classes=self.classes,
+            feasible=feasible,
+            already=found.already,
+            fewer=found.fewer,
+            n_changed=self.codec.changed(again, reference).sum(1),
+            moved=(again.astype(np.float64) - reference) * allowed.weights,
+            **self.model.certificate(x, target, probability),
+        )
