@@ -117,6 +117,50 @@ def test_draws_are_complete_rows_and_follow_the_random_state() -> None:
     assert (draws[0][:, space.filled_by[:, 0]] == 0).all()
 
 
+@pytest.mark.parametrize("columns", [["age", "income"], ["age", "income", "job", "owner"], None], ids=str)
+def test_latents_lead_back_to_the_numbers_they_come_from(columns: list[str] | None) -> None:
+    table, _ = mixed_table(60)
+    codec, space, density = parts(table if columns is None else table[columns], 3)
+    x, labels = torch.from_numpy(codec.encode(table if columns is None else table[columns])), torch.arange(60) % 3
+    with torch.no_grad():
+        latent = density.to_latent(x, labels)
+        assert latent.shape == (60, len(space.numeric)) and not torch.allclose(latent, x[:, space.numeric])
+        torch.testing.assert_close(density.from_latent(latent, x, labels), x[:, space.numeric], atol=1e-3, rtol=1e-3)
+        there = torch.randn(latent.shape, generator=torch.Generator().manual_seed(0))
+        numbers = density.from_latent(there, x, labels)
+        back = density.to_latent(x.index_copy(1, space.numeric, numbers), labels)
+    torch.testing.assert_close(back, there, atol=1e-3, rtol=1e-3)
+
+
+def test_latents_depend_on_the_class_and_on_the_categories_and_on_no_other_row() -> None:
+    table, _ = mixed_table(20)
+    codec, space, density = parts(table, 2)
+    x, labels = torch.from_numpy(codec.encode(table)), torch.zeros(20, dtype=torch.long)
+    with torch.no_grad():
+        latent = density.to_latent(x, labels)
+        assert not torch.allclose(latent, density.to_latent(x, 1 - labels))
+        torch.testing.assert_close(density.to_latent(x[3:5], labels[3:5]), latent[3:5])
+        other = x.clone()
+        other[:, space.blocks[space.present]] = 1 - other[:, space.blocks[space.present]]
+        assert not torch.allclose(latent, density.to_latent(other, labels))
+
+
+def test_the_density_is_that_of_the_latents_divided_by_the_stretch() -> None:
+    table = np.random.default_rng(0).normal(size=(40, 5))
+    codec, _, density = parts(table)
+    x, labels = torch.from_numpy(codec.encode(table)), torch.zeros(40, dtype=torch.long)
+    latent = density.to_latent(x, labels).detach().requires_grad_(True)
+    stretch = torch.stack(
+        [
+            torch.autograd.functional.jacobian(lambda z, i=i: density.from_latent(z, x[[i]], labels[[i]])[0], part)
+            for i, part in enumerate(latent[:4, None])
+        ]
+    )[:, :, 0]
+    normal = -0.5 * (latent[:4] ** 2 + np.log(2 * np.pi)).sum(1)
+    expected = normal - torch.linalg.slogdet(stretch).logabsdet
+    torch.testing.assert_close(density.log_prob(x[:4], labels[:4]), expected, atol=1e-3, rtol=1e-3)
+
+
 def test_learning_tells_classes_apart_in_numbers_and_text() -> None:
     rng = np.random.default_rng(0)
     y = np.arange(200) % 2

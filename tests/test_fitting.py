@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import numpy as np
@@ -12,7 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from hyconex_sklearn._fitting import draw_held_out, fit_temperature, linear_start, plausible_threshold
+from hyconex_sklearn._committee import mean_log_odds
+from hyconex_sklearn._fitting import (
+    _AIMED,
+    _ASKED,
+    _calibrate,
+    draw_held_out,
+    fit_temperature,
+    linear_start,
+    plausible_threshold,
+)
+from hyconex_sklearn._losses import log_odds
+from hyconex_sklearn._model import Model
 from hyconex_sklearn._training import Rows
 
 
@@ -118,3 +130,60 @@ def test_a_higher_quantile_asks_more_of_a_counterfactual() -> None:
     _, X, y = iris()
     strict = fitted(X, y, plausibility_quantile=0.6)
     assert (strict._model.threshold > iris()[0]._model.threshold).all()
+
+
+# --------------------------------------------------------------------------------------------------- asked confidence
+
+
+def calibrated(
+    quantile: float, least: float, most: float = 3.5, labels: np.ndarray | None = None
+) -> tuple[Model, Rows]:
+    """The model of iris, calibrated anew on all rows; the labels may be wrong on purpose."""
+    clf, X, y = iris()
+    model, rows = copy.deepcopy(clf._model), rows_of(clf._codec.encode(X), y if labels is None else labels)
+    _calibrate(model, rows, quantile, least, most)
+    return model, rows
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.25, 0.5])
+def test_the_confidence_is_what_rows_of_the_class_that_are_told_right_typically_reach(quantile: float) -> None:
+    model, rows = calibrated(quantile, 0.1)
+    logits = model.network.logits(rows.x) / model.temperature
+    reached = {
+        "confidence": log_odds(logits, rows.labels),
+        "committee_confidence": mean_log_odds(model.committee(rows.x), rows.labels),
+    }
+    for name, odds in reached.items():
+        for label in range(3):
+            own = odds[(rows.labels == label) & (logits.argmax(1) == label)]
+            typical = own.quantile(quantile).clamp(0.1, 3.5)
+            torch.testing.assert_close(getattr(model, name)[label], typical)
+
+
+def test_the_confidence_has_a_floor_and_a_ceiling() -> None:
+    floor, _ = calibrated(0.0, 1.0)
+    assert (floor.confidence >= 1.0).all() and (floor.confidence == 1.0).any()
+    for most in (2.0, 3.5):
+        ceiling, _ = calibrated(1.0, 1.0, most)
+        assert (ceiling.confidence <= most).all() and (ceiling.committee_confidence == most).any()
+
+
+def test_a_class_that_is_never_told_right_asks_what_the_others_reach() -> None:
+    _, _, y = iris()
+    model, rows = calibrated(0.5, 0.0, labels=np.where(y == 2, 0, y))  # no row is labelled 2
+    logits = model.network.logits(rows.x) / model.temperature
+    right = logits.argmax(1) == rows.labels
+    typical = log_odds(logits, rows.labels)[right].quantile(0.5).clamp(0.0, 3.5)
+    torch.testing.assert_close(model.confidence[2], typical)
+
+
+def test_a_model_that_is_always_wrong_asks_the_least() -> None:
+    clf, X, _ = iris()
+    model, _ = calibrated(0.25, 1.0, labels=(clf.predict(X) + 1) % 3)
+    assert model.confidence.tolist() == model.committee_confidence.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_search_may_stop_earlier_than_the_one_pass_is_trained_to_go() -> None:
+    aimed, asked = calibrated(*_AIMED)[0], calibrated(*_ASKED)[0]
+    assert (asked.confidence <= aimed.confidence).all() and (asked.confidence < aimed.confidence).any()
+    torch.testing.assert_close(asked.temperature, aimed.temperature)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from _models import iris, mixed
 
 from hyconex_sklearn._committee import votes
 from hyconex_sklearn._losses import log_odds
-from hyconex_sklearn._model import Judgement, Model
+from hyconex_sklearn._model import Demands, Judgement, Model
 
 
 def model_and_rows() -> tuple[Model, torch.Tensor, torch.Tensor]:
@@ -39,7 +40,7 @@ def test_temperature_changes_how_sure_it_is_and_never_what_it_says() -> None:
 
 
 def judgement(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -> Judgement:
-    """One row's judgement about class 0 under `strict`: what isn't asked about is beyond all doubt."""
+    """One row's judgement about class 0 under `STRICT`: what isn't asked about is beyond all doubt."""
     values = {name: torch.tensor([99.0]) for name in Judgement._fields}
     values |= {
         "prediction": torch.tensor([int(wrong)]),
@@ -50,41 +51,105 @@ def judgement(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -
     return Judgement(**values)
 
 
-@pytest.fixture(scope="module")
-def strict() -> Model:
-    """A model that asks of class 0 log-odds of 1, twice, and log-density of -5; of others more than exists."""
-    model = copy.deepcopy(iris()[0]._model)
-    model.confidence = model.committee_confidence = torch.tensor([1.0, 9.0, 9.0])
-    model.threshold = torch.tensor([-5.0, 99.0, 99.0])
-    return model
+#: What is asked of one row: a log-odds of 1, twice, and a log-density of -5.
+STRICT = Demands(*(torch.tensor([value]) for value in (1.0, 1.0, -5.0)))
 
 
-def shortfall(model: Model, wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -> float:
-    return float(model.shortfall(judgement(wrong, unsure, unsupported, implausible), torch.tensor([0])))
+def shortfall(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -> float:
+    row = judgement(wrong, unsure, unsupported, implausible)
+    return float(iris()[0]._model.shortfall(row, torch.tensor([0]), STRICT))
 
 
-def test_a_certified_row_lacks_nothing(strict: Model) -> None:
-    assert shortfall(strict, False, False, False, False) == 0.0
+def test_a_certified_row_lacks_nothing() -> None:
+    assert shortfall(False, False, False, False) == 0.0
     exactly = judgement(False, False, False, False)._replace(
         log_odds=torch.tensor([1.0]),
         support=torch.tensor([0.8125]),
         committee_odds=torch.tensor([1.0]),
         log_density=torch.tensor([-5.0]),
     )
-    assert float(strict.shortfall(exactly, torch.tensor([0]))) == 0.0
+    assert float(iris()[0]._model.shortfall(exactly, torch.tensor([0]), STRICT)) == 0.0
 
 
-def test_the_wrong_class_is_graver_than_all_doubt_and_doubt_graver_than_rarity(strict: Model) -> None:
-    rare = shortfall(strict, False, False, False, True)
-    unsure, unsupported = shortfall(strict, False, True, False, False), shortfall(strict, False, False, True, False)
-    wrong = shortfall(strict, True, False, False, False)
+def test_a_committee_that_agrees_without_confidence_is_not_enough() -> None:
+    row = judgement(False, False, False, False)._replace(committee_odds=torch.tensor([0.9]))
+    assert float(iris()[0]._model.shortfall(row, torch.tensor([0]), STRICT)) == shortfall(False, True, False, False)
+
+
+def test_the_wrong_class_is_graver_than_all_doubt_and_doubt_graver_than_rarity() -> None:
+    rare = shortfall(False, False, False, True)
+    unsure, unsupported = shortfall(False, True, False, False), shortfall(False, False, True, False)
+    wrong = shortfall(True, False, False, False)
     assert 0 < rare < unsure == unsupported
-    assert shortfall(strict, False, True, True, True) < wrong
+    assert shortfall(False, True, True, True) < wrong
 
 
-def test_every_class_has_its_own_bounds(strict: Model) -> None:
-    row = judgement(False, False, False, False)
-    assert float(strict.shortfall(row._replace(prediction=torch.tensor([1])), torch.tensor([1]))) > 0
+# ------------------------------------------------------------------------------------------------------ what is asked
+
+
+@pytest.fixture
+def told_apart() -> Model:
+    """A model that asks something else of each of three classes."""
+    model = copy.deepcopy(iris()[0]._model)
+    model.confidence = torch.tensor([1.0, 2.0, 3.0])
+    model.committee_confidence = torch.tensor([1.5, 2.5, 3.5])
+    model.threshold = torch.tensor([-5.0, -6.0, -7.0])
+    return model
+
+
+def test_every_class_has_its_own_demands(told_apart: Model) -> None:
+    demands = told_apart.demands(torch.tensor([2, 0, 0]))
+    assert demands.confidence.tolist() == [3.0, 1.0, 1.0]
+    assert demands.committee_confidence.tolist() == [3.5, 1.5, 1.5]
+    assert demands.threshold.tolist() == [-7.0, -5.0, -5.0]
+
+
+def test_a_probability_replaces_the_confidence_and_asks_the_committee_for_no_more_than_is_usual(
+    told_apart: Model,
+) -> None:
+    low, high = (told_apart.demands(torch.tensor([0, 2]), p) for p in (0.6, 0.99))
+    assert low.confidence.sigmoid().tolist() == pytest.approx([0.6, 0.6])
+    assert high.confidence.sigmoid().tolist() == pytest.approx([0.99, 0.99])
+    assert low.committee_confidence.sigmoid().tolist() == pytest.approx([0.6, 0.6])
+    assert high.committee_confidence.tolist() == [1.5, 3.5]
+    assert high.threshold.tolist() == [-5.0, -7.0]
+
+
+@pytest.mark.parametrize("rows", [torch.tensor([2, 0, 2]), torch.tensor([True, False, True]), slice(1, 3)], ids=str)
+def test_demands_are_cut_together(told_apart: Model, rows: torch.Tensor | slice) -> None:
+    demands = told_apart.demands(torch.tensor([0, 1, 2]))
+    for part, whole in zip(demands.at(rows), demands, strict=True):
+        assert torch.equal(part, whole[rows])
+
+
+def test_a_certificate_says_what_was_judged() -> None:
+    model, x, _ = model_and_rows()
+    y = torch.arange(len(x)) % 3  # rows of every worth
+    said = model.certificate(x, y, None)
+    judged, demands = model.judge(x, y), model.demands(y)
+    assert said["prediction"].tolist() == judged.prediction.tolist()
+    np.testing.assert_allclose(said["probability"], judged.log_odds.double().sigmoid(), rtol=1e-6)
+    np.testing.assert_allclose(said["support"], judged.support)
+    np.testing.assert_allclose(said["log_density"], judged.log_density, rtol=1e-6)
+    lacking = model.shortfall(judged, y, demands).numpy()
+    assert set(lacking % 4) > {0, 2}
+    valid = said["prediction"] == y.numpy()
+    assert ((lacking == 0) == (valid & said["sure"] & said["plausible"])).all()
+    assert (said["plausible"] == (lacking % 2 == 0)).all()
+
+
+def test_a_higher_probability_makes_fewer_rows_sure() -> None:
+    model, x, y = model_and_rows()
+    shares = [model.certificate(x, y, probability)["sure"].mean() for probability in (0.5, 0.9, 0.999999)]
+    assert shares[0] > shares[1] > shares[2]
+
+
+def test_certificates_of_many_rows_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x, y = model_and_rows()
+    whole = model.certificate(x, y, None)
+    monkeypatch.setattr("hyconex_sklearn._model._CHUNK_ROWS", 7)
+    for name, values in model.certificate(x, y, None).items():
+        np.testing.assert_allclose(values, whole[name], atol=1e-4)
 
 
 @pytest.mark.parametrize("shared", [iris, mixed])

@@ -77,6 +77,54 @@ def test_what_the_mask_freezes_does_not_move(seed: int) -> None:
     assert not torch.equal(moved, X)
 
 
+def job() -> slice:
+    """Positions of the levels of the column "job"; the last one is "missing"."""
+    column = CODEC.schema.columns[2]
+    return slice(column.start, column.stop)
+
+
+@given(st.integers(0, 99))
+def test_only_levels_that_may_be_chosen_are(seed: int) -> None:
+    choices = torch.ones_like(X, dtype=torch.bool)
+    choices[:, job()] = torch.rand(len(X), 4, generator=torch.Generator().manual_seed(seed)) < 0.5
+    own = X[:, job()] > 0.5
+    choices[:, job()] |= own  # staying is allowed
+    moved = SPACE.move(X, steps(seed, 5.0), SPACE.free_mask(X), choices)
+    taken = moved[:, job()] > 0.5
+    assert (choices[:, job()] | ~taken).all() and (taken & ~own).any()
+
+
+def test_a_row_has_to_leave_a_level_that_may_not_be_kept() -> None:
+    choices = torch.ones_like(X, dtype=torch.bool)
+    choices[:, job()] = X[:, job()] < 0.5
+    stayed = SPACE.move(X, torch.zeros_like(X), SPACE.free_mask(X), choices)
+    assert (stayed[:, job()].argmax(1) != X[:, job()].argmax(1)).all()
+    assert (stayed[:, job()][:, -1] == 0).all()  # and not for "missing"
+    frozen = torch.zeros_like(X)
+    assert torch.equal(SPACE.move(X, torch.zeros_like(X), frozen, choices), X)
+
+
+def test_no_word_on_choices_allows_them_all() -> None:
+    step, mask = steps(0, 3.0), SPACE.free_mask(X)
+    every = torch.ones_like(X, dtype=torch.bool)
+    assert torch.equal(SPACE.move(X, step, mask), SPACE.move(X, step, mask, every))
+
+
+def test_values_are_added_up_over_the_positions_of_each_table_column() -> None:
+    values = torch.arange(X.numel(), dtype=torch.float32).view(X.shape)
+    total = SPACE.by_column(values)
+    assert total.shape == (len(X), SPACE.n_columns) == (len(X), len(TABLE.columns))
+    for j, column in enumerate(CODEC.schema.columns):
+        torch.testing.assert_close(total[:, j], values[:, column.positions].sum(1))
+
+
+def test_missing_cells_are_the_gaps_of_numbers() -> None:
+    cells = SPACE.by_column(SPACE.missing_cells(X).float()) > 0
+    for j, name in enumerate(TABLE.columns):
+        gaps = TABLE[name].isna().to_numpy() & (name != "job")
+        assert cells[:, j].tolist() == gaps.tolist()
+
+
 def test_a_row_outside_of_the_seen_range_may_stay_there() -> None:
     far = X.clone()
     far[:, SPACE.numeric] = 50.0
