@@ -14,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
 
 from ._result import Counterfactuals, Table, cells_differ, values_differ
+from ._translation import Translation, translate
 
 Step = tuple[str, Any]
 
@@ -36,8 +37,19 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     X : DataFrame or array-like of shape (n, d)
         The rows to explain, as `estimator` takes them in ``predict``.
     **kwargs
-        Passed to the final classifier's ``counterfactuals``. Rules about columns (``immutable``, ``bounds``, ...)
-        speak of the columns that the final classifier was fitted on.
+        Passed to the final classifier's ``counterfactuals``. Rules (``immutable``, ``bounds``, ..., ``actionability``)
+        speak of the columns of `X`, in its order and units, and are told to the classifier in those behind the steps:
+
+        - ``immutable`` freezes whatever the steps make of a column (a whole one-hot block, say).
+        - ``bounds`` and ``monotonic_cst`` need a column that becomes one column of its own, by a map that only rises
+          or only falls; ``relations`` one by a straight line.
+        - ``allowed_categories``, ``allowed_transitions`` and rules on ordered labels need labels that the steps leave
+          as they are.
+        - ``feature_weights`` go to all columns made of a column, and of no other; ``max_changes`` needs every column
+          to become one column of its own.
+        - ``repair`` needs steps that leave the whole table as it is.
+
+        Whether a row is feasible is judged by its own cells, against the rules as they are given here.
 
     Returns
     -------
@@ -50,7 +62,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     TypeError
         If there is no classifier with ``counterfactuals`` at the end.
     ValueError
-        If a step cannot be inverted; the message names it. Raised before any search.
+        If a step cannot be inverted; the message names it. If a rule cannot be told to the final classifier; the
+        message names rule and column. Raised before any search.
 
     Examples
     --------
@@ -68,12 +81,17 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
             f"X has {X.ndim} dimension(s); expected a table of shape (n, d). Give a DataFrame or 2-d array."
         )
     tables = _transform(steps, X)
-    first = [table[:1] for table in tables]
-    _map_back(steps, first, first[-1])  # a step without inverse is reported before the search spends any time
-    found = final.counterfactuals(tables[-1], **kwargs)
+
+    def back(rows: np.ndarray, changed: Table) -> Table:
+        return _map_back(steps, [_take(table, rows) for table in tables], changed)
+
+    back(np.arange(1), tables[-1][:1])  # a step without inverse is reported before the search spends any time
+    told = translate(kwargs, X, tables[-1], lambda table: _transform(steps, table)[-1], back)
+    found = told.ask(final, tables[-1])
     rows = found.report["row"].to_numpy()
-    data = _map_back(steps, [_take(table, rows) for table in tables], found.data)
-    return _certified(steps, final, found, _take(X, rows), data)
+    original = _take(X, rows)
+    data = told.settled(back(rows, found.data), original, rows)
+    return _certified(steps, final, found, original, data, tables[-1], told)
 
 
 def _unwrap(estimator: Any) -> tuple[list[Step], Any]:
@@ -305,12 +323,18 @@ def _clearly_differ(before: Table, after: Table) -> np.ndarray:
 
 
 def _certified(
-    steps: Sequence[Step], final: Any, found: Counterfactuals, original: Table, data: Table
+    steps: Sequence[Step],
+    final: Any,
+    found: Counterfactuals,
+    original: Table,
+    data: Table,
+    asked: Table,
+    told: Translation,
 ) -> Counterfactuals:
     """The result in the units of the user's table, its flags computed from the rows that are returned."""
     report, again = found.report, _transform(steps, data)[-1]
-    if _moved(found.data, again):
-        report = final._certify_rows(found.original, again, report)
+    if told.rules is not None or _moved(found.data, again):
+        report = told.judged(final._certify_rows(again, report, asked, **told.certifying), data, original)
     return Counterfactuals(
         data=data,
         original=original,

@@ -55,7 +55,7 @@ def read_free(immutable: Any, schema: TableSchema, n: int) -> Array:
 def read_bounds(bounds: Any, schema: TableSchema, n: int) -> dict[int, tuple[Array, Array]]:
     """Low and high (n,) in original units, by table column number; infinite where there is no bound."""
     result = {}
-    for name, j, (low, high) in _by_column(bounds, schema, "bounds"):
+    for name, j, (low, high) in by_column(bounds, schema, "bounds"):
         column, rule = schema.columns[j], f"bounds[{name!r}]"
         if column.one_hot or (column.kind == "constant" and column.categories):
             raise ValueError(
@@ -105,7 +105,7 @@ def read_directions(monotonic_cst: Any, schema: TableSchema) -> dict[int, int]:
             )
         monotonic_cst = dict(zip(schema.feature_names, monotonic_cst, strict=True))
     directions = {}
-    for name, j, direction in _by_column(monotonic_cst, schema, "monotonic_cst"):
+    for name, j, direction in by_column(monotonic_cst, schema, "monotonic_cst"):
         column = schema.columns[j]
         if direction and column.one_hot:
             raise ValueError(
@@ -144,7 +144,7 @@ class LabelRule:
 def read_labels(rules: Actionability, schema: TableSchema) -> dict[int, LabelRule]:
     """Rules on labels, by table column number."""
     allowed, moves = {}, {}
-    for name, j, labels in _by_column(rules.allowed_categories, schema, "allowed_categories"):
+    for name, j, labels in by_column(rules.allowed_categories, schema, "allowed_categories"):
         rule = f"allowed_categories[{name!r}]"
         _check_labels(schema.columns[j], rule, "bounds")
         allowed[j] = _mask(schema.columns[j], labels, rule)
@@ -153,7 +153,7 @@ def read_labels(rules: Actionability, schema: TableSchema) -> dict[int, LabelRul
                 f"{rule} excludes {schema.columns[j].categories[0]!r}, the only label of the column at fit, which "
                 "never changes. Leave the rule out, or include this label."
             )
-    for name, j, goals in _by_column(rules.allowed_transitions, schema, "allowed_transitions"):
+    for name, j, goals in by_column(rules.allowed_transitions, schema, "allowed_transitions"):
         column, rule = schema.columns[j], f"allowed_transitions[{name!r}]"
         _check_labels(column, rule, "monotonic_cst or bounds")
         starts = {label: _levels_of(column, (label,), rule)[0] for label in goals}
@@ -193,7 +193,7 @@ def read_relations(relations: Any, schema: TableSchema) -> tuple[Relation, ...]:
     slots = {int(j): slot for slot, j in enumerate(schema.value_columns)}
     result = []
     for i, (terms, bound) in enumerate(relations):
-        named = _by_column(terms, schema, f"relations[{i}]")
+        named = by_column(terms, schema, f"relations[{i}]")
         for _, j, _ in named:
             column = schema.columns[j]
             if column.kind not in ("numeric", "integer"):
@@ -211,7 +211,7 @@ def read_relations(relations: Any, schema: TableSchema) -> tuple[Relation, ...]:
 def read_weights(feature_weights: Any, schema: TableSchema) -> Array:
     """What a change of each encoded position costs, float32 (d,)."""
     weights = np.ones(len(schema.columns), dtype=np.float32)
-    for _, j, weight in _by_column(feature_weights, schema, "feature_weights"):
+    for _, j, weight in by_column(feature_weights, schema, "feature_weights"):
         weights[j] = weight
     return weights[schema.owner]
 
@@ -219,7 +219,7 @@ def read_weights(feature_weights: Any, schema: TableSchema) -> Array:
 # ---------------------------------------------------------------------------------------------------------- columns
 
 
-def _by_column(rule: Mapping[Any, Any] | None, schema: TableSchema, name: str) -> list[tuple[Any, int, Any]]:
+def by_column(rule: Mapping[Any, Any] | None, schema: TableSchema, name: str) -> list[tuple[Any, int, Any]]:
     """Each column that a rule names: as it is named, its number, what is said of it."""
     named = [(key, _position(key, schema, name), value) for key, value in (rule or {}).items()]
     taken: dict[int, Any] = {}

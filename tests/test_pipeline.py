@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from _helpers import same_cells, short_searches
+from _models import fast, iris, mixed_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -32,8 +35,11 @@ from sklearn.preprocessing import (
     TargetEncoder,
 )
 
+from hyconex_sklearn import Actionability, Status
 from hyconex_sklearn._pipeline import counterfactuals
 from hyconex_sklearn._result import Counterfactuals
+
+__all__ = ["short_searches"]  # a fixture
 
 
 def keep(Z: Any) -> Any:
@@ -68,13 +74,14 @@ class Mover(ClassifierMixin, BaseEstimator):
         data = self.move(original.copy())
         before = self.predict(original)
         report = pd.DataFrame({"row": rows, "target": 1 - before, "rank": 0})
-        report = self._certify_rows(original, data, report)
+        report = self._certify_rows(data, report, X)
         self.certified_.clear()
         return Counterfactuals(data, original, report, list(range(X.shape[1])), np.full(len(rows), 0.5), before)
 
-    def _certify_rows(self, original: Any, changed: Any, report: pd.DataFrame) -> pd.DataFrame:
-        self.certified_.append(changed)
-        prediction = self.predict(changed)
+    def _certify_rows(self, data: Any, report: pd.DataFrame, X: Any, **asked: Any) -> pd.DataFrame:
+        assert len(data) == len(report) and report["row"].max() < len(X)
+        self.certified_.append(data)
+        prediction = self.predict(data)
         valid = prediction == report["target"].to_numpy()
         flags = {"prediction": prediction, "probability": 0.5, "valid": valid, "plausible": valid, "n_changed": -1}
         return report.assign(**flags, status=np.where(valid, "ok", "not_valid"))
@@ -339,7 +346,7 @@ def test_integer_and_object_arrays_keep_whole_numbers() -> None:
         assert all(isinstance(v, (int, np.integer)) for v in np.asarray(data, dtype=object).ravel())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_cells_that_the_model_leaves_alone_are_the_users_own(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -391,6 +398,103 @@ def test_several_counterfactuals_per_row_stay_with_their_row() -> None:
     cf = counterfactuals(pipe, X.head(3), twice=True)
     pd.testing.assert_frame_equal(cf.original, X.iloc[[0, 0, 1, 1, 2, 2]])
     assert list(cf.data["note"]) == ["id 0", "id 0", "id 1", "id 1", "id 2", "id 2"]
+
+
+# ----------------------------------------------------------------------------------------- with a model and its rules
+
+QUICK = {"flow_epochs": 2, "pretrain_epochs": 20, "joint_epochs": 2}
+
+short = pytest.mark.usefixtures("short_searches")
+unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def households() -> tuple[pd.DataFrame, np.ndarray]:
+    """Whole numbers, money, text and truth values, without gaps."""
+    X, y = mixed_table()
+    X = X[["age", "income", "job", "owner"]].dropna()
+    return X.reset_index(drop=True), y[(X.index - 11) // 3]
+
+
+def model_behind_columns() -> Pipeline:
+    scale = ("scale", StandardScaler(), ["age", "income"])
+    code = ("hot", OneHotEncoder(sparse_output=False), ["job"])
+    columns = ColumnTransformer([scale, code, ("keep", "passthrough", ["owner"])])
+    return Pipeline([("columns", columns), ("clf", fast(**QUICK))])
+
+
+@cache
+def household_model() -> Pipeline:
+    return model_behind_columns().fit(*households())
+
+
+@short
+@unconverged
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler((-3, 3))], ids=["standard", "minmax"])
+def test_rows_of_a_model_come_back_through_a_scaler_as_they_were_judged(scaler: Any) -> None:
+    _, X, y = iris()
+    pipe = make_pipeline(scaler, fast(**QUICK)).fit(X, y)
+    cf = counterfactuals(pipe, X[::8])
+    np.testing.assert_array_equal(pipe.predict(cf.data), cf.report["prediction"])
+    assert cf.report["valid"].mean() > 0.9
+    assert (cf.data >= X.min(0) - 1e-6).all() and (cf.data <= X.max(0) + 1e-6).all()
+
+
+@short
+@unconverged
+def test_rows_of_a_model_come_back_through_columns_and_a_search() -> None:
+    X, y = households()
+    search = GridSearchCV(model_behind_columns(), {"clf__alpha_validity": [0.2]}, cv=2).fit(X, y)
+    cf = counterfactuals(search, X[:25])
+    assert list(cf.data.columns) == list(X.columns) and cf.data.dtypes.equals(X.dtypes)
+    assert set(cf.data["job"]) <= {"clerk", "nurse", "pilot"}
+    np.testing.assert_array_equal(search.predict(cf.data), cf.report["prediction"])
+    np.testing.assert_array_equal(cf.report["valid"], cf.report["prediction"] == cf.report["target"])
+    assert cf.report["valid"].mean() > 0.8
+
+
+def test_the_bare_estimator_answers_for_itself() -> None:
+    clf, X, _ = iris()
+    rules: dict[str, Any] = {"immutable": [0], "search": "steps"}
+    expected = clf.counterfactuals(X[:9], **rules)
+    pd.testing.assert_frame_equal(counterfactuals(clf, X[:9], **rules).report, expected.report)
+
+
+@short
+@unconverged
+@pytest.mark.parametrize("search", ["auto", "one_shot"])
+def test_rules_hold_in_the_columns_of_the_user(search: str) -> None:
+    X = households()[0][:30]
+    rules: dict[str, Any] = {"immutable": ["job"], "bounds": {"age": (25, 60)}, "monotonic_cst": {"income": 1}}
+    assert counterfactuals(household_model(), X).changes()["feature"].eq("job").any()
+    cf = counterfactuals(household_model(), X, search=search, **rules)
+    assert same_cells(cf.data[["job"]], cf.original[["job"]]).all() and (cf.report["n_changed"] > 0).any()
+    inside, risen = cf.data["age"].between(25, 60), cf.data["income"] >= cf.original["income"]
+    np.testing.assert_array_equal(cf.report["feasible"], inside & risen)
+    assert cf.report["feasible"].any()
+    np.testing.assert_array_equal(cf.report["status"] == Status.INFEASIBLE, ~cf.report["feasible"])
+
+
+@short
+@unconverged
+@pytest.mark.parametrize("search", ["auto", "one_shot"])
+def test_whether_a_row_is_feasible_is_judged_after_rounding(search: str) -> None:
+    X = households()[0][:30]
+    terms, bound = {"age": 1.0, "income": 0.001}, 60.0
+    rules = Actionability(relations=[(terms, bound)], immutable=["job", "owner"])
+    cf = counterfactuals(household_model(), X, actionability=rules, search=search)
+    total = cf.data["age"] + 0.001 * cf.data["income"]
+    assert (cf.original["age"] + 0.001 * cf.original["income"] > bound).any()
+    np.testing.assert_array_equal(cf.report["feasible"], total <= bound)
+    assert cf.report["feasible"].any()
+
+
+@short
+def test_a_repair_goes_through_steps_that_change_nothing() -> None:
+    clf, X, _ = iris()
+    whole = Actionability(repair=lambda table: table.assign(x0=table["x0"].round()))
+    cf = counterfactuals(make_pipeline("passthrough", clf), X[::15], actionability=whole, target=1)
+    answered = (cf.report["status"] != Status.ALREADY_TARGET).to_numpy()
+    assert answered.any() and (cf.data[answered, 0] % 1 == 0).all() and cf.report["feasible"].all()
 
 
 # ----------------------------------------------------------------------------------------- wrappers and refusals
