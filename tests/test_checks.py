@@ -10,6 +10,7 @@ import pytest
 
 from hyconex_sklearn._checks import (
     check_parameters,
+    check_query,
     match_columns,
     resolve_categorical,
     target_numbers,
@@ -122,6 +123,30 @@ def test_no_parameter_goes_unchecked() -> None:
     for name in DEFAULTS:
         with pytest.raises((TypeError, ValueError), match=f"^{name} must be"):
             check_parameters(Estimator(**{name: object()}))
+
+
+# ------------------------------------------------------------------------------------------------------- queries
+
+
+@pytest.mark.parametrize("n_counterfactuals", [1, 7, np.int64(3)])
+def test_good_queries_pass(n_counterfactuals: Any) -> None:
+    check_query("slow", ["quick", "slow"], n_counterfactuals)
+
+
+@pytest.mark.parametrize("search", ["best", "Quick", "", None, 1, ["quick"], np.array(["quick", "slow"])])
+def test_an_unknown_search_is_told_with_the_known_ones(search: Any) -> None:
+    with pytest.raises(ValueError, match="search must be one of 'quick', 'slow', got ") as caught:
+        check_query(search, ["quick", "slow"], 1)
+    assert repr(search) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("n_counterfactuals", "error"),
+    [(0, ValueError), (-1, ValueError), (True, TypeError), (1.0, TypeError), ("two", TypeError), (None, TypeError)],
+)
+def test_a_number_of_alternatives_that_is_none_is_told(n_counterfactuals: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=rf"n_counterfactuals must be an integer >= 1, got {n_counterfactuals!r}\. It is"):
+        check_query("quick", ["quick"], n_counterfactuals)
 
 
 # ------------------------------------------------------------------------------------------------------- targets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import pickle
 import re
@@ -236,20 +237,56 @@ def test_three_changes_are_listed_with_commas() -> None:
     assert sentence.startswith("x0 0 -> 1, x1 0 -> 1 and x2 0 -> 1 would")
 
 
-def test_other_outcomes_say_what_happened() -> None:
-    X = np.zeros((4, 1))
-    status = ["already_target", "not_valid", "infeasible", "implausible"]
-    valid = [True, False, False, True]
-    moved, prediction = np.array([[0], [2], [0], [1]]), [">50K", "<=50K", "<=50K", ">50K"]
-    cf = result(X, X + moved, status=status, valid=valid, prediction=prediction)
-    same, failed, forbidden, rare = cf.explain()
-    assert same == "Already predicted as >50K; nothing to change."
-    assert failed == (
-        "No change was found that makes the prediction >50K; the closest attempt, x0 0 -> 2, is predicted as <=50K "
+CHANGE = "x0 0 -> 1 would change the prediction from <=50K to >50K (probability 0.31 -> 0.64)"
+OUTCOMES = {
+    Status.OK: f"{CHANGE}.",
+    Status.FEWER: f"{CHANGE}.",
+    Status.UNSURE: f"{CHANGE}, but less surely than was asked for.",
+    Status.IMPLAUSIBLE: f"{CHANGE}, but rows like the changed one are rare.",
+    Status.ALREADY_TARGET: "Already predicted as >50K; nothing to change.",
+    Status.INFEASIBLE: "No row was found that obeys the rules and is predicted as >50K (probability 0.31 -> 0.64).",
+    Status.NOT_VALID: (
+        "No change was found that makes the prediction >50K; the closest attempt, x0 0 -> 1, is predicted as <=50K "
         "(probability 0.31 -> 0.64)."
-    )
-    assert forbidden.startswith("No allowed change was found") and "the row itself" in forbidden
-    assert rare.startswith("x0 0 -> 1 would change") and "unusual" in rare
+    ),
+}
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_every_outcome_is_told_in_a_sentence_of_its_own(status: Status) -> None:
+    valid = status != Status.NOT_VALID
+    prediction = ">50K" if valid else "<=50K"
+    cf = result(np.zeros((1, 1)), np.ones((1, 1)), status=status, valid=valid, prediction=prediction)
+    assert cf.explain() == [OUTCOMES[status]]
+
+
+def test_a_row_that_could_not_be_moved_is_its_own_closest_attempt() -> None:
+    cf = result(np.zeros((1, 1)), np.zeros((1, 1)), status="not_valid", valid=False, prediction="<=50K")
+    assert "the closest attempt, the row itself, is predicted as <=50K" in cf.explain()[0]
+    # An infeasible row is told as such, valid or not.
+    cf = result(np.zeros((1, 1)), np.zeros((1, 1)), status="infeasible", valid=False, prediction="<=50K")
+    assert cf.explain() == [OUTCOMES[Status.INFEASIBLE]]
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [
+        (0.0, "0.00"),
+        (1e-12, "<0.01"),
+        (0.004, "<0.01"),
+        (0.006, "0.01"),
+        (0.5, "0.50"),
+        (0.994, "0.99"),
+        (0.996, ">0.99"),
+        (0.999999, ">0.99"),
+        (1.0, "1.00"),
+    ],
+)
+def test_a_probability_is_never_told_as_a_certainty_that_it_is_not(probability: float, text: str) -> None:
+    cf = result(np.zeros((1, 1)), np.ones((1, 1)), probability=probability)
+    assert cf.explain()[0].endswith(f"(probability 0.31 -> {text}).")
+    cf = dataclasses.replace(cf, probability_before=np.array([probability]))
+    assert cf.explain()[0].endswith(f"(probability {text} -> {text}).")
 
 
 @pytest.mark.parametrize(
@@ -297,6 +334,19 @@ def test_json_has_plain_values_and_null_for_what_json_cannot_say() -> None:
     assert second["changes"] == {"wage": {"from": None, "to": 2.5}}
     assert second["counterfactual"] == {"hours": 40, "wage": 2.5, "education": "HS-grad", "member": None}
     assert cf.to_json(indent=2).count("\n") > 30 and json.loads(cf.to_json(indent=2)) == json.loads(text)
+
+
+def test_json_has_every_scalar_of_the_report_as_plain_python() -> None:
+    X = np.zeros((1, 2), dtype=np.float32)
+    cf = result(X, X + 1, target=np.int64(3), prediction=np.bool_(True), status=Status.UNSURE, support=np.float32(0.5))
+    (record,) = json.loads(cf.to_json())
+    kinds = {"row": int, "target": int, "rank": int, "prediction": bool, "probability": float, "support": float}
+    kinds |= {"valid": bool, "plausible": bool, "feasible": bool, "log_density": float, "distance_l1": float}
+    kinds |= {"distance_l2": float, "n_changed": int, "status": str, "prediction_before": str}
+    kinds |= {"probability_before": float, "changes": dict, "counterfactual": dict}
+    assert {name: type(value) for name, value in record.items()} == kinds
+    assert record["status"] == "unsure" and record["support"] == 0.5 and record["probability_before"] == 0.31
+    assert list(record)[:14] == list(cf.report.columns)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int8, np.bool_, object])
@@ -355,7 +405,10 @@ def test_an_empty_result_can_be_shown_in_every_form() -> None:
 
 
 def test_every_status_explains_itself() -> None:
-    assert [str(status) for status in Status] == ["ok", "already_target", "not_valid", "implausible", "infeasible"]
+    names = ["ok", "already_target", "not_valid", "implausible", "unsure", "infeasible", "fewer"]
+    assert [str(status) for status in Status] == names
     assert Status("not_valid") == "not_valid" and "search='auto'" in Status.NOT_VALID.description
+    assert "target_probability" in Status.UNSURE.description and "n_counterfactuals" in Status.FEWER.description
+    assert "immutable" in Status.INFEASIBLE.description
     texts = [status.description for status in Status]
-    assert len(set(texts)) == 5 and all(text.endswith(".") and len(text) > 40 for text in texts)
+    assert len(set(texts)) == len(names) and all(text.endswith(".") and len(text) > 40 for text in texts)

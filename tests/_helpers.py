@@ -1,0 +1,57 @@
+"""What several test files compare, and how to get answers quickly."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hyconex_sklearn import HyConExClassifier
+
+
+@pytest.fixture
+def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few steps of each part of a search: laws and rules hold at any length, and answers come quickly."""
+    for name in ("_MENDING_STEPS", "_SHORTENING_STEPS", "_THINNING_STEPS", "_POLISHING_STEPS", "_STEPS"):
+        monkeypatch.setattr(f"hyconex_sklearn._search.{name}", 4)
+    monkeypatch.setattr("hyconex_sklearn._latent._STEPS", 4)
+
+
+@pytest.fixture
+def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hardly a reservoir: for fits that no other test shares and whose answers are not compared with other ones."""
+    monkeypatch.setattr("hyconex_sklearn._reservoir._MENDING_STEPS", 1)
+    monkeypatch.setattr("hyconex_sklearn._reservoir._DRAWS", 2)
+
+
+def take(table: Any, rows: Any) -> Any:
+    """Some rows of a DataFrame or an array, by position."""
+    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]
+
+
+def same_cells(left: Any, right: Any) -> np.ndarray:
+    """Which cells of two tables are the same in type and in every bit, shape (m, d); missing marks count as equal."""
+    left, right = (
+        table.astype(object).to_numpy() if isinstance(table, pd.DataFrame) else table for table in (left, right)
+    )
+    pairs = zip(left.ravel().tolist(), right.ravel().tolist(), strict=True)
+    same = [a is b or repr(a) == repr(b) for a, b in pairs]
+    return np.array(same, dtype=bool).reshape(left.shape)
+
+
+def state_of(clf: HyConExClassifier) -> str:
+    """A digest of everything that the estimator holds."""
+    digest = hashlib.sha256()
+    for name, value in sorted(vars(clf).items()):
+        digest.update(name.encode())
+        if name == "_model":
+            for key, tensor in value.state_dict().items():
+                digest.update(key.encode() + tensor.numpy().tobytes())
+            digest.update(str([module.training for module in value.modules()]).encode())
+        else:
+            digest.update(pickle.dumps(value))
+    return digest.hexdigest()
