@@ -40,8 +40,8 @@ _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the line
 _LINEAR_ROWS = 5_000
 # Quantile of held-out rows that counts as the typical confidence of a class, the least and the most that is asked, in
 # log-odds: what the one pass is trained to reach, and rows of the reservoir have (probability 0.75 to 0.97); and what
-# certificates ask (0.73 to 0.92). A search checks what it gives, so it may stop earlier than the one pass, which can't.
-_AIMED, _ASKED = (0.35, 1.1, 3.5), (0.25, 1.0, 2.5)
+# certificates ask (0.73 to 0.95). A search checks what it gives, so it may stop earlier than the one pass, which can't.
+_AIMED, _ASKED = (0.35, 1.1, 3.5), (0.25, 1.0, 3.0)
 _FEWEST_FOR_QUANTILE = 10
 _RESERVOIR = 1_000  # rows in all, at least 20 of a class
 

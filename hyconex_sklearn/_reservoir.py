@@ -12,7 +12,7 @@ from ._rules import FeasibleSet
 from ._torch_utils import chunks
 
 _DRAWS, _FEW_CERTIFIED = 6, 20  # rows drawn for each row of the reservoir; certified rows that make a class well served
-_MENDING_STEPS = 60
+_MENDING_STEPS, _MENDED_AT_ONCE = 60, 2_048  # rows of all the classes together that are too few
 _MAX_CELLS = 4_000_000  # bound of rows x columns in one distance matrix
 _MAX_JUDGED = 16_384  # rows judged at once
 
@@ -69,24 +69,37 @@ def fill_reservoir(model: Model, free: FeasibleSet, per_class: int) -> None:
 
     `free` is a feasible set of one row without rules. Draws from torch's random state; call it inside `seeded`.
     """
-    kept = []
-    for label in range(model.n_classes):
-        target = torch.full((_DRAWS * per_class,), label, device=model.space.lower.device)
-        drawn = model.density.sample(target)
-        drawn = torch.minimum(torch.maximum(drawn, model.space.lower), model.space.upper)
-        best = _settled(model, drawn, target, free)
-        order = best.shortfall.argsort(stable=True)[:per_class]
-        if int((best.shortfall == 0).sum()) < _FEW_CERTIFIED:
-            best = _settled(model, best.x[order], target[order], free)
-            rows = torch.arange(len(order), device=order.device)
-            descend(best, rows, nothing(best, rows), _MENDING_STEPS)
-            order = best.shortfall.argsort(stable=True)
-        # Never a row of the wrong class, which lacks 4 or more.
-        worst = best.shortfall[order[:_FEW_CERTIFIED]].max().clamp(max=3.0)
-        kept.append(best.x[order[best.shortfall[order] <= worst]])
+    drawn = [_drawn(model, label, free, per_class) for label in range(model.n_classes)]
+    weak = [label for label, (_, shortfall) in enumerate(drawn) if int((shortfall == 0).sum()) < _FEW_CERTIFIED]
+    for some in chunks(len(weak), max(1, _MENDED_AT_ONCE // per_class)):
+        labels = weak[some]
+        x = torch.cat([drawn[label][0] for label in labels])
+        target = torch.cat([torch.full((len(drawn[label][0]),), label, device=x.device) for label in labels])
+        best = _settled(model, x, target, free)
+        rows = torch.arange(len(x), device=x.device)
+        descend(best, rows, nothing(best, rows), _MENDING_STEPS)
+        for label in labels:
+            drawn[label] = best.x[target == label], best.shortfall[target == label]
+    kept = [_served_best(x, shortfall) for x, shortfall in drawn]
     counts = torch.tensor([len(rows) for rows in kept], device=kept[0].device)
     model.reservoir = torch.cat(kept)
     model.reservoir_labels = torch.arange(model.n_classes, device=counts.device).repeat_interleave(counts)
+
+
+def _drawn(model: Model, label: int, free: FeasibleSet, n: int) -> tuple[Tensor, Tensor]:
+    """Draw rows of a class, and return the n that lack least, with what they lack."""
+    target = torch.full((_DRAWS * n,), label, device=model.space.lower.device)
+    x = torch.minimum(torch.maximum(model.density.sample(target), model.space.lower), model.space.upper)
+    best = _settled(model, x, target, free)
+    order = best.shortfall.argsort(stable=True)[:n]
+    return best.x[order], best.shortfall[order]
+
+
+def _served_best(x: Tensor, shortfall: Tensor) -> Tensor:
+    """Return the certified rows of a class, or its best few: never a row of the wrong class, which lacks 4 or more."""
+    order = shortfall.argsort(stable=True)
+    worst = shortfall[order[:_FEW_CERTIFIED]].max().clamp(max=3.0)
+    return x[order[shortfall[order] <= worst]]
 
 
 def _settled(model: Model, x: Tensor, target: Tensor, free: FeasibleSet) -> Incumbent:
