@@ -355,8 +355,9 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             label). By default every class but the predicted one, ordered by row, then class. A row that is already
             predicted as its target comes back unchanged.
         n_counterfactuals : int, default=1
-            Alternatives for each row and target, `rank` 0 the nearest. Each is asked with the columns that the
-            earlier ones changed most frozen, so that they differ in structure. Fewer come back where fewer exist.
+            Alternatives for each row and target, ranked: certified ones first, then the nearest first. Each is asked
+            with the columns that the earlier ones changed most frozen, so that they differ in structure. Fewer come
+            back where fewer exist.
         target_probability : float, optional
             Calibrated probability of the target to reach, in (0, 1). By default one that rows of the class typically
             reach. The best effort is returned; its `status` says if it falls short.
