@@ -109,3 +109,10 @@ def real_table(name: str) -> tuple[Any, np.ndarray]:
         X, y = load_breast_cancer(return_X_y=True, as_frame=True)
         return X.iloc[:200], y.to_numpy()[:200]
     return {"iris": load_iris, "wine": load_wine}[name](return_X_y=True)
+
+
+@pytest.fixture(params=["iris", "mixed"])
+def model(request: pytest.FixtureRequest) -> tuple[HyConExClassifier, Any, np.ndarray]:
+    """A shared estimator, and every third row of its table."""
+    clf, X, y = iris() if request.param == "iris" else mixed()
+    return clf, X[::3], y[::3]

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import torch
 from _helpers import same_cells, short_fits, short_searches, state_of
-from _models import FAST, fast, fitted, iris, mixed, mixed_table, small_parts
+from _models import FAST, fast, fitted, iris, mixed, mixed_table, model, small_parts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
@@ -29,7 +29,7 @@ from sklearn.model_selection import GridSearchCV
 
 from hyconex_sklearn import HyConExClassifier, Status
 
-__all__ = ["short_fits", "short_searches", "small_parts"]  # fixtures
+__all__ = ["model", "short_fits", "short_searches", "small_parts"]  # fixtures
 
 METHODS = ["predict", "predict_proba", "local_linear", "score_samples", "counterfactuals"]
 QUICK = {"flow_epochs": 2, "pretrain_epochs": 3, "joint_epochs": 1}
@@ -38,13 +38,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.usefixtures("small_parts", "short_searches"),
 ]
-
-
-@pytest.fixture(params=["iris", "mixed"])
-def model(request: pytest.FixtureRequest) -> tuple[HyConExClassifier, Any, np.ndarray]:
-    """A shared estimator, and every third row of its table."""
-    clf, X, y = iris() if request.param == "iris" else mixed()
-    return clf, X[::3], y[::3]
 
 
 # ------------------------------------------------------------------------------------- predictions and densities

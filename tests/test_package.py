@@ -260,6 +260,16 @@ def test_the_code_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().out
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("guide", ["constraints", "diversity", "pipelines"])
+def test_the_guides_run(guide: str) -> None:
+    script = ROOT / "examples" / "2_guides" / f"{guide}.py"
+    environment = {**os.environ, "PYTHONPATH": str(HOME.parent)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "would change the prediction from refused to granted" in done.stdout
+
+
 # --------------------------------------------------------------------------------------------------- a small house
 
 

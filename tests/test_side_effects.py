@@ -12,25 +12,18 @@ import numpy as np
 import pytest
 import torch
 from _helpers import same_cells, short_searches, state_of
-from _models import fast, fitted, iris, mixed, mixed_table, small_parts
+from _models import fast, fitted, iris, mixed, mixed_table, model, small_parts
 from pandas.testing import assert_frame_equal
 
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._model import Model
 
-__all__ = ["short_searches", "small_parts"]  # fixtures
+__all__ = ["model", "short_searches", "small_parts"]  # fixtures
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.usefixtures("small_parts", "short_searches"),
 ]
-
-
-@pytest.fixture(params=["iris", "mixed"])
-def model(request: pytest.FixtureRequest) -> tuple[HyConExClassifier, Any, np.ndarray]:
-    """A shared estimator, and every third row of its table."""
-    clf, X, y = iris() if request.param == "iris" else mixed()
-    return clf, X[::3], y[::3]
 
 
 QUERIES: list[Callable[[HyConExClassifier, Any], object]] = [
