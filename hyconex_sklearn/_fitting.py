@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -16,23 +17,14 @@ from torch import Tensor, nn
 from ._committee import Committee, fit_committee, mean_log_odds
 from ._density import MixedDensity
 from ._hypernet import HyperNetwork
+from ._joint import Objective, fit_jointly, pretrain_on_clusters
 from ._losses import log_odds
 from ._model import Model
 from ._reservoir import fill_reservoir
 from ._rules import FeasibleSet
 from ._space import EncodedSpace
 from ._torch_utils import to_tensor
-from ._training import (
-    History,
-    Objective,
-    Rows,
-    Schedule,
-    fit_density,
-    fit_jointly,
-    n_epochs,
-    pretrain_classifier,
-    pretrain_on_clusters,
-)
+from ._training import History, Rows, Schedule, fit_density, n_epochs, pretrain_classifier
 
 # Most steps of the first two phases where the user names no epochs; they stop early.
 _DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 800
@@ -179,8 +171,7 @@ def _fit_network(
     joint_epochs = n_epochs(settings.joint_epochs, len(train), schedule, joint_steps(len(train), space.n_features))
     if not any(alphas) or joint_epochs == 0:
         return
-    with torch.no_grad():
-        teacher = network.logits(train.x).softmax(1)
+    teacher = copy.deepcopy(network).requires_grad_(False)
     pretrain_on_clusters(network, space, train, valid, teacher, schedule, max(1, joint_epochs // 8), history)
     _calibrate(model, valid, *_AIMED)
     objective = Objective(*alphas, model.confidence * model.temperature, model.threshold, model.density)
