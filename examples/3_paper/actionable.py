@@ -1,41 +1,50 @@
 """Rules, sparsity, alternatives and the price of a search, on four tables.
 
-    python examples/3_paper/actionable.py --data ../shared/data --plot tradeoff.png
+    python examples/3_paper/actionable.py --data ../shared/data --output results
 
-prints one line per table, the mean over the seeds, and writes every figure to a JSON file. A run that was interrupted
-goes on where it stopped. The rules are checked in plain pandas, by code that shares nothing with the package.
+One record for each table, seed and part: "searches" compares them, and draws the trade-off between distance and
+agreement over `target_probability` (tradeoff.png); "half" freezes a random half of the cells of each row;
+"alternatives" asks for three; "rules" asks under random rules of every kind, and checks them in plain pandas, by code
+that shares nothing with the package.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-import warnings
-from itertools import combinations
+from collections.abc import Callable
+from functools import partial
+from itertools import combinations, groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from benchmark import Judge
-from sklearn.datasets import load_breast_cancer
-from tables import Split, load, split_as_published
+from runs import QUICK_FIT, Records, Stopwatch, command_line
+from tables import Split, load
 
 from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier
+from hyconex_sklearn.metrics import agreement, independent_classifier, l2_distance, near_target
 
 NAMES = ("adult", "audit", "law", "cancer")
 PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 RULE_SETS = 8  # random rule sets for each fit
 RULED_ROWS = 105  # rows asked under each of them: 4 tables x 3 seeds x 8 x 105 = 10,080 queries
+QUICK_SHARE = 100  # a quick run asks one row where a whole one asks so many
+
+Judge = Callable[[Counterfactuals], dict[str, float]]
 
 
-def load_table(name: str, folder: Path) -> Split:
-    """Read one of `NAMES`; the breast cancer data come with scikit-learn."""
-    if name != "cancer":
-        return load(name, folder)
-    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    return split_as_published(X, y.to_numpy())
+def judged(cf: Counterfactuals, split: Split, oracle: Callable[[Any], Any]) -> dict[str, float]:
+    """Return what the report says, on average, and what an independent classifier says."""
+    target = cf.report["target"].to_numpy()
+    return {
+        "valid": cf.report["valid"].mean(),
+        "plausible": cf.report["plausible"].mean(),
+        "support": cf.report["support"].mean(),
+        "agreement": agreement(cf.data, target, oracle).mean(),
+        "l2": l2_distance(cf.original, cf.data, split.X_train).mean(),
+        "changed": cf.report["n_changed"].mean(),
+    }
 
 
 # ------------------------------------------------------------------------------------------------------------- rules
@@ -94,11 +103,12 @@ def violations(rules: Actionability, frozen: np.ndarray, X: pd.DataFrame, cf: Co
     return int((broken | (claimed & cf.report["feasible"])).sum())
 
 
-def rules_violated(clf: HyConExClassifier, split: Split, rng: np.random.Generator) -> dict[str, float]:
+def rules_violated(clf: HyConExClassifier, split: Split, seed: int, share: int) -> dict[str, float]:
     """Ask under random rules, every search in turn."""
+    rng, rows = np.random.default_rng([seed, 1]), RULED_ROWS // share
     asked = wrong = feasible = 0
     for i in range(RULE_SETS):
-        X = split.X_test.sample(RULED_ROWS, replace=True, random_state=int(rng.integers(2**31))).reset_index(drop=True)
+        X = split.X_test.sample(rows, replace=True, random_state=int(rng.integers(2**31))).reset_index(drop=True)
         rules = random_rules(X, split.X_train, rng)
         search = ("auto", "one_shot", "steps", "auto")[i % 4]
         cf = clf.counterfactuals(X, actionability=rules, search=search)
@@ -134,13 +144,13 @@ def reservoir_serves(clf: HyConExClassifier, X: pd.DataFrame, cf: Counterfactual
     return served
 
 
-def under_half(clf: HyConExClassifier, X: pd.DataFrame, judge: Judge, rng: np.random.Generator) -> dict[str, float]:
+def under_half(clf: HyConExClassifier, X: pd.DataFrame, judge: Judge, seed: int) -> dict[str, float]:
     """Freeze a random half of the cells of each row."""
-    frozen = half_frozen(X, rng)
+    frozen = half_frozen(X, np.random.default_rng([seed, 0]))
     one_shot = clf.counterfactuals(X, immutable=frozen, search="one_shot")
     auto = clf.counterfactuals(X, immutable=frozen)
     served = reservoir_serves(clf, X, auto, frozen)
-    judged = judge(auto)
+    means = judge(auto)
     return {
         "half_served": served.mean(),
         "half_one_shot_valid": one_shot.report["valid"].to_numpy()[served].mean(),
@@ -148,8 +158,8 @@ def under_half(clf: HyConExClassifier, X: pd.DataFrame, judge: Judge, rng: np.ra
         "half_flagged": (auto.report["status"] != "ok").to_numpy()[~auto.report["valid"].to_numpy()].mean(),
         "half_one_shot_valid_all": one_shot.report["valid"].mean(),
         "half_valid_all": auto.report["valid"].mean(),
-        "half_plausible": judged["plausible"],
-        "half_agreement": judged["agreement"],
+        "half_plausible": means["plausible"],
+        "half_agreement": means["agreement"],
         "half_ok": (auto.report["status"] == "ok").mean(),
         "half_ok_agreement": judge(auto[auto.report["status"] == "ok"])["agreement"],
     }
@@ -160,9 +170,8 @@ def under_half(clf: HyConExClassifier, X: pd.DataFrame, judge: Judge, rng: np.ra
 
 def alternatives(clf: HyConExClassifier, X: pd.DataFrame) -> dict[str, float]:
     """Ask for three alternatives each."""
-    start = time.perf_counter()
-    cf = clf.counterfactuals(X, n_counterfactuals=3)
-    seconds = time.perf_counter() - start
+    with Stopwatch() as watch:
+        cf = clf.counterfactuals(X, n_counterfactuals=3)
     changed = ((cf.data != cf.original) & ~(cf.data.isna() & cf.original.isna())).to_numpy()
     distances, valid, certified = [], [], []
     for _, lines in cf.report.groupby(["row", "target"]):
@@ -177,39 +186,41 @@ def alternatives(clf: HyConExClassifier, X: pd.DataFrame) -> dict[str, float]:
         "k3_valid": np.mean(valid),
         "k3_certified": np.mean(certified),
         "k3_per_query": len(cf) / len(valid),
-        "k3_seconds": seconds,
+        "k3_seconds": watch.seconds,
     }
 
 
-# ------------------------------------------------------------------------------------------------------ measured once
+# ----------------------------------------------------------------------------------------------------------- searches
 
 
-def compared(clf: HyConExClassifier, X: pd.DataFrame, judge: Judge) -> dict[str, float]:
+def compared(clf: HyConExClassifier, split: Split, judge: Judge, share: int) -> dict[str, float]:
     """One-shot, auto and latent search without rules, and the trade-off over target probabilities."""
     figures: dict[str, float] = {}
-    clf.counterfactuals(X[:50])  # lazy imports
+    X = split.X_test[: 1_000 // share]
+    clf.counterfactuals(X[:1])  # lazy imports
     for search in ("one_shot", "auto", "latent"):
-        rows = X if search != "latent" else X[:200]
-        start = time.perf_counter()
-        cf = clf.counterfactuals(rows, search=search)
-        figures[f"{search}_seconds"] = time.perf_counter() - start
-        judged = judge(cf) | {"encoded": cf.report["distance_l2"].mean(), "ok": (cf.report["status"] == "ok").mean()}
-        figures |= {f"{search}_{name}": value for name, value in judged.items()}
+        with Stopwatch() as watch:
+            cf = clf.counterfactuals(X if search != "latent" else X[: 200 // share], search=search)
+        figures[f"{search}_seconds"] = watch.seconds
+        means = judge(cf) | {"encoded": cf.report["distance_l2"].mean(), "ok": (cf.report["status"] == "ok").mean()}
+        means["near"] = near_target(cf.data, cf.report["target"], split.X_train, split.y_train).mean()
+        figures |= {f"{search}_{name}": value for name, value in means.items()}
     for probability in PROBABILITIES:
-        judged = judge(clf.counterfactuals(X[:300], target_probability=probability))
-        figures |= {f"p{probability}_{name}": judged[name] for name in ("l2", "agreement", "plausible", "changed")}
+        means = judge(clf.counterfactuals(X[: 300 // share], target_probability=probability))
+        figures |= {f"p{probability}_{name}": means[name] for name in ("l2", "agreement", "plausible", "changed")}
     for name in ("l2", "encoded", "changed", "seconds"):
         figures[f"ratio_{name}"] = figures[f"auto_{name}"] / figures[f"one_shot_{name}"]
     return figures
 
 
-def measure(split: Split, judge: Judge, seed: int) -> dict[str, float]:
-    """Fit with one seed, and measure everything on test rows."""
-    clf = HyConExClassifier(random_state=seed).fit(split.rows_to_fit, split.labels_to_fit)
-    rng, X = np.random.default_rng(seed), split.X_test
-    figures = compared(clf, X[:1000], judge) | under_half(clf, X[:300], judge, rng)
-    figures |= alternatives(clf, X[:200]) | rules_violated(clf, split, rng)
-    return {name: float(value) for name, value in figures.items()}
+# --------------------------------------------------------------------------------------------------------------- parts
+
+PARTS: dict[str, Callable[[HyConExClassifier, Split, Judge, int, int], dict[str, float]]] = {
+    "searches": lambda clf, split, judge, seed, share: compared(clf, split, judge, share),
+    "half": lambda clf, split, judge, seed, share: under_half(clf, split.X_test[: 300 // share], judge, seed),
+    "alternatives": lambda clf, split, judge, seed, share: alternatives(clf, split.X_test[: 200 // share]),
+    "rules": lambda clf, split, judge, seed, share: rules_violated(clf, split, seed, share),
+}
 
 
 SHOWN = (
@@ -224,8 +235,7 @@ def plot(runs: pd.DataFrame, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
-    for name, table in runs.groupby(level=0, sort=False):
-        mean = table.mean()
+    for name, mean in runs.groupby("table", sort=False).mean(numeric_only=True).iterrows():
         way = np.array([mean[f"p{p}_l2"] for p in PROBABILITIES]) / mean["one_shot_l2"]
         agreement = [mean[f"p{p}_agreement"] for p in PROBABILITIES]
         (line,) = axes.plot(way, agreement, marker="o", label=name)
@@ -244,30 +254,36 @@ def plot(runs: pd.DataFrame, path: Path) -> None:
     figure.savefig(path, dpi=130)
 
 
+def measure(records: Records, keys: list[dict[str, Any]], split: Split, judge: Judge, quick: bool) -> None:
+    """Fit with the seed that some missing records share, and measure their parts."""
+    seed, share = keys[0]["seed"], QUICK_SHARE if quick else 1
+    clf = HyConExClassifier(random_state=seed, **(QUICK_FIT if quick else {}))
+    clf.fit(split.rows_to_fit, split.labels_to_fit)
+    for key in keys:
+        with Stopwatch() as watch:
+            figures = PARTS[key["part"]](clf, split, judge, seed, share)
+        records.add(key, {**figures, "seconds": watch.seconds})
+
+
 def main() -> None:
     """Run what is missing, print the means, draw the plot."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the CSV files")
-    parser.add_argument("--tables", nargs="+", default=NAMES, choices=NAMES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--output", type=Path, default=Path("actionable.json"))
-    parser.add_argument("--plot", type=Path, help="draw the trade-off to this file (needs matplotlib)")
-    arguments = parser.parse_args()
-    runs = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
-    warnings.simplefilter("ignore")
-    for name in arguments.tables:
-        split = load_table(name, arguments.data)
-        judge = Judge(split.X_train, split.y_train)
-        for seed in arguments.seeds:
-            if f"{name}/{seed}" not in runs:
-                runs[f"{name}/{seed}"] = measure(split, judge, seed)
-                arguments.output.write_text(json.dumps(runs, indent=1))
-                print(f"{name}, seed {seed}: done", flush=True)
-    table = pd.DataFrame({tuple(key.split("/")): figures for key, figures in runs.items()}).T
-    print(table.groupby(level=0, sort=False).mean()[SHOWN].T.round(3).to_string())
-    print(f"rules violated: {table['violated'].sum():.0f} of {table['asked'].sum():.0f} queries")
-    if arguments.plot:
-        plot(table, arguments.plot)
+    arguments = command_line(__doc__).parse_args()
+    quick = arguments.quick
+    tables = arguments.tables or (NAMES if arguments.data and not quick else ("cancer",))
+    seeds = arguments.seeds or ([0] if quick else range(3))
+    records = Records(arguments.output, "actionable", quick)
+    for table in tables:
+        missing = records.missing(table=[table], seed=seeds, part=PARTS)
+        if missing:
+            split = load(table, arguments.data)
+            judge = partial(judged, split=split, oracle=independent_classifier(split.X_train, split.y_train).predict)
+        for _, keys in groupby(missing, key=lambda key: key["seed"]):
+            measure(records, list(keys), split, judge, quick)
+    frame = records.frame()
+    means = frame.groupby("table", sort=False).mean(numeric_only=True)
+    print(means[[*SHOWN]].T.round(3).to_string())
+    print(f"rules violated: {frame['violated'].sum():.0f} of {frame['asked'].sum():.0f} queries")
+    plot(frame, arguments.output / "tradeoff.png")
 
 
 if __name__ == "__main__":

@@ -1,137 +1,115 @@
-"""Quality of predictions and counterfactuals on the tables of the published experiments.
+"""Counterfactuals beside those of other methods, and the classifier's own on more rows, on the published tables.
 
-    python examples/3_paper/benchmark.py --data ../shared/data
+    python examples/3_paper/benchmark.py --data ../shared/data --output results
 
-prints one line per table, the mean over the seeds, and writes every figure to a JSON file. A run that was interrupted
-goes on where it stopped. Counterfactuals of all alternative classes of the test rows are judged by models that had no
-part in making them: a random forest ("agreement") and the distance to the target's own training rows ("near").
+For each table and seed one `HyConExClassifier` is fitted, and every method of `peers.py` explains it: the same test
+rows, every other class than the predicted one for each. One record for each method: the means of
+`hyconex_sklearn.metrics` (distances in min-max units of the training rows), and seconds. "agreement" is that of one
+forest for each table, "plausibility" that of the explained model's own density. A method that fails as a whole found
+none, and its record says why in "error". The record of method "hyconex_all" is the default search on more test rows,
+with the quality of predictions and the time of the fit. `peers_environment.py` makes a place for all methods; those
+that can't be imported are left out.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import time
-import warnings
-from pathlib import Path
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import make_column_selector, make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, StandardScaler
-from tables import NAMES, Split, load
+from accuracy import auroc
+from peers import LEFT_OUT, METHODS
+from runs import QUICK_FIT, Records, Stopwatch, command_line
+from tables import PUBLISHED, Split, load
 
-from hyconex_sklearn import Counterfactuals, HyConExClassifier
+from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn.metrics import evaluate_counterfactuals, independent_classifier
 
-SHOWN = (
-    "auroc auroc_plain auroc_boosting auroc_linear valid one_shot_valid agreement near l2 plausible support changed "
-    "one_shot_agreement one_shot_near one_shot_l2 one_shot_plausible fit_seconds search_seconds"
-).split()
+JUDGING_ROWS = 5_000  # training rows, at most, that the judges are fitted on
+ALL = "hyconex_all"
+
+Predict = Callable[[Any], Any]
 
 
-def _by_kind(numbers, text):
-    return make_column_transformer(
-        (numbers, make_column_selector(dtype_include="number")), (text, make_column_selector(dtype_exclude="number"))
+def every_other_class(clf: HyConExClassifier, X: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the rows of X, each once for every class that is not predicted for it, and these classes."""
+    row, column = np.nonzero(clf.predict(X)[:, None] != clf.classes_)
+    return X.iloc[row].reset_index(drop=True), clf.classes_[column]
+
+
+def judged(cf: Any, X: pd.DataFrame, clf: HyConExClassifier, split: Split, oracle: Predict, target: Any) -> dict:
+    """Return the means of all metrics."""
+    figures = evaluate_counterfactuals(
+        cf,
+        X,
+        split.X_train[:JUDGING_ROWS],
+        split.y_train[:JUDGING_ROWS],
+        target=target,
+        predict=clf.predict,
+        oracle=oracle,
+        score_samples=clf.score_samples,
     )
+    return figures.iloc[0].to_dict()
 
 
-class Judge:
-    """Independent opinion on counterfactual rows, from the training rows in the user's own columns."""
-
-    def __init__(self, X: pd.DataFrame, y: np.ndarray) -> None:
-        one_hot = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
-        forest = RandomForestClassifier(300, random_state=0, n_jobs=-1)
-        self.forest = make_pipeline(_by_kind(SimpleImputer(), one_hot), forest).fit(X, y)
-        self.units = _by_kind(make_pipeline(SimpleImputer(), MinMaxScaler((-0.5, 0.5))), one_hot).fit(X)
-        self.n_numbers = X.select_dtypes("number").shape[1]
-        self.neighbours, self.reach = {}, {}
-        for label in np.unique(y):
-            own = self.units.transform(X[y == label])
-            k = min(10, len(own) - 1)
-            self.neighbours[label] = NearestNeighbors(n_neighbors=k).fit(own)
-            self.reach[label] = np.quantile(self.neighbours[label].kneighbors()[0][:, -1], 0.95)
-
-    def __call__(self, cf: Counterfactuals) -> dict[str, float]:
-        target = cf.report["target"].to_numpy()
-        after, before = self.units.transform(cf.data), self.units.transform(cf.original)
-        near = np.zeros(len(cf), dtype=bool)
-        for label in np.unique(target):
-            rows = target == label
-            near[rows] = self.neighbours[label].kneighbors(after[rows])[0][:, -1] <= self.reach[label]
-        return {
-            "valid": cf.report["valid"].mean(),
-            "plausible": cf.report["plausible"].mean(),
-            "support": cf.report["support"].mean(),
-            "agreement": (self.forest.predict(cf.data) == target).mean(),
-            "near": near.mean(),
-            "l2": np.linalg.norm((after - before)[:, : self.n_numbers], axis=1).mean(),
-            "changed": cf.report["n_changed"].mean(),
-        }
+def beside(method: str, clf: HyConExClassifier, split: Split, oracle: Predict, n: int, seed: int) -> dict[str, Any]:
+    """Ask one method about the first `n` test rows."""
+    X, target = every_other_class(clf, split.X_test[:n])
+    try:
+        with Stopwatch() as watch:
+            answers = METHODS[method](clf, split.rows_to_fit, split.labels_to_fit, X, target, seed)
+    except Exception as error:  # of a peer, whatever it is: the other methods go on
+        return {"n": len(X), "coverage": 0.0, "error": f"{type(error).__name__}: {error}"[:200]}
+    times = {"seconds": watch.seconds, "per_second": len(X) / watch.seconds}
+    return judged(answers, X, clf, split, oracle, target) | times
 
 
-def auroc(estimator, X: pd.DataFrame, y: np.ndarray) -> float:
-    """Area under the curve; one class against the rest where there are more than two."""
-    proba = estimator.predict_proba(X)
-    return roc_auc_score(y, proba[:, 1] if proba.shape[1] == 2 else proba, multi_class="ovr")
-
-
-def measure(split: Split, judge: Judge, seed: int, n_queries: int) -> dict[str, float]:
-    """Fit with one seed and measure predictions and counterfactuals on test rows."""
-    start = time.perf_counter()
-    clf = HyConExClassifier(random_state=seed).fit(split.rows_to_fit, split.labels_to_fit)
-    figures = {"fit_seconds": time.perf_counter() - start}
-    queries = split.X_test[:n_queries]
-    one_shot = judge(clf.counterfactuals(queries, search="one_shot"))
-    start = time.perf_counter()
-    found = clf.counterfactuals(queries)
-    figures["search_seconds"] = time.perf_counter() - start
-    figures |= judge(found) | {f"one_shot_{name}": value for name, value in one_shot.items()}
-    figures["auroc"] = auroc(clf, split.X_test, split.y_test)
-    figures["accuracy"] = clf.score(split.X_test, split.y_test)
-    plain = HyConExClassifier(random_state=seed, alpha_validity=0, alpha_proximity=0, alpha_plausibility=0)
-    figures["auroc_plain"] = auroc(plain.fit(split.rows_to_fit, split.labels_to_fit), split.X_test, split.y_test)
-    return {name: float(value) for name, value in figures.items()}
-
-
-def baselines(split: Split) -> dict[str, float]:
-    """Area under the curve of scikit-learn's own classifiers on the same rows."""
-    codes = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
-    boosting = make_pipeline(_by_kind("passthrough", codes), HistGradientBoostingClassifier(random_state=0))
-    numbers = make_pipeline(SimpleImputer(), StandardScaler())
-    linear = make_pipeline(_by_kind(numbers, OneHotEncoder(handle_unknown="ignore")), LogisticRegression(max_iter=2000))
-    fitted = {"auroc_boosting": boosting, "auroc_linear": linear}
-    return {
-        name: float(auroc(model.fit(split.rows_to_fit, split.labels_to_fit), split.X_test, split.y_test))
-        for name, model in fitted.items()
+def overall(clf: HyConExClassifier, split: Split, oracle: Predict, n: int, fit_seconds: float) -> dict[str, Any]:
+    """Ask for the default search on the first `n` test rows, and judge the predictions on all."""
+    X = split.X_test[:n]
+    with Stopwatch() as watch:
+        cf = clf.counterfactuals(X)
+    return judged(cf, X, clf, split, oracle, None) | {
+        "support": cf.report["support"].mean(),
+        "certified": (cf.report["status"] == "ok").mean(),
+        "seconds": watch.seconds,
+        "per_second": len(cf) / watch.seconds,
+        "auroc": auroc(split.y_test, clf.predict_proba(split.X_test)),
+        "accuracy": clf.score(split.X_test, split.y_test),
+        "fit_seconds": fit_seconds,
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="folder with the CSV files")
-    parser.add_argument("--tables", nargs="+", default=NAMES, choices=NAMES)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--queries", type=int, default=1000, help="test rows to explain, at most")
-    parser.add_argument("--output", type=Path, default=Path("benchmark.json"))
+    parser = command_line(__doc__)
+    parser.add_argument("--queries", type=int, help="test rows that every method explains (50)")
+    parser.add_argument("--all-queries", type=int, help="test rows, at most, that the default search explains (1,000)")
     arguments = parser.parse_args()
-    runs = json.loads(arguments.output.read_text()) if arguments.output.exists() else {}
-    warnings.simplefilter("ignore")
-    print(f"{'table':8s}" + "".join(f"{name.replace('one_shot', '1s')[-13:]:>14s}" for name in SHOWN))
-    for name in arguments.tables:
-        split = load(name, arguments.data)
-        judge = Judge(split.X_train, split.y_train)
-        missing = [seed for seed in arguments.seeds if f"{name}/{seed}" not in runs]
-        for seed in missing:
-            runs[f"{name}/{seed}"] = measure(split, judge, seed, arguments.queries) | baselines(split)
-            arguments.output.write_text(json.dumps(runs, indent=1))
-        table = pd.DataFrame([runs[f"{name}/{seed}"] for seed in arguments.seeds])
-        print(f"{name:8s}" + "".join(f"{table[figure].mean():14.4g}" for figure in SHOWN), flush=True)
+    quick = arguments.quick
+    tables = arguments.tables or (("iris",) if quick else (*PUBLISHED, "cancer") if arguments.data else ("cancer",))
+    seeds = arguments.seeds or ([0] if quick else range(3))
+    n, n_all = arguments.queries or (2 if quick else 50), arguments.all_queries or (20 if quick else 1_000)
+    records = Records(arguments.output, "benchmark", quick)
+    for method, reason in LEFT_OUT.items():
+        print(f"{method} is left out: {reason}")
+    for table in tables:
+        missing = records.missing(table=[table], seed=seeds, method=[*METHODS, ALL])
+        if not missing:
+            continue
+        split = load(table, arguments.data)
+        oracle = independent_classifier(split.X_train, split.y_train).predict
+        for seed, keys in groupby(missing, key=lambda key: key["seed"]):
+            clf = HyConExClassifier(random_state=seed, **(QUICK_FIT if quick else {}))
+            with Stopwatch() as fit:
+                clf.fit(split.rows_to_fit, split.labels_to_fit)
+            clf.counterfactuals(split.X_test[:1])  # what torch imports at first use is nobody's time
+            for key in keys:
+                if key["method"] == ALL:
+                    records.add(key, overall(clf, split, oracle, n_all, fit.seconds))
+                else:
+                    records.add(key, beside(key["method"], clf, split, oracle, n, seed))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The tables of the published experiments, read and split as they were there."""
+"""The tables of the published experiments, of OpenML, of scikit-learn, and some that are drawn; and how they are split.
+
+`load` gives the split of the published experiments, `read` a whole table.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from sklearn.datasets import fetch_openml, load_breast_cancer, load_digits, load_iris, make_circles
 from sklearn.model_selection import train_test_split
 
 
@@ -32,7 +36,13 @@ class Split:
         return np.concatenate([self.y_train, self.y_valid])
 
 
-def _headless(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+Table = tuple[pd.DataFrame, np.ndarray]
+
+
+# ------------------------------------------------------------------------------------- tables of the published figures
+
+
+def _headless(path: Path) -> Table:
     table = pd.read_csv(path, header=None)
     X = table.iloc[:, :-1].rename(columns="x{}".format)
     return X, table.iloc[:, -1].astype(int).to_numpy()
@@ -46,17 +56,17 @@ def _balanced(table: pd.DataFrame, target: str) -> pd.DataFrame:
     return pd.concat([rare, other], ignore_index=True)
 
 
-def _wine(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+def _wine(path: Path) -> Table:
     table = pd.read_csv(path, skipinitialspace=True)
     return table.drop(columns="Target").astype(float), table["Target"].to_numpy()
 
 
-def _law(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+def _law(path: Path) -> Table:
     table = _balanced(pd.read_csv(path)[["lsat", "gpa", "zfygpa", "pass_bar"]].dropna(), "pass_bar")
     return table.drop(columns="pass_bar").astype(float), table["pass_bar"].astype(int).to_numpy()
 
 
-def _audit(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+def _audit(path: Path) -> Table:
     table = pd.read_csv(path)
     table = table.drop(columns=[*table.columns[:2], "Detection_Risk"])
     target = table.columns[-1]
@@ -64,19 +74,122 @@ def _audit(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     return table.drop(columns=target).astype(float), table[target].to_numpy()
 
 
-def _adult(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
+def _adult(path: Path) -> Table:
     table = pd.read_csv(path)
     table = table.drop(columns=[name for name in table.columns if name.startswith("Unnamed")])
     return table.drop(columns="income"), table["income"].to_numpy()
 
 
 _READERS = {"moons": _headless, "blobs": _headless, "wine": _wine, "law": _law, "audit": _audit, "adult": _adult}
-NAMES = tuple(_READERS)
+PUBLISHED = tuple(_READERS)
+
+# ---------------------------------------------------------------------------------------------------------- of OpenML
+
+# Which of the integer codes are names of categories, as OpenML declares them.
+_CATEGORIES: dict[str, tuple[str, ...]] = {
+    "balance-scale": (),
+    "blood-transfusion-service-center": (),
+    "car": ("buying", "maint", "doors", "persons", "lug_boot", "safety"),
+    "cmc": (
+        "Wifes_education",
+        "Husbands_education",
+        "Wifes_religion",
+        "Wifes_now_working%3F",
+        "Husbands_occupation",
+        "Standard-of-living_index",
+        "Media_exposure",
+    ),
+    "credit-approval": ("A1", "A4", "A5", "A6", "A7", "A9", "A10", "A12", "A13"),
+    "diabetes": (),
+    "ilpd": ("V2",),
+    "mfeat-morphological": (),
+    "tic-tac-toe": tuple(
+        f"{row}-{column}-square" for row in ("top", "middle", "bottom") for column in ("left", "middle", "right")
+    ),
+    "vehicle": (),
+    "vowel": ("Speaker_Number", "Sex"),
+    "wdbc": (),
+}
+CC18 = tuple(_CATEGORIES)
 
 
-def load(name: str, folder: Path) -> Split:
-    """Read table `name` from `folder` and split it as published."""
-    return split_as_published(*_READERS[name](folder / f"{name}.csv"))
+def _cc18(name: str, folder: Path) -> Table:
+    table = pd.read_csv(folder / "cc18" / f"{name}.csv")
+    X, y = table.iloc[:, :-1], table.iloc[:, -1].to_numpy()
+    return X.astype(dict.fromkeys(_CATEGORIES[name], "category")), y
+
+
+def fetch(openml_id: int) -> Table:
+    """Fetch a table from OpenML: categories as OpenML declares them, rows without a label dropped."""
+    bunch = fetch_openml(data_id=openml_id, as_frame=True, parser="auto")
+    y = bunch.target if isinstance(bunch.target, pd.Series) else bunch.target.iloc[:, 0]
+    known = y.notna()
+    return bunch.data[known].reset_index(drop=True), y[known].astype(str).to_numpy()
+
+
+# ---------------------------------------------------------------------------------------- of scikit-learn, and drawn
+
+
+def checkerboard(n: int, seed: int, cells: int = 4) -> Table:
+    """Return `n` points of a square whose cells alternate between two classes."""
+    X = np.random.default_rng(seed).uniform(0, cells, (n, 2))
+    return pd.DataFrame(X, columns=["x0", "x1"]), np.floor(X).sum(1).astype(int) % 2
+
+
+def spirals(n: int, seed: int, turns: float = 1.5) -> Table:
+    """Return `n` points of two intertwined spirals."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    angle = 2 * np.pi * turns * np.sqrt(rng.uniform(0.04, 1, n))
+    radius = angle / (2 * np.pi * turns)
+    X = (radius * np.array([np.cos(angle + np.pi * y), np.sin(angle + np.pi * y)])).T
+    return pd.DataFrame(X + rng.normal(0, 0.02, (n, 2)), columns=["x0", "x1"]), y
+
+
+def circles(n: int, seed: int) -> Table:
+    """Return `n` points of two concentric circles."""
+    X, y = make_circles(n, noise=0.06, factor=0.5, random_state=seed)
+    return pd.DataFrame(X, columns=["x0", "x1"]), y
+
+
+def _bundled(name: str) -> Table:
+    loader = {"cancer": load_breast_cancer, "digits": load_digits, "iris": load_iris}[name]
+    X, y = loader(return_X_y=True, as_frame=True)
+    return X, y.to_numpy()
+
+
+# scikit-learn's wine is wine.csv, and its breast cancer data are cc18's wdbc.
+BUNDLED = ("cancer", "digits", "iris")
+DRAWN = {"circles": circles, "checkerboard": checkerboard, "spirals": spirals}
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def read(name: str, folder: Path | None = None) -> Table:
+    """Read a table by its name; a number is an OpenML id.
+
+    Raises
+    ------
+    ValueError
+        If no table has the name, or it needs a folder and none is given.
+    """
+    if name.isdigit():
+        return fetch(int(name))
+    if name in BUNDLED:
+        return _bundled(name)
+    if name in DRAWN:
+        return DRAWN[name](2_000, 0)
+    if name not in PUBLISHED + CC18:
+        raise ValueError(f"There is no table {name!r}: take one of {PUBLISHED + CC18 + BUNDLED + tuple(DRAWN)}.")
+    if folder is None:
+        raise ValueError(f"Table {name!r} is read from a CSV file: name the folder with --data.")
+    return _cc18(name, folder) if name in CC18 else _READERS[name](folder / f"{name}.csv")
+
+
+def load(name: str, folder: Path | None = None) -> Split:
+    """Read table `name` and split it as published."""
+    return split_as_published(*read(name, folder))
 
 
 def split_as_published(X: pd.DataFrame, y: np.ndarray) -> Split:

@@ -1,72 +1,221 @@
-"""How long fits and answers take on this machine; run it while nothing else runs.
+"""How long fits, answers and those of other tools take on this machine; run it while nothing else runs.
 
-    python examples/3_paper/timing.py
+    python examples/3_paper/timing.py --data ../shared/data --output results
 
-prints the median of three repetitions: a default fit on a small table, certified one-shot counterfactuals against
-`predict_proba` on the same 100,000 rows, and the search against one-shot on 1,000 of them.
+Every figure is the median of some repetitions, after one that is not counted. Parts, in timing.json and timing.csv:
+
+- "latency", one row, and "throughput", 100 to 100,000 at once: `predict_proba`, one-shot and searched counterfactuals,
+  both with their certificate;
+- "growth": a default fit (fit_seconds) and one-shot answers of 10,000 rows (seconds) as one of features, classes and
+  training rows grows. Training stops early, so that a larger table may take fewer epochs. Every class but the
+  predicted one is asked for, so that 10 classes are 9 counterfactuals a row; per_second counts rows;
+- "peers": every method of `peers.py` explains the same classifier to the same 20 rows, each asked for its second class;
+  PPCEF works on a batch, and gets 256. One-shot answers 100,000 rows, too, so that throughput stands against
+  throughput. What a method prepares for a batch counts; "found" is the share of rows answered. Methods whose packages
+  are missing are left out; `peers_environment.py` makes a place for all of them.
+
+`--tables` takes names of the split tables, "5 numbers" (growth included) and "4 numbers and 4 texts".
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from runs import QUICK_FIT, Records, Stopwatch, attempt, command_line
+from tables import load
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn.metrics import coverage
+
+FEATURES, CLASSES = 5, 2
+ANSWERS: dict[str, Callable[[HyConExClassifier, Any], Any]] = {
+    "predict_proba": lambda clf, X: clf.predict_proba(X),
+    "hyconex_one_shot": lambda clf, X: clf.counterfactuals(X, search="one_shot"),
+    "hyconex_auto": lambda clf, X: clf.counterfactuals(X),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is fitted and asked, and how often."""
+
+    base_rows: int = 1_000  # training rows of drawn tables
+    rows: tuple[int, ...] = (1, 100, 1_000, 10_000, 100_000)
+    auto_rows: int = 1_000  # the most that the search is asked
+    growth: dict[str, tuple[int, ...]] = field(
+        default_factory=lambda: {
+            "features": (5, 10, 20, 50, 100),
+            "classes": (2, 3, 5, 10),
+            "rows": (500, 1_000, 5_000, 20_000),
+        }
+    )
+    growth_queries: int = 10_000
+    peer_queries: int = 20
+    peer_batch: int = 256
+    peer_many: int = 100_000
+    repetitions: int = 3
+    settings: dict[str, int] = field(default_factory=dict)
+
+
+FULL = Size()
+QUICK = Size(200, (1, 100), 0, {"features": (5, 10)}, 100, 2, 2, 100, 0, QUICK_FIT)
 
 
 def median_seconds(work: Callable[[], object], repetitions: int) -> float:
-    """Return the median wall time of `work`, after one run that is not counted."""
-    work()
+    """Return the median wall time of `work`, after one run that counts only where it is not repeated."""
     seconds = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    for _ in range(1 + repetitions):
+        with Stopwatch() as watch:
+            work()
+        seconds.append(watch.seconds)
+    return statistics.median(seconds[1:] or seconds)
 
 
-def numbers(n: int, d: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """Return `n` rows of `d` numbers and two classes with a curved boundary."""
-    X = np.random.default_rng(0).normal(size=(n, d))
-    return X, (X[:, 0] + X[:, 1] ** 2 > 1).astype(int)
+# --------------------------------------------------------------------------------------------------------- drawn rows
 
 
-def mixed(n: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return `n` rows of four numbers and four text columns."""
-    rng = np.random.default_rng(0)
-    X, y = numbers(n, 4)
+def numbers(rows: int, seed: int, features: int = FEATURES, classes: int = CLASSES) -> tuple[np.ndarray, np.ndarray]:
+    """Return rows of numbers; parabolas part the classes, which are equally frequent."""
+    X = np.random.default_rng(seed).normal(size=(rows, features))
+    rank = (X[:, 0] + X[:, 1] ** 2).argsort().argsort()
+    return X, rank * classes // rows
+
+
+def mixed(rows: int, seed: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return rows of four numbers, which tell the class, and four text columns."""
+    rng = np.random.default_rng(seed)
+    X, y = numbers(rows, seed, 4)
     table = pd.DataFrame(X.round(2), columns=list("abcd"))
     for name in "efgh":
-        table[name] = rng.choice([f"{name}{level}" for level in range(5)], n)
+        table[name] = rng.choice([f"{name}{level}" for level in range(5)], rows)
     return table, y
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=100_000, help="rows to answer")
-    parser.add_argument("--repetitions", type=int, default=3)
-    arguments = parser.parse_args()
-    small = numbers(100)
-    fit = median_seconds(lambda: HyConExClassifier(random_state=0).fit(*small), arguments.repetitions)
-    print(f"default fit, 100 rows x 5 columns: {fit:.2f} s")
-    for name, make in {"5 numbers (array)": numbers, "4 numbers and 4 texts (DataFrame)": mixed}.items():
-        clf = HyConExClassifier(random_state=0).fit(*make(1_000))
-        X = make(arguments.rows)[0]
-        predict = median_seconds(lambda clf=clf, X=X: clf.predict_proba(X), arguments.repetitions)
-        answer = median_seconds(lambda clf=clf, X=X: clf.counterfactuals(X, search="one_shot"), arguments.repetitions)
-        print(
-            f"{name}, {arguments.rows:,} rows: predict_proba {predict:.2f} s, one-shot counterfactuals {answer:.2f} s"
+MADE = {"5 numbers": numbers, "4 numbers and 4 texts": mixed}
+
+
+# ------------------------------------------------------------------------------------------------ answers and growth
+
+
+def answers(records: Records, table: str, seed: int, size: Size) -> None:
+    """Time predictions and counterfactuals of few and of many rows."""
+    keys = [
+        key
+        for rows in size.rows
+        for key in records.missing(
+            part=["latency" if rows == 1 else "throughput"], table=[table], seed=[seed], rows=[rows], method=ANSWERS
         )
-        print(f"    {answer / predict:.1f} times as long, {arguments.rows / answer:,.0f} counterfactuals a second")
-        few = X[:1_000]
-        quick = median_seconds(lambda clf=clf, X=few: clf.counterfactuals(X, search="one_shot"), arguments.repetitions)
-        auto = median_seconds(lambda clf=clf, X=few: clf.counterfactuals(X), arguments.repetitions)
-        print(f"    1,000 rows: one-shot {quick:.3f} s, auto {auto:.2f} s, {auto / quick:.0f} times as long")
+        if key["method"] != "hyconex_auto" or rows <= size.auto_rows
+    ]
+    if not keys:
+        return
+    clf = HyConExClassifier(random_state=seed, **size.settings).fit(*MADE[table](size.base_rows, seed))
+    X = MADE[table](max(size.rows), seed + 1)[0]
+    for key in keys:
+        records.add(key, attempt(answered, clf, X[: key["rows"]], ANSWERS[key["method"]], size.repetitions))
+
+
+def answered(
+    clf: HyConExClassifier, X: Any, method: Callable[[HyConExClassifier, Any], Any], repetitions: int
+) -> dict[str, float]:
+    """Time one method on one batch."""
+    seconds = median_seconds(lambda: method(clf, X), repetitions)
+    return {"seconds": seconds, "per_second": len(X) / seconds}
+
+
+def growth(records: Records, seed: int, size: Size) -> None:
+    """Time fits and answers while one measure of the table grows."""
+    base = {"rows": size.base_rows, "features": FEATURES, "classes": CLASSES}
+    for grows, values in size.growth.items():
+        for key in records.missing(part=["growth"], grows=[grows], size=values, seed=[seed]):
+            records.add(key, attempt(grown, {**base, grows: key["size"]}, seed, size))
+
+
+def grown(shape: dict[str, int], seed: int, size: Size) -> dict[str, float]:
+    """Time the fit to a table of this shape, and one-shot answers."""
+    X, y = numbers(shape["rows"], seed, shape["features"], shape["classes"])
+    queries, _ = numbers(size.growth_queries, seed + 1, shape["features"])
+    clf = HyConExClassifier(random_state=seed, **size.settings)
+    fit_seconds = median_seconds(lambda: clf.fit(X, y), size.repetitions)
+    return {"fit_seconds": fit_seconds, **answered(clf, queries, ANSWERS["hyconex_one_shot"], size.repetitions)}
+
+
+# -------------------------------------------------------------------------------------------------------------- peers
+
+
+def peers(records: Records, table: str, seed: int, size: Size, folder: Path | None) -> None:
+    """Time every installed method on the same classifier."""
+    from peers import METHODS  # here: only this part needs it
+
+    asked = [(method, size.peer_batch if method == "ppcef" else size.peer_queries) for method in METHODS]
+    keys = [
+        key
+        for method, rows in (*asked, ("hyconex_one_shot", size.peer_many))
+        for key in records.missing(part=["peers"], table=[table], seed=[seed], method=[method], rows=[rows])
+    ]
+    if not keys:
+        return
+    X, y, X_test = rows_of(table, seed, size, folder)
+    clf = HyConExClassifier(random_state=seed, **size.settings).fit(X, y)
+    for key in keys:
+        # The same rows again where there are fewer than asked: nothing is remembered between rows.
+        queries = X_test.take(np.arange(key["rows"]) % len(X_test)).reset_index(drop=True)
+        explain = partial(METHODS[key["method"]], clf, X, y, queries, runner_up(clf, queries), seed)
+        records.add(key, attempt(explained, explain, len(queries), size.repetitions))
+
+
+def rows_of(table: str, seed: int, size: Size, folder: Path | None) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
+    """Return rows and labels to fit, and rows to explain."""
+    if table in MADE:
+        (X, y), (X_test, _) = (MADE[table](size.base_rows, one) for one in (seed, seed + 1))
+        X, X_test = (pd.DataFrame(part).rename(columns=str) for part in (X, X_test))
+        return X, y, X_test
+    split = load(table, folder)
+    return split.rows_to_fit, split.labels_to_fit, split.X_test
+
+
+def runner_up(clf: HyConExClassifier, X: pd.DataFrame) -> np.ndarray:
+    """Return the second most probable class of each row."""
+    return clf.classes_[clf.predict_proba(X).argsort(1)[:, -2]]
+
+
+def explained(explain: Callable[[], pd.DataFrame], rows: int, repetitions: int) -> dict[str, float]:
+    """Time one method on one batch, and count its answers."""
+    tables: list[pd.DataFrame] = []
+    seconds = median_seconds(lambda: tables.append(explain()), repetitions)
+    return {"seconds": seconds, "per_second": rows / seconds, "found": coverage(tables[-1]).mean()}
+
+
+def chosen_tables(quick: bool, folder: Path | None) -> Iterable[str]:
+    """Return the tables of a run that names none."""
+    if quick:
+        return ("5 numbers",)
+    return (*MADE, *(("law", "adult") if folder else ()))
+
+
+def main() -> None:
+    parser = command_line(__doc__)
+    parser.add_argument("--repetitions", type=int, help="how often each piece is timed (3)")
+    arguments = parser.parse_args()
+    size = QUICK if arguments.quick else FULL
+    size = replace(size, repetitions=arguments.repetitions or size.repetitions)
+    records = Records(arguments.output, "timing", arguments.quick)
+    tables = arguments.tables or chosen_tables(arguments.quick, arguments.data)
+    for seed in arguments.seeds or [0]:
+        for table in tables:
+            if table in MADE:
+                answers(records, table, seed, size)
+        if "5 numbers" in tables:
+            growth(records, seed, size)
+        for table in tables:
+            peers(records, table, seed, size, arguments.data)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,142 @@
+"""The classifiers that predictions are compared with, behind scikit-learn's interface and given the same tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_selector, make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegressionCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from torch import Tensor, nn
+
+from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._codec import TableCodec
+from hyconex_sklearn._fitting import _CLASSIFIER_STEPS, draw_held_out, fit_temperature
+from hyconex_sklearn._hypernet import ResidualBlock
+from hyconex_sklearn._torch_utils import seeded
+from hyconex_sklearn._training import History, Rows, Schedule, n_epochs, pretrain_classifier
+
+try:
+    from catboost import CatBoostClassifier
+except ImportError:  # an optional peer
+    CatBoostClassifier = None
+
+
+def by_kind(numbers: Any, text: Any) -> Any:
+    """Return a transformer with one part for numbers and one for everything else."""
+    return make_column_transformer(
+        (numbers, make_column_selector(dtype_include="number")), (text, make_column_selector(dtype_exclude="number"))
+    )
+
+
+def scaled(model: Any) -> Any:
+    """Return a pipeline: numbers imputed and standardised, categories one-hot, then the model."""
+    numbers = make_pipeline(SimpleImputer(), StandardScaler())
+    return make_pipeline(by_kind(numbers, OneHotEncoder(handle_unknown="ignore", sparse_output=False)), model)
+
+
+class CatBoost(ClassifierMixin, BaseEstimator):
+    """CatBoost with its default settings, told which columns are categories."""
+
+    def __init__(self, random_state: int | None = None) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> CatBoost:
+        self.categories_ = list(X.select_dtypes(exclude="number").columns)
+        self.model_ = CatBoostClassifier(
+            random_seed=self.random_state, thread_count=1, verbose=False, allow_writing_files=False
+        ).fit(self._text(X), y, cat_features=self.categories_)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        return self.model_.predict_proba(self._text(X))
+
+    def _text(self, X: pd.DataFrame) -> pd.DataFrame:
+        """Return X with categories as text: it takes no missing ones."""
+        return X.assign(**{name: X[name].astype(str) for name in self.categories_})
+
+
+class _PlainNetwork(nn.Module):
+    """TabResNet: the package's residual blocks under a linear head."""
+
+    def __init__(self, n_features: int, n_classes: int, size: int, n_blocks: int, dropout: float) -> None:
+        super().__init__()
+        self.n_classes = n_classes
+        blocks = [ResidualBlock(size, dropout) for _ in range(n_blocks)]
+        head = nn.Linear(size, n_classes)
+        self.layers = nn.Sequential(nn.Linear(n_features, size), *blocks, nn.LayerNorm(size), nn.GELU(), head)
+
+    def logits(self, x: Tensor) -> Tensor:
+        return self.layers(x)  # (n, K)
+
+
+class TabResNet(ClassifierMixin, BaseEstimator):
+    """The package's own backbone, encoding, training loop and calibration, with a plain head."""
+
+    def __init__(self, random_state: int = 0) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> TabResNet:
+        same = HyConExClassifier()  # its default settings
+        self.classes_, labels = np.unique(y, return_inverse=True)
+        self.codec_ = TableCodec.fit(X, same.categorical_features)
+        x, seed = torch.from_numpy(self.codec_.encode(X)), self.random_state
+        held_out = draw_held_out(labels, same.validation_fraction, np.random.default_rng(seed))
+        train, valid = (
+            Rows(x[rows], torch.from_numpy(labels)[rows], torch.ones(int(rows.sum()))) for rows in (~held_out, held_out)
+        )
+        generator = torch.Generator().manual_seed(seed)
+        schedule = Schedule(same.batch_size, same.learning_rate, same.weight_decay, same.patience, seed, generator)
+        with seeded(seed, torch.device("cpu")):
+            self.network_ = _PlainNetwork(x.shape[1], len(self.classes_), same.hidden_size, same.n_blocks, same.dropout)
+            epochs = n_epochs(None, len(train), schedule, _CLASSIFIER_STEPS + len(train) // 20)
+            pretrain_classifier(self.network_, train, valid, schedule, epochs, History(0))
+        with torch.no_grad():
+            self.temperature_ = fit_temperature(self.network_.eval().logits(valid.x), valid.labels, valid.weight)
+        return self
+
+    @torch.no_grad()
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        x = torch.from_numpy(self.codec_.encode(X))
+        return (self.network_.logits(x) / self.temperature_).softmax(1).numpy()
+
+
+class Boosting(ClassifierMixin, BaseEstimator):
+    """scikit-learn's histogram gradient boosting, told which columns are categories."""
+
+    def __init__(self, random_state: int | None = None) -> None:
+        self.random_state = random_state
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Boosting:
+        categories = range(X.select_dtypes("number").shape[1], X.shape[1])  # `by_kind` puts them last
+        model = HistGradientBoostingClassifier(categorical_features=list(categories), random_state=self.random_state)
+        codes = OrdinalEncoder(
+            handle_unknown="use_encoded_value", unknown_value=np.nan, encoded_missing_value=np.nan, max_categories=250
+        )
+        self.pipeline_ = make_pipeline(by_kind("passthrough", codes), model).fit(X, y)
+        self.classes_ = self.pipeline_.classes_
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        return self.pipeline_.predict_proba(X)
+
+
+MODELS = {
+    "hyconex": lambda seed: HyConExClassifier(random_state=seed),
+    "tabresnet": lambda seed: TabResNet(seed),
+    "hist_gradient_boosting": lambda seed: Boosting(seed),
+    "random_forest": lambda seed: scaled(RandomForestClassifier(300, random_state=seed)),
+    "logistic_regression": lambda seed: scaled(LogisticRegressionCV(Cs=5, max_iter=1000, cv=3)),
+    "mlp": lambda seed: scaled(MLPClassifier(random_state=seed)),
+}
+if CatBoostClassifier is not None:
+    MODELS["catboost"] = lambda seed: CatBoost(seed)

@@ -1,0 +1,302 @@
+"""Write the page of measured results from the records that the scripts beside this one left in a folder.
+
+    python examples/3_paper/results.py --records docs/results --page docs/results.md
+
+Every figure on the page comes from the records; the page names their date, versions, machine and seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from summaries import by_figure, by_group, complete, markdown, number, paired, spread
+
+COMMAND = "python examples/3_paper/{name}.py --data FOLDER_WITH_THE_TABLES --output FOLDER"
+QUALITY = {
+    "coverage": "answered",
+    "validity": "valid",
+    "agreement": "agreement",
+    "plausibility": "plausible (own flow)",
+    "plausibility_independent": "plausible (kernel density)",
+    "near_target": "near",
+    "lof_target": "LOF, target class",
+    "lof_all": "LOF, all rows",
+    "isolation_target": "isolation, target class",
+    "l1": "L1",
+    "l2": "L2",
+    "gower": "Gower",
+    "hamming": "categories changed",
+    "n_changed": "columns changed",
+}
+ABLATED = {
+    "auroc": "AUROC",
+    "log_loss": "log loss",
+    "validity": "valid",
+    "agreement": "agreement",
+    "plausibility": "plausible",
+    "near_target": "near",
+    "support": "committee support",
+    "l2": "L2",
+    "n_changed": "columns changed",
+    "masked_validity": "valid, half immutable",
+}
+STRESSED = {
+    "valid": "valid",
+    "plausible": "plausible",
+    "certified": "certified",
+    "support": "support",
+    "agreement": "agreement",
+    "near_target": "near",
+    "l2": "L2",
+}
+RULED = {
+    "half_one_shot_valid": "half immutable, valid where the reservoir holds an answer, one-shot",
+    "half_valid": "... auto",
+    "half_served": "queries for which it holds one",
+    "half_valid_all": "half immutable, valid, all queries, auto",
+    "half_plausible": "half immutable, plausible, auto",
+    "half_agreement": "half immutable, agreement, auto",
+    "half_ok": "half immutable, certified, auto",
+    "half_ok_agreement": "agreement of the certified ones",
+    "one_shot_plausible": "free, plausible, one-shot",
+    "auto_plausible": "... auto",
+    "one_shot_agreement": "free, agreement, one-shot",
+    "auto_agreement": "... auto",
+    "latent_agreement": "... latent, first 200 rows",
+    "one_shot_changed": "free, columns changed, one-shot",
+    "auto_changed": "... auto",
+    "ratio_changed": "... auto / one-shot",
+    "ratio_l2": "L2 of numbers, auto / one-shot",
+    "ratio_encoded": "distance in encoded units, auto / one-shot",
+    "ratio_seconds": "time, auto / one-shot",
+    "k3_jaccard": "three alternatives: Jaccard distance of changed columns",
+    "k3_valid": "... queries with three valid ones",
+    "k3_certified": "... queries with three certified ones",
+}
+FAIRNESS = """Every method explains the same fitted network, on the same rows, toward the same classes. What is fair and
+what is not: DiCE and NICE see nothing of it but `predict_proba`, and they carry the training rows with them; Wachter et
+al. and PPCEF, written anew from their papers, have its gradients, and PPCEF its density, too. They would explain any
+model; the single pass answers only for the model that was trained to answer."""
+INTRODUCTION = """# Measured results
+
+This page is written by `examples/3_paper/results.py` from the records in [results](results), which the scripts in
+`examples/3_paper` wrote; each section names its command. Figures are means over the seeds, ± their standard deviation
+where it shows.
+
+Distances are in min-max units of the training rows: L1 and L2 over numbers, Gower over all columns. "Agreement": an
+independent random forest, fitted on the training rows, also predicts the target. "Near": the 10th nearest training row
+of the target class is no farther than it is for 95 % of that class's own rows. "Plausible": the density is at or above
+the lower quartile of the class's training rows, under the explained model's own flow or under an independent kernel
+density. LOF: local outlier factor, the median. All of them are functions of `hyconex_sklearn.metrics`.
+"""
+
+
+class Page:
+    """The records of a folder, and the text made of them so far."""
+
+    def __init__(self, folder: Path, page: Path) -> None:
+        self.folder, self.page, self.parts = folder, page, [INTRODUCTION]
+
+    def records(self, name: str) -> pd.DataFrame | None:
+        """Return the records of a script, None where it has not run."""
+        path = self.folder / f"{name}.json"
+        return pd.DataFrame(json.loads(path.read_text())["records"]) if path.exists() else None
+
+    def add(self, *parts: str) -> None:
+        self.parts += parts
+
+    def head(self, title: str, name: str, frame: pd.DataFrame) -> None:
+        """Begin a section: how its records were made, when, where, with which seeds."""
+        about = json.loads((self.folder / f"{name}.json").read_text())["about"]
+        versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
+        machine = f"{about['machine']}, {about['cores']} cores; threads: {about['threads']}"
+        made = f"{about['date']}. {machine}. Python {about['python']}, {versions}."
+        if "seed" in frame:
+            made += f" Seeds {', '.join(str(int(seed)) for seed in sorted(frame['seed'].dropna().unique()))}."
+        if frame["quick"].any():
+            made += " **A quick run: it shows that the script works, and measures nothing.**"
+        self.add(f"## {title}", f"```sh\n{COMMAND.format(name=name)}\n```", made)
+
+    def picture(self, name: str, caption: str) -> None:
+        """Show a picture of the folder, where there is one."""
+        if (self.folder / name).exists():
+            self.add(f"![{caption}]({os.path.relpath(self.folder / name, self.page.parent)})")
+
+
+def accuracy(page: Page) -> None:
+    """Predictions beside those of other classifiers."""
+    frame = page.records("accuracy")
+    if frame is None:
+        return
+    page.head("Predictions", "accuracy", frame)
+    page.add(
+        "An 80/20 split for each seed; every classifier has its default settings. Means over seeds, then over tables.",
+        "AUROC (one class against the rest):",
+        *paired(frame, "auroc", "hyconex", larger_is_better=True),
+        "Log loss:",
+        *paired(frame, "log_loss", "hyconex", larger_is_better=False),
+        "AUROC of each table:",
+    )
+    table = complete(frame, "auroc")
+    lines = ([name, *(number(value, 4) for value in row)] for name, *row in table.itertuples())
+    page.add(markdown(["table", *table.columns], lines))
+
+
+def neighbours(page: Page) -> None:
+    """Counterfactuals of several methods for the same network and rows."""
+    frame = page.records("benchmark")
+    if frame is None:
+        return
+    page.head("Counterfactuals beside the neighbours", "benchmark", frame)
+    own = frame["method"] == "hyconex_all"
+    peers = frame[~own]
+    page.add(FAIRNESS, "Means over the tables:", by_group(peers, ["method"], QUALITY | {"per_second": "rows a second"}))
+    page.add("Agreement, table by table:", _wide(peers, "table", "method", "agreement"))
+    page.add("L2, table by table:", _wide(peers, "table", "method", "l2"))
+    page.add("The default search on up to a thousand test rows of each table:")
+    predictions = {"auroc": "AUROC", "accuracy": "accuracy"}
+    certificate = {"support": "committee support", "certified": "certified", "fit_seconds": "fit, seconds"}
+    page.add(by_figure(frame[own], "table", predictions | QUALITY | certificate))
+
+
+def _wide(frame: pd.DataFrame, down: str, across: str, figure: str, digits: int = 3) -> str:
+    """Return a figure as a table of one line for each value of `down`, and a last line of means."""
+    cells = frame.groupby([down, across], sort=False)[figure]
+    columns = list(dict.fromkeys(frame[across]))
+    means = cells.mean().unstack()[columns]
+    lines = [
+        [
+            name,
+            *(
+                spread(cells.get_group((name, each)), digits) if (name, each) in cells.groups else ""
+                for each in columns
+            ),
+        ]
+        for name in means.index
+    ]
+    return markdown([down, *columns], [*lines, ["mean", *(number(value, digits) for value in means.mean())]])
+
+
+def ablation(page: Page) -> None:
+    """Fits that lack a part."""
+    frame = page.records("ablation")
+    if frame is None:
+        return
+    page.head("Ablation", "ablation", frame)
+    sweep = frame["variant"].str.startswith("alpha_plausibility")
+    noisy = frame["variant"] == "noisy one-hot"
+    variants = frame[~sweep & ~noisy]
+    page.add(
+        "The single pass, without any search; means over the tables. All variants of a table and seed share one "
+        "density, which also judges them. Only adult has categories.",
+        by_group(variants, ["variant"], ABLATED),
+    )
+    for figure in ("agreement", "plausibility", "l2", "auroc"):
+        page.add(f"{ABLATED[figure]}, table by table:", _wide(variants, "variant", "table", figure))
+    if noisy.any():
+        both = frame[frame["table"].isin(frame.loc[noisy, "table"]) & (noisy | (frame["variant"] == "full"))]
+        page.add(
+            "The density of categories, exact or of noisy one-hot codes:", by_group(both, ["table", "variant"], ABLATED)
+        )
+    order = {float(name.split("=")[1]): name for name in frame.loc[sweep, "variant"]} | {0.1: "full"}
+    rows = frame.set_index("variant").loc[[order[alpha] for alpha in sorted(order)]].reset_index()
+    rows["alpha_plausibility"] = rows["variant"].map({name: f"{alpha:g}" for alpha, name in order.items()})
+    page.add("Plausible, over alpha_plausibility:", _wide(rows, "alpha_plausibility", "table", "plausibility"))
+    page.picture("plausibility.png", "Share of plausible rows and distance over alpha_plausibility")
+
+
+def rules(page: Page) -> None:
+    """Rules, sparsity, alternatives."""
+    frame = page.records("actionable")
+    if frame is None:
+        return
+    page.head("Rules, sparsity, alternatives", "actionable", frame)
+    asked, violated = int(frame["asked"].sum()), int(frame["violated"].sum())
+    page.add(f"Rules violated: {violated} of {asked:,} random (row, rule) queries, checked in plain pandas.")
+    page.add(by_figure(frame, "table", RULED))
+    page.picture("tradeoff.png", "Distance against agreement over target_probability, one line per table")
+
+
+def stress(page: Page) -> None:
+    """Tables and queries that are hard."""
+    frame = page.records("stress")
+    if frame is None:
+        return
+    page.head("Stress", "stress", frame)
+    drawn = frame[frame["part"] == "topology"]
+    page.add("Tables on which a single straight step should fail:", by_group(drawn, ["table", "search"], STRESSED))
+    for table in dict.fromkeys(drawn["table"]):
+        page.picture(f"{table}.png", f"{table}: the ways of thirty rows, search by search")
+    outliers = frame[frame["part"] == "outliers"]
+    page.add(
+        "Queries unlike the training rows: the rarest test rows of each class, and test rows moved by 3 and 6 "
+        'standard deviations in a random direction. "Honest": the report says valid and `predict` of the row confirms; '
+        '"overclaimed": it says so and `predict` denies.',
+        by_group(outliers, ["table", "kind", "search"], STRESSED | {"honest": "honest", "overclaimed": "overclaimed"}),
+    )
+
+
+def timing(page: Page) -> None:
+    """How long answers take."""
+    frame = page.records("timing")
+    if frame is None:
+        return
+    page.head("Time", "timing", frame)
+    ours = frame[frame["part"].isin(["latency", "throughput"])]
+    page.add("Rows a second, by rows asked at once:", _rates(ours))
+    page.add("Growth, from a base of a thousand rows, five columns and two classes:")
+    figures = {"fit_seconds": "fit, seconds", "seconds": "one-shot, 10,000 rows, seconds"}
+    page.add(by_group(frame[frame["part"] == "growth"].astype({"size": int}), ["grows", "size"], figures))
+    page.add("The same network explained by others, in the same run; rows a second:", _against_peers(frame))
+
+
+def _rates(frame: pd.DataFrame) -> str:
+    """Return rows a second of each method and number of rows, with milliseconds for a single row."""
+    sizes = sorted(int(rows) for rows in frame["rows"].unique())
+    lines = []
+    for (table, method), rows in frame.groupby(["table", "method"], sort=False):
+        rate = rows.groupby("rows")["per_second"].mean()
+        one = rows.loc[rows["rows"] == 1, "seconds"].mean()
+        lines.append([table, method, f"{1000 * one:.1f} ms", *(_whole(rate.get(size)) for size in sizes[1:])])
+    return markdown(["table", "method", "1 row", *(f"{size:,} rows" for size in sizes[1:])], lines)
+
+
+def _whole(value: float | None) -> str:
+    return "" if value is None or value != value else f"{value:,.0f}"
+
+
+def _against_peers(frame: pd.DataFrame) -> str:
+    """Return rates of all methods, and how many times as many rows one-shot answers: at its best, and on few rows."""
+    lines = []
+    for table, rows in frame[frame["part"] == "peers"].groupby("table", sort=False):
+        own = rows[rows["method"] == "hyconex_one_shot"].set_index("rows")["per_second"]
+        for line in rows.itertuples():
+            if line.per_second == line.per_second:
+                ratios = [f"{own[size] / line.per_second:,.0f}" for size in (own.index.max(), own.index.min())]
+                lines.append([table, line.method, int(line.rows), number(line.found), number(line.per_second), *ratios])
+    return markdown(
+        ["table", "method", "rows", "found", "rows a second", "one-shot, times", "on few rows, times"], lines
+    )
+
+
+SECTIONS: tuple[Callable[[Page], None], ...] = (accuracy, neighbours, ablation, rules, stress, timing)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--records", type=Path, required=True, help="folder that the scripts wrote to")
+    parser.add_argument("--page", type=Path, required=True, help="markdown file to write")
+    arguments = parser.parse_args()
+    page = Page(arguments.records, arguments.page)
+    for section in SECTIONS:
+        section(page)
+    arguments.page.write_text("\n\n".join(page.parts) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""From records to lines of markdown: means with their spread, paired comparisons, tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.stats import friedmanchisquare, studentized_range, wilcoxon
+
+
+def markdown(header: Iterable[str], lines: Iterable[Iterable[object]]) -> str:
+    """Return a markdown table."""
+    rows = [list(map(str, header)), *(list(map(str, line)) for line in lines)]
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Return a figure as text: counts and large figures with thousands separators, none as a dash."""
+    if value is None or not np.isfinite(value):
+        return "–"  # noqa: RUF001
+    if abs(value) >= 1_000:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 100 else f"{value:.{digits}f}"
+
+
+def spread(values: pd.Series, digits: int = 3) -> str:
+    """Return mean ± standard deviation over the seeds, the latter where there are several and it shows."""
+    mean, deviation = values.mean(), values.std(ddof=0)
+    shown = len(values) > 1 and round(deviation, digits) > 0
+    return number(mean, digits) + (f" ± {number(deviation, digits)}" if shown else "")
+
+
+def by_figure(
+    frame: pd.DataFrame, across: str, figures: Mapping[str, str], digits: int = 3, order: list[str] | None = None
+) -> str:
+    """Return a table of one line for each figure (column name to label) and one column for each value of `across`."""
+    groups = dict(list(frame.groupby(across, sort=False)))
+    names = [name for name in (order or groups) if name in groups]
+    shown = {column: label for column, label in figures.items() if column in frame}
+    lines = [[label, *(spread(groups[name][column], digits) for name in names)] for column, label in shown.items()]
+    return markdown(["figure", *names], lines)
+
+
+def by_group(frame: pd.DataFrame, down: list[str], figures: Mapping[str, str], digits: int = 3) -> str:
+    """Return a table of one line for each group and one column for each figure; means over tables first, then seeds."""
+    shown = {column: label for column, label in figures.items() if column in frame}
+    lines = []
+    for key, rows in frame.groupby(down, sort=False):
+        of_seed = rows.groupby("seed")[list(shown)].mean() if "seed" in rows else rows[list(shown)]
+        lines.append([*key, *(spread(of_seed[column], digits) for column in shown)])
+    return markdown([*down, *shown.values()], lines)
+
+
+def complete(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Return the mean of a figure over seeds, tables x models; only tables that every model has finished."""
+    return frame.pivot_table(index="table", columns="model", values=figure, sort=False).dropna()
+
+
+def paired(frame: pd.DataFrame, figure: str, one: str, larger_is_better: bool) -> tuple[str, str]:
+    """Compare one model with each other over tables.
+
+    Returns
+    -------
+    tuple of str
+        A markdown table: mean, mean rank, wins of `one`, ties and losses, mean difference with its standard error over
+        tables, p of the Wilcoxon test. And a sentence on the Friedman test and the critical difference of mean ranks
+        (Nemenyi, 0.05).
+
+    References
+    ----------
+    Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 2006.
+    """
+    table = complete(frame, figure)
+    ranks = (-table if larger_is_better else table).round(4).rank(axis=1).mean()
+    lines = []
+    for model in ranks.sort_values().index:
+        line = [model, number(table[model].mean(), 4), number(ranks[model], 2)]
+        lines.append(line + (["–"] * 3 if model == one else _against(table, one, model, larger_is_better)))  # noqa: RUF001
+    n, k = table.shape
+    critical = studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
+    p = friedmanchisquare(*(table[model] for model in table)).pvalue if k > 2 and n > 1 else np.nan
+    better = "wins/ties/losses of " + one
+    header = ["model", "mean", "mean rank", better, f"{one} minus it, ± standard error", "p (Wilcoxon)"]
+    sentence = f"{n} tables; Friedman test p = {p:.2g}; critical difference of mean ranks {critical:.2f}."
+    return markdown(header[: len(lines[0])], lines), sentence
+
+
+def _against(table: pd.DataFrame, one: str, other: str, larger_is_better: bool) -> list[str]:
+    gap = table[one] - table[other]
+    better = gap if larger_is_better else -gap
+    wins, losses = int((better > 5e-4).sum()), int((better < -5e-4).sum())
+    p = wilcoxon(gap).pvalue if len(gap) > 4 and gap.abs().max() > 0 else np.nan
+    error = gap.std() / np.sqrt(len(gap))
+    return [f"{wins}/{len(gap) - wins - losses}/{losses}", f"{gap.mean():+.4f} ± {error:.4f}", number(p, 3)]
