@@ -21,7 +21,7 @@ from ._torch_utils import copy_state, minibatches
 
 _MIN_STEPS = 4  # steps of an epoch, however small the table
 _NOISE = 0.1  # least noise of a number while the density trains, in standard deviations
-_AVERAGING = 0.98  # decay per step of the running average of the classifier's weights
+_AVERAGED = 50  # steps that the running average of the classifier's weights looks back, a tenth of all at most
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,11 @@ def n_epochs(asked: int | None, n_rows: int, schedule: Schedule, steps: int) -> 
     """Return the epochs of a phase: as asked, else as many as make about `steps` steps, 5 at least."""
     if asked is not None:
         return asked
-    per_epoch = max(n_rows // min(schedule.batch_size, n_rows), _MIN_STEPS)
-    return max(5, steps // per_epoch)
+    return max(5, steps // _steps_of_epoch(n_rows, schedule))
+
+
+def _steps_of_epoch(n_rows: int, schedule: Schedule) -> int:
+    return max(n_rows // min(schedule.batch_size, n_rows), _MIN_STEPS)
 
 
 def _optimiser(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
@@ -192,7 +195,8 @@ def pretrain_classifier(
     """
     optimiser = _optimiser(network, schedule)
     goal, goal_valid = (nn.functional.one_hot(rows.labels, network.n_classes).float() for rows in (train, valid))
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(_AVERAGING)).eval()
+    looks_back = max(1.0, min(_AVERAGED, epochs * _steps_of_epoch(len(train), schedule) / 10))
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / looks_back)).eval()
     averaged = cast(HyperNetwork, average.module)
     best = EarlyStopping(averaged, schedule.patience)
 

@@ -57,7 +57,7 @@ TABLES: dict[str, tuple[Any, Any]] = {
     "heavy tails": (np.exp(20 * NUMBERS), SIGN),
     "integer names": (pd.DataFrame(NUMBERS), SIGN),
     "sparse columns": (pd.DataFrame({f"x{j}": pd.arrays.SparseArray(NUMBERS[:, j].round()) for j in range(3)}), SIGN),
-    "text array": (TEXTS.to_numpy(dtype=str), SIGN),
+    "text array": (TEXTS.to_numpy(dtype=str), (TEXTS["c"] == "a").to_numpy()),
 }
 
 

@@ -172,11 +172,7 @@ VARIANTS = {
     "judge attached": Variant(replaced={"_joint.judge_detached": attached_judge}),
     "no linear start": Variant(replaced={"_fitting.linear_start": no_linear_start}),
     "batch norm": Variant(replaced={"_fitting.HyperNetwork": BatchNormNetwork}),
-    "batch norm, judge attached": Variant(
-        replaced={"_fitting.HyperNetwork": BatchNormNetwork, "_joint.judge_detached": attached_judge}
-    ),
     "no masks": Variant(replaced={"_joint.draw_mask": no_masks}),
-    "no prototypes": Variant(replaced={"_fitting.pretrain_on_clusters": nothing}),
     "cross-entropy": Variant(replaced={"_joint.validity_loss": cross_entropy}),
     "not held on counterfactuals": Variant(replaced={"_joint.held_on_moves": not_held}),
     "noisy one-hot": Variant(replaced={"_fitting.MixedDensity": NoisyOneHotDensity}),

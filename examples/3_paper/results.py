@@ -196,8 +196,8 @@ def ablation(page: Page) -> None:
         "density, which also judges them. Only adult has categories.",
         by_group(variants, ["variant"], ABLATED),
     )
-    for figure in ("agreement", "plausibility", "l2", "auroc"):
-        page.add(f"{ABLATED[figure]}, table by table:", _wide(variants, "variant", "table", figure))
+    for figure, label in {"agreement": "Agreement", "plausibility": "Plausible", "l2": "L2", "auroc": "AUROC"}.items():
+        page.add(f"{label}, table by table:", _wide(variants, "variant", "table", figure))
     if noisy.any():
         both = frame[frame["table"].isin(frame.loc[noisy, "table"]) & (noisy | (frame["variant"] == "full"))]
         page.add(

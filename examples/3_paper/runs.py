@@ -17,7 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-PACKAGES = ("hyconex-sklearn", "torch", "zuko", "scikit-learn", "numpy", "pandas", "catboost", "dice-ml", "NICEx")
+from hyconex_sklearn import __version__
+
+PACKAGES = ("torch", "zuko", "scikit-learn", "numpy", "pandas", "catboost", "dice-ml", "NICEx")
 QUICK_FIT = {
     "flow_epochs": 5,
     "pretrain_epochs": 5,
@@ -78,7 +80,7 @@ def _short(value: Any) -> str:
 
 def about() -> dict[str, Any]:
     """Return date, versions and machine."""
-    versions = {}
+    versions = {"hyconex_sklearn": __version__}
     for name in PACKAGES:
         try:
             versions[name] = metadata.version(name)

@@ -80,10 +80,11 @@ def paired(frame: pd.DataFrame, figure: str, one: str, larger_is_better: bool) -
         lines.append(line + (["–"] * 3 if model == one else _against(table, one, model, larger_is_better)))  # noqa: RUF001
     n, k = table.shape
     critical = studentized_range.ppf(0.95, k, np.inf) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
-    p = friedmanchisquare(*(table[model] for model in table)).pvalue if k > 2 and n > 1 else np.nan
     better = "wins/ties/losses of " + one
     header = ["model", "mean", "mean rank", better, f"{one} minus it, ± standard error", "p (Wilcoxon)"]
-    sentence = f"{n} tables; Friedman test p = {p:.2g}; critical difference of mean ranks {critical:.2f}."
+    sentence = f"Tables: {n}. Critical difference of mean ranks: {critical:.2f}."
+    if k > 2 and n > 1:
+        sentence += f" Friedman test: p = {friedmanchisquare(*(table[model] for model in table)).pvalue:.2g}."
     return markdown(header[: len(lines[0])], lines), sentence
 
 
@@ -92,5 +93,5 @@ def _against(table: pd.DataFrame, one: str, other: str, larger_is_better: bool) 
     better = gap if larger_is_better else -gap
     wins, losses = int((better > 5e-4).sum()), int((better < -5e-4).sum())
     p = wilcoxon(gap).pvalue if len(gap) > 4 and gap.abs().max() > 0 else np.nan
-    error = gap.std() / np.sqrt(len(gap))
-    return [f"{wins}/{len(gap) - wins - losses}/{losses}", f"{gap.mean():+.4f} ± {error:.4f}", number(p, 3)]
+    error = f" ± {gap.std() / np.sqrt(len(gap)):.4f}" if len(gap) > 1 else ""
+    return [f"{wins}/{len(gap) - wins - losses}/{losses}", f"{gap.mean():+.4f}{error}", number(p, 3)]
