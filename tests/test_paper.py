@@ -78,6 +78,16 @@ def test_the_page_is_made_of_the_records_and_says_that_they_are_quick(folder: Pa
     assert "(plausibility.png)" in text and "nan" not in re.findall(r"\w+", text)
 
 
+def test_the_page_in_the_docs_is_what_its_records_give(tmp_path: Path) -> None:
+    docs = SCRIPTS.parents[1] / "docs"
+    page = docs / "results.tmp"  # beside the other: paths of pictures are relative
+    try:
+        run("results.py", "--records", str(docs / "results"), "--page", str(page))
+        assert page.read_text() == (docs / "results.md").read_text()
+    finally:
+        page.unlink(missing_ok=True)
+
+
 def test_a_page_of_other_records_has_other_figures(folder: Path, tmp_path: Path) -> None:
     content = json.loads((folder / "accuracy.json").read_text())
     for record in content["records"]:

@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import glance
 import pandas as pd
 from summaries import by_figure, by_group, complete, markdown, number, paired, spread
 
@@ -284,7 +285,14 @@ def _against_peers(frame: pd.DataFrame) -> str:
     )
 
 
-SECTIONS: tuple[Callable[[Page], None], ...] = (accuracy, neighbours, ablation, rules, stress, timing)
+def at_a_glance(page: Page) -> None:
+    """The figures that readers look for first."""
+    names = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing")
+    records = {name: frame for name in names if (frame := page.records(name)) is not None}
+    page.add("## At a glance", markdown(["figure", "hyconex", "compare"], glance.lines(records)))
+
+
+SECTIONS: tuple[Callable[[Page], None], ...] = (at_a_glance, accuracy, neighbours, ablation, rules, stress, timing)
 
 
 def main() -> None:
