@@ -2,7 +2,8 @@
 
     python examples/3_paper/timing.py --data ../shared/data --output results
 
-Every figure is the median of some repetitions, after one that is not counted; what takes seconds is timed once. Parts, in timing.json and timing.csv:
+Every figure is the median of some repetitions, after one that is not counted; what takes seconds is timed once. Parts,
+in timing.json and timing.csv:
 
 - "latency", one row, and "throughput", 100 to 100,000 at once: `predict_proba`, one-shot and searched counterfactuals,
   both with their certificate;
