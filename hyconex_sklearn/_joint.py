@@ -148,8 +148,8 @@ def held(teacher: HyperNetwork, x: Tensor, logits: Tensor) -> Tensor:
 def held_on_moves(network: HyperNetwork, teacher: HyperNetwork, moves: Moves, n: int, schedule: Schedule) -> Tensor:
     """Return `held` on `n` of the moved rows, as they are: no gradient reaches the move.
 
-    Held on training rows alone, the classifier drifts everywhere else (digits: AUROC .996 -> .985), and counterfactuals
-    chase a judge that keeps moving: a third of them fell short. Held here, too, it stays, and they reach it.
+    Held on training rows alone, the classifier drifts everywhere else, and counterfactuals chase a judge that keeps
+    moving; in a trial on digits (one seed) a third of them fell short. Held here, too, it stays, and they reach it.
     """
     some = torch.randperm(len(moves.moved), generator=schedule.generator)[:n]
     moved = moves.moved.detach()[some.to(moves.moved.device)]
@@ -210,7 +210,7 @@ def fit_jointly(
     """Phase 3: validity, proximity and plausibility of the counterfactuals, the classifier held; see `Objective`.
 
     The best epoch is kept: by validity on held-out rows, then plausibility, then distance, among those whose
-    classification did not get worse.
+    classification did not get worse, if there is one; else among all.
     """
 
     def loss(rows: Tensor, progress: float) -> Tensor:

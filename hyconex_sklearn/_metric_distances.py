@@ -224,12 +224,12 @@ def diversity(X: Any, X_cf: Any, X_train: Any, query: Any, *, of: str = "values"
     codes, _ = pd.factorize(query, use_na_sentinel=False)
     members = pd.Series(codes)[found_in(after)].groupby(codes[found_in(after)]).indices
     rows, changed = np.flatnonzero(found_in(after)), cells_differ(before, after)
-    answer = np.full(len(after), np.nan)
+    answer, units = np.full(len(after), np.nan), Units.of(train)
     for own in members.values():
         pairs = np.array(list(combinations(rows[own], 2)), dtype=np.intp).reshape(-1, 2)
         if len(pairs) and of == "values":
             one, other = (after.iloc[side].reset_index(drop=True) for side in pairs.T)
-            answer[rows[own]] = _gower(Units.of(train).differences(one, other)).mean()
+            answer[rows[own]] = _gower(units.differences(one, other)).mean()
         elif len(pairs):
             answer[rows[own]] = _jaccard(changed[pairs[:, 0]], changed[pairs[:, 1]]).mean()
     return answer
@@ -307,8 +307,9 @@ def _disturbed(X: Any, asked: pd.DataFrame, train: pd.DataFrame, noise: float, r
     for slot, j in enumerate(np.flatnonzero(numbers).tolist()):
         dtype = X.dtypes.iloc[j] if isinstance(X, pd.DataFrame) else X.dtype
         cells = np.rint(moved[:, slot]) if whole[slot] or pd.api.types.is_integer_dtype(dtype) else moved[:, slot]
-        if pd.api.types.is_unsigned_integer_dtype(dtype):
-            cells = np.maximum(cells, 0)  # would wrap around
+        if pd.api.types.is_integer_dtype(dtype):
+            limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
+            cells = np.clip(cells, limits.min, limits.max)  # would wrap around
         if isinstance(X, pd.DataFrame):
             result.isetitem(j, pd.Series(cells, index=X.index).astype(dtype))
         else:

@@ -137,7 +137,9 @@ def numbers_in(frame: pd.DataFrame, columns: Array) -> Array:
 def _numbers(column: pd.Series) -> Array:
     if pd.api.types.is_numeric_dtype(column.dtype):
         return column.to_numpy(dtype=float, na_value=np.nan)
-    values = pd.to_numeric(column.astype(object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    cells = column.astype(object)
+    cells = cells.where(~cells.map(lambda cell: isinstance(cell, str)))  # "3" is not 3, as everywhere in the package
+    values = pd.to_numeric(cells, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     lost = np.isnan(values) & column.notna().to_numpy()
     if lost.any():
         raise ValueError(

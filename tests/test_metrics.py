@@ -546,3 +546,16 @@ def test_every_public_name_is_documented_in_full() -> None:
         doc = getattr(metrics, name).__doc__
         for part in ("Parameters", "Returns", "Raises", "References"):
             assert f"    {part}\n    ---" in doc, f"{name} does not tell its {part}."
+
+
+def test_noise_does_not_wrap_small_integers_around() -> None:
+    X = np.array([[127, -128], [-128, 127], [0, 0]], dtype=np.int8)
+    moved: list[np.ndarray] = []
+    metrics.stability(lambda rows: moved.append(rows) or rows, X, X, noise=0.1)
+    assert np.abs(moved[1].astype(int) - X).max() < 128
+
+
+def test_text_is_no_number_even_if_it_looks_like_one() -> None:
+    numbers, text = pd.DataFrame({"a": [3.0, 4.0]}), pd.DataFrame({"a": ["3", "4"]})
+    with pytest.raises(ValueError, match="'3'"):
+        metrics.l1_distance(numbers, text, numbers)

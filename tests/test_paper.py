@@ -107,6 +107,15 @@ def test_records_survive_an_interruption_and_name_what_is_missing(tmp_path: Path
     assert again.frame()["auroc"].tolist() == [0.5]
 
 
+def test_a_failed_piece_is_done_again(tmp_path: Path) -> None:
+    records = Records(tmp_path, "some", quick=False)
+    records.add({"table": "a"}, {"error": "out of luck"})
+    assert records.missing(table=["a"]) == [{"table": "a"}]
+    records.add({"table": "a"}, {"x": float("nan")})
+    assert records.missing(table=["a"]) == [] and len(records.read()) == 1
+    assert "NaN" not in records.path.read_text()  # which strict readers of JSON refuse
+
+
 def test_two_runs_may_share_a_folder(tmp_path: Path) -> None:
     one, other = (Records(tmp_path, "some", quick=False) for _ in range(2))
     one.add({"table": "a"}, {"x": 1.0})
@@ -190,5 +199,5 @@ def test_only_tables_that_every_model_has_finished_count() -> None:
 
 def test_a_spread_is_shown_where_it_shows() -> None:
     assert summaries.spread(pd.Series([1.0, 1.0])) == "1.000"
-    assert summaries.spread(pd.Series([0.5, 0.7])) == "0.600 ± 0.100"
+    assert summaries.spread(pd.Series([0.5, 0.7])) == "0.600 ± 0.141"
     assert summaries.spread(pd.Series([np.nan])) == "–"  # noqa: RUF001

@@ -257,7 +257,7 @@ def plot(frame: pd.DataFrame, path: Path) -> None:
     for panel, column in zip(axes, ("plausibility", "l2"), strict=True):
         for table, rows in frame.groupby("table", sort=False):
             means = [rows.loc[rows["variant"] == name, column].mean() for _, name in sweep]
-            spread = [rows.loc[rows["variant"] == name, column].std(ddof=0) for _, name in sweep]
+            spread = [rows.loc[rows["variant"] == name, column].std() for _, name in sweep]
             panel.errorbar([str(alpha) for alpha, _ in sweep], means, spread, marker="o", capsize=2, label=table)
         panel.set_xlabel("alpha_plausibility")
         panel.set_ylabel({"plausibility": "share of plausible rows", "l2": "L2, min-max units"}[column])

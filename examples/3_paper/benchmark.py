@@ -21,13 +21,14 @@ import numpy as np
 import pandas as pd
 from accuracy import auroc
 from peers import LEFT_OUT, METHODS
-from runs import QUICK_FIT, Records, Stopwatch, command_line
+from runs import QUICK_FIT, Records, Stopwatch, command_line, failure
 from tables import PUBLISHED, Split, load
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn.metrics import evaluate_counterfactuals, independent_classifier
+from hyconex_sklearn.metrics import evaluate_counterfactuals, independent_classifier, stability
 
 JUDGING_ROWS = 5_000  # training rows, at most, that the judges are fitted on
+STABILITY_ROWS = 50
 ALL = "hyconex_all"
 
 Predict = Callable[[Any], Any]
@@ -60,10 +61,17 @@ def beside(method: str, clf: HyConExClassifier, split: Split, oracle: Predict, n
     try:
         with Stopwatch() as watch:
             answers = METHODS[method](clf, split.rows_to_fit, split.labels_to_fit, X, target, seed)
+        times = {"seconds": watch.seconds, "per_second": len(X) / watch.seconds}
+        return judged(answers, X, clf, split, oracle, target) | times
     except Exception as error:  # of a peer, whatever it is: the other methods go on
-        return {"n": len(X), "coverage": 0.0, "error": f"{type(error).__name__}: {error}"[:200]}
-    times = {"seconds": watch.seconds, "per_second": len(X) / watch.seconds}
-    return judged(answers, X, clf, split, oracle, target) | times
+        return {"n": len(X), "coverage": 0.0} | failure(error)
+
+
+def steadiness(clf: HyConExClassifier, X: pd.DataFrame, split: Split) -> float:
+    """Return how far answers lie apart whose queries differ by noise; the target stays that of the first."""
+    target = clf.classes_[clf.predict_proba(X).argsort(1)[:, -2]]
+    near = stability(lambda rows: clf.counterfactuals(rows, target=target).data, X, split.X_train)
+    return float(near.mean())
 
 
 def overall(clf: HyConExClassifier, split: Split, oracle: Predict, n: int, fit_seconds: float) -> dict[str, Any]:
@@ -72,6 +80,7 @@ def overall(clf: HyConExClassifier, split: Split, oracle: Predict, n: int, fit_s
     with Stopwatch() as watch:
         cf = clf.counterfactuals(X)
     return judged(cf, X, clf, split, oracle, None) | {
+        "stability": steadiness(clf, X[:STABILITY_ROWS], split),
         "support": cf.report["support"].mean(),
         "certified": (cf.report["status"] == "ok").mean(),
         "seconds": watch.seconds,
@@ -84,13 +93,13 @@ def overall(clf: HyConExClassifier, split: Split, oracle: Predict, n: int, fit_s
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("--queries", type=int, help="test rows that every method explains (50)")
+    parser.add_argument("--queries", type=int, help="test rows that every method explains (30)")
     parser.add_argument("--all-queries", type=int, help="test rows, at most, that the default search explains (1,000)")
     arguments = parser.parse_args()
     quick = arguments.quick
     tables = arguments.tables or (("iris",) if quick else (*PUBLISHED, "cancer") if arguments.data else ("cancer",))
     seeds = arguments.seeds or ([0] if quick else range(3))
-    n, n_all = arguments.queries or (2 if quick else 50), arguments.all_queries or (20 if quick else 1_000)
+    n, n_all = arguments.queries or (2 if quick else 30), arguments.all_queries or (20 if quick else 1_000)
     records = Records(arguments.output, "benchmark", quick)
     for method, reason in LEFT_OUT.items():
         print(f"{method} is left out: {reason}")

@@ -135,7 +135,7 @@ MODELS = {
     "tabresnet": lambda seed: TabResNet(seed),
     "hist_gradient_boosting": lambda seed: Boosting(seed),
     "random_forest": lambda seed: scaled(RandomForestClassifier(300, random_state=seed)),
-    "logistic_regression": lambda seed: scaled(LogisticRegressionCV(Cs=5, max_iter=1000, cv=3)),
+    "logistic_regression": lambda seed: scaled(LogisticRegressionCV(Cs=5, max_iter=1000, cv=3, scoring="neg_log_loss")),
     "mlp": lambda seed: scaled(MLPClassifier(random_state=seed)),
 }
 if CatBoostClassifier is not None:

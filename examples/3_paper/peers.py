@@ -16,6 +16,9 @@ default settings, and are judged on the rows that the user would hold. But they 
   their papers (`gradient_peers.py`).
 - HyConEx was trained to answer. That costs fit time, which the others don't need, and its search knows network, density
   and committee. It gives its best attempt where it fails, so that none of its answers counts as not found.
+- The others stop where the class changes, at a probability of .5; HyConEx asks for a probability that rows of the class
+  typically have, and for the committee's support, which an independent judge rewards. "hyconex_auto_50" asks for a
+  probability of .5 only (plausible and supported as ever).
 - DiCE and NICE can't hold missing cells: they are given medians and a category of their own; a missing cell that they
   leave alone is put back, and the row judged so. Constant columns, which break DiCE, are kept from both.
 - The time of a method includes what it prepares from the training rows for a batch of queries. HyConEx and PPCEF take
@@ -51,9 +54,9 @@ Method = Callable[[HyConExClassifier, Any, Any, Any, Any, int], pd.DataFrame]
 # ------------------------------------------------------------------------------------------------------------ HyConEx
 
 
-def _hyconex(search: str) -> Method:
+def _hyconex(**asked: Any) -> Method:
     def method(clf: HyConExClassifier, X_train: Any, y_train: Any, X: Any, target: Any, seed: int) -> pd.DataFrame:
-        return pd.DataFrame(clf.counterfactuals(X, target=target, search=search).data)
+        return pd.DataFrame(clf.counterfactuals(X, target=target, **asked).data)
 
     return method
 
@@ -221,8 +224,9 @@ def _matrix(rows: pd.DataFrame) -> np.ndarray:
 
 
 METHODS: dict[str, Method] = {
-    "hyconex_one_shot": _hyconex("one_shot"),
-    "hyconex_auto": _hyconex("auto"),
+    "hyconex_one_shot": _hyconex(search="one_shot"),
+    "hyconex_auto": _hyconex(),
+    "hyconex_auto_50": _hyconex(target_probability=0.5),
     "wachter": wachter,
     "ppcef": ppcef,
     "dice_random": _dice("random", np.inf),

@@ -49,16 +49,26 @@ class Records:
         """Return all records, oldest first."""
         return json.loads(self.path.read_text())["records"] if self.path.exists() else []
 
+    def made(self) -> list[dict[str, Any]]:
+        """Return the distinct dates, versions and machines of the records."""
+        return json.loads(self.path.read_text())["about"] if self.path.exists() else []
+
     def missing(self, **values: Iterable[Any]) -> list[dict[str, Any]]:
         """Return the keys that have no record yet, of all combinations of `values`."""
         keys = [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
-        records = self.read()
-        return [key for key in keys if not any(key.items() <= record.items() for record in records)]
+        done = [record for record in self.read() if not record.get("error")]
+        return [key for key in keys if not any(key.items() <= record.items() for record in done)]
 
     def add(self, key: dict[str, Any], figures: dict[str, Any]) -> None:
-        """Write one finished piece. The file is read anew, since two runs may share the work, and replaced at once."""
+        """Write one finished piece in place of a failed one of the same key.
+
+        The file is read anew, so that runs of other tables may write to the same folder, and replaced at once.
+        """
         record = {**key, "quick": self._quick, **{name: _plain(value) for name, value in figures.items()}}
-        content = {"about": about(), "records": [*self.read(), record]}
+        others = [other for other in self.read() if not key.items() <= other.items()]
+        made = [*self.made(), about()]
+        distinct = [one for i, one in enumerate(made) if one not in made[:i]]
+        content = {"about": distinct, "records": [*others, record]}
         scratch = self.path.with_suffix(f".{os.getpid()}")
         scratch.write_text(json.dumps(content, indent=1))
         os.replace(scratch, self.path)
@@ -71,7 +81,9 @@ class Records:
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    """Return a value that strict JSON holds."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if value != value else value
 
 
 def _short(value: Any) -> str:
@@ -135,7 +147,9 @@ def command_line(doc: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, help="folder with the CSV files; without it, tables that need none")
     parser.add_argument("--output", type=Path, required=True, help="folder for JSON, CSV and pictures")
     parser.add_argument("--quick", action="store_true", help="one seed and little training: does the script work?")
-    parser.add_argument("--seeds", nargs="+", type=int, help="seeds of splits and estimators")
+    parser.add_argument(
+        "--seeds", nargs="+", type=int, help="seeds of estimators; of splits, too, where the script says so"
+    )
     parser.add_argument("--tables", nargs="+", help="only these tables")
     warnings.simplefilter("ignore")
     return parser

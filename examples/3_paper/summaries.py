@@ -27,7 +27,7 @@ def number(value: float, digits: int = 3) -> str:
 
 def spread(values: pd.Series, digits: int = 3) -> str:
     """Return mean ± standard deviation over the seeds, the latter where there are several and it shows."""
-    mean, deviation = values.mean(), values.std(ddof=0)
+    mean, deviation = values.mean(), values.std()
     shown = len(values) > 1 and round(deviation, digits) > 0
     return number(mean, digits) + (f" ± {number(deviation, digits)}" if shown else "")
 
@@ -85,7 +85,7 @@ def paired(frame: pd.DataFrame, figure: str, one: str, larger_is_better: bool) -
     sentence = f"Tables: {n}. Critical difference of mean ranks: {critical:.2f}."
     if k > 2 and n > 1:
         sentence += f" Friedman test: p = {friedmanchisquare(*(table[model] for model in table)).pvalue:.2g}."
-    return markdown(header[: len(lines[0])], lines), sentence
+    return markdown(header, lines), sentence
 
 
 def _against(table: pd.DataFrame, one: str, other: str, larger_is_better: bool) -> list[str]:

@@ -8,12 +8,13 @@ in timing.json and timing.csv:
 - "latency", one row, and "throughput", 100 to 100,000 at once: `predict_proba`, one-shot and searched counterfactuals,
   both with their certificate;
 - "growth": a default fit (fit_seconds) and one-shot answers of 10,000 rows (seconds) as one of features, classes and
-  training rows grows. Training stops early, so that a larger table may take fewer epochs. Every class but the
-  predicted one is asked for, so that 10 classes are 9 counterfactuals a row; per_second counts rows;
-- "peers": every method of `peers.py` explains the same classifier to the same 20 rows, each asked for its second class;
-  PPCEF works on a batch, and gets 256. One-shot answers 100,000 rows, too, so that throughput stands against
-  throughput. What a method prepares for a batch counts; "found" is the share of rows answered. Methods whose packages
-  are missing are left out; `peers_environment.py` makes a place for all of them.
+  training rows grows, beside two searches row by row (wachter_per_second, nice_per_second). Training stops early, so
+  that a larger table may take fewer epochs. Every class but the predicted one is asked for, so that 10 classes are 9
+  counterfactuals a row; per_second counts rows;
+- "peers": every method of `peers.py` explains the same classifier, each row asked for its second class, in batches of a
+  size at which more hardly gains (`Size`); one-shot is asked for few rows and for 100,000. What a method prepares for
+  a batch counts; "valid" is the share of rows with an answer that the classifier confirms. Methods whose packages are
+  missing are left out; `peers_environment.py` makes a place for all of them.
 
 `--tables` takes names of the split tables, "5 numbers" (growth included) and "4 numbers and 4 texts".
 """
@@ -29,11 +30,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from peers import METHODS
 from runs import QUICK_FIT, Records, Stopwatch, attempt, command_line
 from tables import load
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn.metrics import coverage
+from hyconex_sklearn.metrics import validity
 
 FEATURES, CLASSES = 5, 2
 LONG = 3.0  # seconds after which a piece is timed once: what the first run loads is a small part of it
@@ -59,15 +61,16 @@ class Size:
         }
     )
     growth_queries: int = 10_000
+    growth_peer_queries: int = 5
     peer_queries: int = 20
-    peer_batch: int = 256
+    batches: dict[str, int] = field(default_factory=lambda: {"ppcef": 1_024, "nice": 200})  # of those that gain by more
     peer_many: int = 100_000
     repetitions: int = 3
     settings: dict[str, int] = field(default_factory=dict)
 
 
 FULL = Size()
-QUICK = Size(200, (1, 100), 0, {"features": (5, 10)}, 100, 2, 2, 100, 0, QUICK_FIT)
+QUICK = Size(200, (1, 100), 0, {"features": (5, 10)}, 100, 1, 2, {}, 100, 0, QUICK_FIT)
 
 
 def median_seconds(work: Callable[[], object], repetitions: int) -> float:
@@ -148,7 +151,13 @@ def grown(shape: dict[str, int], seed: int, size: Size) -> dict[str, float]:
     queries, _ = numbers(size.growth_queries, seed + 1, shape["features"])
     clf = HyConExClassifier(random_state=seed, **size.settings)
     fit_seconds = median_seconds(lambda: clf.fit(X, y), size.repetitions)
-    return {"fit_seconds": fit_seconds, **answered(clf, queries, ANSWERS["hyconex_one_shot"], size.repetitions)}
+    figures = {"fit_seconds": fit_seconds, **answered(clf, queries, ANSWERS["hyconex_one_shot"], size.repetitions)}
+    few = queries[: size.growth_peer_queries]
+    for name in ("wachter", "nice"):  # a search by gradient, and one along training rows
+        if name in METHODS:
+            explain = partial(METHODS[name], clf, X, y, few, runner_up(clf, few), seed)
+            figures[f"{name}_per_second"] = len(few) / median_seconds(explain, 0)
+    return figures
 
 
 # -------------------------------------------------------------------------------------------------------------- peers
@@ -156,9 +165,7 @@ def grown(shape: dict[str, int], seed: int, size: Size) -> dict[str, float]:
 
 def peers(records: Records, table: str, seed: int, size: Size, folder: Path | None) -> None:
     """Time every installed method on the same classifier."""
-    from peers import METHODS  # here: only this part needs it
-
-    asked = [(method, size.peer_batch if method == "ppcef" else size.peer_queries) for method in METHODS]
+    asked = [(method, size.batches.get(method, size.peer_queries)) for method in METHODS]
     keys = [
         key
         for method, rows in (*asked, ("hyconex_one_shot", size.peer_many))
@@ -171,8 +178,10 @@ def peers(records: Records, table: str, seed: int, size: Size, folder: Path | No
     for key in keys:
         # The same rows again where there are fewer than asked: nothing is remembered between rows.
         queries = X_test.take(np.arange(key["rows"]) % len(X_test)).reset_index(drop=True)
-        explain = partial(METHODS[key["method"]], clf, X, y, queries, runner_up(clf, queries), seed)
-        records.add(key, attempt(explained, explain, len(queries), size.repetitions))
+        target = runner_up(clf, queries)
+        explain = partial(METHODS[key["method"]], clf, X, y, queries, target, seed)
+        confirmed = partial(validity, target=target, predict=clf.predict)
+        records.add(key, attempt(explained, explain, confirmed, len(queries), size.repetitions))
 
 
 def rows_of(table: str, seed: int, size: Size, folder: Path | None) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
@@ -190,11 +199,13 @@ def runner_up(clf: HyConExClassifier, X: pd.DataFrame) -> np.ndarray:
     return clf.classes_[clf.predict_proba(X).argsort(1)[:, -2]]
 
 
-def explained(explain: Callable[[], pd.DataFrame], rows: int, repetitions: int) -> dict[str, float]:
-    """Time one method on one batch, and count its answers."""
+def explained(
+    explain: Callable[[], pd.DataFrame], confirmed: Callable[[pd.DataFrame], np.ndarray], rows: int, repetitions: int
+) -> dict[str, float]:
+    """Time one method on one batch, and count the answers that the classifier confirms."""
     tables: list[pd.DataFrame] = []
     seconds = median_seconds(lambda: tables.append(explain()), repetitions)
-    return {"seconds": seconds, "per_second": rows / seconds, "found": coverage(tables[-1]).mean()}
+    return {"seconds": seconds, "per_second": rows / seconds, "valid": confirmed(tables[-1]).mean()}
 
 
 def chosen_tables(quick: bool, folder: Path | None) -> Iterable[str]:
