@@ -19,7 +19,7 @@ import pandas as pd
 from summaries import by_figure, by_group, complete, markdown, number, paired, spread
 
 TIE = 0.01  # a change of a share that counts as none
-COMMAND = "python examples/3_paper/{name}.py --data FOLDER_WITH_THE_TABLES --output FOLDER"
+COMMAND = "OMP_NUM_THREADS=1 python examples/3_paper/{name}.py --data FOLDER_WITH_THE_TABLES --output FOLDER"
 QUALITY = {
     "coverage": "answered",
     "validity": "valid",
@@ -92,15 +92,18 @@ The seeds are those of fits and searches; the split and the rows asked are the s
 INTRODUCTION = """# Measured results
 
 This page is written by `examples/3_paper/results.py` from the records in [results](results), which the scripts in
-`examples/3_paper` wrote; each section names its command. Figures are means over the seeds, ± their standard deviation
-where it shows.
+`examples/3_paper` wrote; each section names its command, and versions tell where an environment with the older packages
+of the neighbours (`peers_environment.py`) ran it. Figures are means over the seeds, ± their standard deviation where it
+shows.
 
 Distances are in min-max units of the training rows: L1 and L2 over numbers, Gower over all columns. "Agreement": an
 independent random forest, fitted on the training rows, also predicts the target. "Near": the 10th nearest training row
 of the target class is no farther than it is for 95 % of that class's own rows. "Plausible": the density is at or above
 the lower quartile of the class's training rows, under the explained model's own flow or under an independent kernel
-density; of real rows of the class, three quarters are. LOF: local outlier factor, the median. All of them are functions
-of `hyconex_sklearn.metrics`; where a section says "certified", valid and plausible are what the report says of itself.
+density; of real rows of the class, three quarters are. (A flow rates its training rows higher than rows that it has not
+seen; the package's own certificates therefore compare with held-out rows, and are easier to meet.) LOF: local outlier
+factor, the median. All of them are functions of `hyconex_sklearn.metrics`; where a section says "certified", valid and
+plausible are what the report says of itself.
 """
 
 
