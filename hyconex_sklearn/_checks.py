@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import sys
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import FrameType
@@ -56,8 +56,8 @@ def _is_random_state(value: Any) -> bool:
     return value is None or _is_int(value) or isinstance(value, np.random.RandomState)
 
 
-def _real(low: float, high: float = np.inf, *, open_low: bool = False) -> Rule:
-    """A finite number in [low, high), or (low, high) with ``open_low``."""
+def real_rule(low: float, high: float = np.inf, *, open_low: bool = False) -> Rule:
+    """Return the rule of a finite number in [low, high), or (low, high) with ``open_low``."""
     if high < np.inf:
         expected = f"a number in {'(' if open_low else '['}{low:g}, {high:g})"
     else:
@@ -69,7 +69,8 @@ def _real(low: float, high: float = np.inf, *, open_low: bool = False) -> Rule:
     return Rule(expected, _is_real, inside)
 
 
-def _int(low: int) -> Rule:
+def integer_rule(low: int) -> Rule:
+    """Return the rule of an integer of at least `low`."""
     return Rule(f"an integer >= {low}", _is_int, lambda value: bool(value >= low))
 
 
@@ -79,15 +80,27 @@ _EPOCHS = Rule(
     lambda value: value is None or value >= 0,
 )
 
+SEED = Rule(
+    "None, an integer >= 0 or a numpy RandomState",
+    _is_random_state,
+    lambda value: not _is_int(value) or 0 <= value < 2**32,
+)
+
 _RULES: dict[str, tuple[Rule, str]] = {
-    "alpha_validity": (_real(0), "It weighs how surely a counterfactual is classified as asked; 0.8 is the default."),
-    "alpha_proximity": (_real(0), "It weighs how near a counterfactual stays to its row; 0.1 is the default."),
-    "alpha_plausibility": (_real(0), "It weighs how likely a counterfactual is; 0.1 is the default."),
-    "plausibility_quantile": (_real(0, 1), "It is the share of training rows that count as implausible, such as 0.25."),
-    "hidden_size": (_int(1), "It is the width of the hypernetwork; 128 is the default."),
-    "n_blocks": (_int(1), "It is the number of residual blocks; 3 is the default."),
-    "dropout": (_real(0, 1), "0 switches dropout off; 0.2 is the default."),
-    "flow_transforms": (_int(1), "It is the number of flow layers; 4 is the default."),
+    "alpha_validity": (
+        real_rule(0),
+        "It weighs how surely a counterfactual is classified as asked; 0.8 is the default.",
+    ),
+    "alpha_proximity": (real_rule(0), "It weighs how near a counterfactual stays to its row; 0.1 is the default."),
+    "alpha_plausibility": (real_rule(0), "It weighs how likely a counterfactual is; 0.1 is the default."),
+    "plausibility_quantile": (
+        real_rule(0, 1),
+        "It is the share of training rows that count as implausible, such as 0.25.",
+    ),
+    "hidden_size": (integer_rule(1), "It is the width of the hypernetwork; 128 is the default."),
+    "n_blocks": (integer_rule(1), "It is the number of residual blocks; 3 is the default."),
+    "dropout": (real_rule(0, 1), "0 switches dropout off; 0.2 is the default."),
+    "flow_transforms": (integer_rule(1), "It is the number of flow layers; 4 is the default."),
     "flow_hidden": (
         Rule(
             "a non-empty sequence of integers >= 1",
@@ -99,14 +112,14 @@ _RULES: dict[str, tuple[Rule, str]] = {
     "flow_epochs": (_EPOCHS, "0 skips the training of the density, None chooses by the size of the table."),
     "pretrain_epochs": (_EPOCHS, "0 skips the pretraining, None chooses by the size of the table."),
     "joint_epochs": (_EPOCHS, "0 skips the joint training, None chooses by the size of the table."),
-    "batch_size": (_int(1), "It is the number of rows per training step; 256 is the default."),
-    "learning_rate": (_real(0, open_low=True), "Values around 0.001 usually serve."),
-    "weight_decay": (_real(0), "0 switches weight decay off."),
+    "batch_size": (integer_rule(1), "It is the number of rows per training step; 256 is the default."),
+    "learning_rate": (real_rule(0, open_low=True), "Values around 0.001 usually serve."),
+    "weight_decay": (real_rule(0), "0 switches weight decay off."),
     "validation_fraction": (
-        _real(0, 1, open_low=True),
+        real_rule(0, 1, open_low=True),
         "It is the share of rows that are held out to select the model; 0.2 is the default.",
     ),
-    "patience": (_int(1), "It is the number of epochs without progress before training stops."),
+    "patience": (integer_rule(1), "It is the number of epochs without progress before training stops."),
     "categorical_features": (
         Rule(
             "'from_dtype', None, or a mask, indices or names of columns",
@@ -132,14 +145,7 @@ _RULES: dict[str, tuple[Rule, str]] = {
         "Use -1 for all processors, None to leave the number of threads to the estimator.",
     ),
     "device": (Rule("None, text such as 'cpu' or 'cuda:0', or a torch.device", _is_device), "Use None for the CPU."),
-    "random_state": (
-        Rule(
-            "None, an integer >= 0 or a numpy RandomState",
-            _is_random_state,
-            lambda value: not _is_int(value) or 0 <= value < 2**32,
-        ),
-        "Pass an integer for results that can be repeated.",
-    ),
+    "random_state": (SEED, "Pass an integer for results that can be repeated."),
     "verbose": (
         Rule(
             "an integer >= 0 or a bool",
@@ -151,13 +157,15 @@ _RULES: dict[str, tuple[Rule, str]] = {
 }
 
 
-def check_parameters(estimator: Any) -> None:
+def check_parameters(estimator: Any, rules: Mapping[str, tuple[Rule, str]] | None = None) -> None:
     """Check every constructor parameter of an estimator.
 
     Parameters
     ----------
     estimator : object with ``get_params``
         Parameters without a rule are left alone.
+    rules : mapping from name to rule and advice, or None
+        None takes those of the classifier.
 
     Raises
     ------
@@ -166,10 +174,11 @@ def check_parameters(estimator: Any) -> None:
     ValueError
         A parameter has the right type and a value out of range.
     """
+    rules = _RULES if rules is None else rules
     for name, value in estimator.get_params(deep=False).items():
-        if name not in _RULES:
+        if name not in rules:
             continue
-        rule, advice = _RULES[name]
+        rule, advice = rules[name]
         problem: type[Exception] | None = None
         if not rule.has_type(value):
             problem = TypeError
@@ -183,12 +192,14 @@ def check_query(search: Any, searches: Sequence[str], n_counterfactuals: Any) ->
     """Raise if a query names no search, or no positive number of alternatives."""
     if not isinstance(search, str) or search not in searches:
         raise ValueError(f"search must be one of {_listed(searches)}, got {search!r}. 'auto' is the default.")
+    check_number(n_counterfactuals, "It is the number of alternatives for each row and target.")
+
+
+def check_number(n_counterfactuals: Any, advice: str) -> None:
+    """Raise if a query asks for no positive number of alternatives."""
     if not _is_int(n_counterfactuals) or n_counterfactuals < 1:
         problem = ValueError if _is_int(n_counterfactuals) else TypeError
-        raise problem(
-            f"n_counterfactuals must be an integer >= 1, got {n_counterfactuals!r}. It is the number of alternatives "
-            "for each row and target."
-        )
+        raise problem(f"n_counterfactuals must be an integer >= 1, got {n_counterfactuals!r}. {advice}")
 
 
 # ------------------------------------------------------------------------------------------------------- targets

@@ -133,7 +133,7 @@ class Counterfactuals:
         return (self[position] for position in range(len(self)))
 
     def __getitem__(self, key: Any) -> Counterfactuals:
-        rows = _positions(key, len(self))
+        rows = row_positions(key, len(self))
         return Counterfactuals(
             data=_take(self.data, rows),
             original=_take(self.original, rows),
@@ -316,7 +316,7 @@ def _check_aligned(parts: dict[str, Any]) -> None:
             raise ValueError(f"{name} has shape {got}, but there are {d} feature names; give shape ({m}, {d}).")
 
 
-def _positions(key: Any, m: int) -> np.ndarray:
+def row_positions(key: Any, m: int) -> np.ndarray:
     """Positions (-m to m-1) that an integer, slice, boolean mask or integer array stands for."""
     if isinstance(key, slice):
         return np.arange(m)[key]

@@ -1,0 +1,91 @@
+"""Several attempts for each image, each where the earlier ones changed nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ._generators import Generator
+from ._objective import Problem
+from ._pixels import allowed_latents, compose
+from ._search import Searcher
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What k attempts made of n images, before the final certificate.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, k, c, h, w)
+        The best image of each attempt; the original where none was made.
+    steps : int Tensor of shape (n, k)
+        Steps to it.
+    nothing_left : bool Tensor of shape (n, k)
+        Whether earlier attempts had left nothing to change.
+    """
+
+    images: Tensor
+    steps: Tensor
+    nothing_left: Tensor
+
+    @classmethod
+    def none_of(cls, originals: Tensor, k: int) -> Attempts:
+        """Return k times the originals, not yet attempted."""
+        n, device = len(originals), originals.device
+        return cls(
+            images=originals[:, None].repeat(1, k, 1, 1, 1),
+            steps=torch.zeros(n, k, dtype=torch.long, device=device),
+            nothing_left=torch.zeros(n, k, dtype=torch.bool, device=device),
+        )
+
+
+def diversify(
+    problem: Problem,
+    asked: Tensor,
+    k: int,
+    searcher: Searcher,
+    relaxation: float,
+    noise: Callable[[int], torch.Generator],
+) -> Attempts:
+    """Return k attempts for the images that are asked for, bool (n,).
+
+    Attempt r may change neither pixels nor latents that attempts 0 to r-1 changed, whether or not they succeeded. Its
+    pull to the start is weaker by `relaxation` each time, since what is left is the harder part. `noise` gives the
+    source of randomness of each attempt.
+    """
+    found, objective = Attempts.none_of(problem.originals, k), searcher.objective
+    allowed = problem.allowed.clone()
+    for attempt in range(k):
+        left = _something_left(allowed, problem.start)
+        found.nothing_left[:, attempt] = asked & ~left
+        rows = torch.nonzero(asked & left).squeeze(1)
+        if not len(rows):
+            continue
+        relaxed = replace(objective, alpha_proximity=objective.alpha_proximity * relaxation**attempt)
+        now = replace(problem, allowed=allowed).take(rows)
+        best = replace(searcher, objective=relaxed).search(now, noise(attempt))
+        found.images[rows, attempt], found.steps[rows, attempt] = best.images, best.steps
+        allowed[rows] &= ~best.masks
+    return found
+
+
+def _something_left(allowed: Tensor, latents: Tensor) -> Tensor:
+    return allowed.flatten(1).any(1) & allowed_latents(allowed, latents).flatten(1).any(1)
+
+
+def reconstruct(generator: Generator, start: Tensor, originals: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the decoded start latents (n, c, h, w), and as the images that a user would hold."""
+    with torch.no_grad():
+        decoded = generator.decode(start)
+    if decoded.shape != originals.shape:
+        raise ValueError(
+            f"The generator decodes images of shape {tuple(originals.shape)} to shape {tuple(decoded.shape)}; expected "
+            "the same. Resize or crop the images to a size that it can return, often a multiple of 8 or 16, and give "
+            "them as many channels as it has."
+        )
+    everywhere = torch.ones_like(originals[:, :1], dtype=torch.bool)
+    return decoded, compose(decoded, originals, everywhere)

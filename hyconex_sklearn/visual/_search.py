@@ -1,0 +1,122 @@
+"""One attempt: descend from the start latent, judge every step as pixels, keep the best, stop where it is enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ._generators import Generator
+from ._judge import Judge
+from ._objective import Objective, Problem, descend
+from ._pixels import allowed_latents, change_mask, compose
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to search.
+
+    Parameters
+    ----------
+    n_steps : int
+        Most steps of descent.
+    learning_rate : float
+        Length of a step, in units of the start latent's root mean square.
+    threshold : float
+        Share of the largest difference from which on a pixel counts as changed; 0 takes all.
+    blur_share : float
+        Width of the blur, as a share of the image's shorter side.
+    probability : float
+        Certified probability of the target at which an image stops.
+    """
+
+    n_steps: int
+    learning_rate: float
+    threshold: float
+    blur_share: float
+    probability: float
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best image so far for each of n: valid before not valid, then the more probable.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n, c, h, w)
+        As the user would hold them.
+    masks : bool Tensor of shape (n, 1, h, w)
+        The region that was given free; outside it nothing changed.
+    score : Tensor of shape (n,)
+        Probability of the target, plus 1 where the image is valid.
+    steps : int Tensor of shape (n,)
+        Steps that it took.
+    """
+
+    images: Tensor
+    masks: Tensor
+    score: Tensor
+    steps: Tensor
+
+    @classmethod
+    def of(cls, problem: Problem) -> Best:
+        """Return the originals, which any step replaces."""
+        n, device = len(problem.originals), problem.originals.device
+        return cls(
+            images=problem.originals.clone(),
+            masks=torch.zeros_like(problem.allowed),
+            score=torch.full((n,), -torch.inf, device=device),
+            steps=torch.zeros(n, dtype=torch.long, device=device),
+        )
+
+    def update(self, rows: Tensor, images: Tensor, masks: Tensor, score: Tensor, step: int) -> None:
+        """Take over what is better, for the images at positions `rows`."""
+        better = score > self.score[rows]
+        at = rows[better]
+        self.images[at], self.masks[at], self.score[at] = images[better], masks[better], score[better]
+        self.steps[at] = step
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """The parts of a search: what generates, what judges, what to descend, and how."""
+
+    generator: Generator
+    judge: Judge
+    objective: Objective
+    plan: Plan
+
+    def search(self, problem: Problem, noise: torch.Generator) -> Best:
+        """Return the best image found for each image of a problem; `noise` is the source of randomness."""
+        best, rows = Best.of(problem), torch.arange(len(problem.start), device=problem.start.device)
+        latents, masks = problem.start, problem.allowed
+        free = allowed_latents(problem.allowed, problem.start)
+        for step in range(1, self.plan.n_steps + 1):
+            gradient = self.objective.gradient(latents, masks, problem, noise)
+            latents = descend(latents, gradient * free, problem, self.plan.learning_rate)
+            images, masks = self._candidates(latents, problem)
+            score, enough = certify(self.judge, images, problem.target, self.plan.probability)
+            best.update(rows, images, masks, score, step)
+            going = ~enough
+            if not bool(going.any()):
+                break
+            rows, latents, masks, free = (part[going] for part in (rows, latents, masks, free))
+            problem = problem.take(going)
+        return best
+
+    @torch.no_grad()
+    def _candidates(self, latents: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
+        """Return the images that these latents stand for, untouched regions reset, and the regions that were not."""
+        decoded = self.generator.decode(latents)
+        sigma = self.plan.blur_share * min(problem.originals.shape[-2:])
+        masks = change_mask(decoded, problem.reconstruction, problem.allowed, self.plan.threshold, sigma)
+        return compose(decoded, problem.originals, masks), masks
+
+
+def certify(judge: Judge, images: Tensor, target: Tensor, enough: float) -> tuple[Tensor, Tensor]:
+    """Return score (n,) and whether it is enough (n,), of the images themselves."""
+    probabilities = judge.probabilities(images)
+    toward = probabilities.gather(1, target[:, None]).squeeze(1)
+    valid = probabilities.argmax(1) == target
+    return toward + valid, valid & (toward >= enough)
