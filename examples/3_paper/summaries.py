@@ -20,7 +20,7 @@ def number(value: float, digits: int = 3) -> str:
     """Return a figure as text: counts and large figures with thousands separators, none as a dash."""
     if value is None or not np.isfinite(value):
         return "–"  # noqa: RUF001
-    if abs(value) >= 1_000:
+    if abs(value) >= 1_000 or (abs(value) >= 10 and float(value).is_integer()):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:.{digits}f}"
 
