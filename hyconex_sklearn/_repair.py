@@ -111,9 +111,23 @@ def repaired_where(asked: Array, data: Any, original: Any, rules: RepairedSet, r
     codec = rules.codec
     repaired = apply_repair(rules.repair, data, list(codec.schema.feature_names))
     again = codec.encode(repaired, warn_unseen=False)
-    good = asked & rules.obeyed(again, reference, codec.numbers(repaired))
+    good = asked & rules.obeyed(again, reference, codec.numbers(repaired)) & ~_rounded(repaired, original, rules)
     if not isinstance(original, pd.DataFrame):
         return np.where(good[:, None], repaired, original), asked & ~good
     for j in range(repaired.shape[1]):
         repaired.isetitem(j, repaired.iloc[:, j].where(good, original.iloc[:, j]).array)
     return repaired, asked & ~good
+
+
+def _rounded(repaired: Any, original: Any, rules: RepairedSet) -> Array:
+    """Rows (m,) with a frozen number that the function computed anew and hit but for its last bits.
+
+    In encoded units it is the same number; in the user's hands it would be a frozen cell that changed.
+    """
+    before, after = (rules.codec.numbers(table) for table in (original, repaired))
+    schema = rules.codec.schema
+    frozen = np.ones((len(before), len(schema.columns)), dtype=bool)
+    for position, column in enumerate(schema.owner):
+        frozen[:, column] &= rules.free[:, position] == 0
+    frozen = frozen[:, list(schema.value_columns)]
+    return np.asarray((frozen & (before != after) & np.isclose(before, after, rtol=1e-9, atol=0.0)).any(axis=1))
