@@ -37,7 +37,7 @@ def run(script: str, *options: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------------- scripts
 
-NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing")
+NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing", "visual")
 
 
 @pytest.fixture(scope="module")

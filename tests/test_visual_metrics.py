@@ -136,7 +136,7 @@ def test_an_ablation_changes_one_part_at_a_time_and_leaves_the_explainer_alone()
     search, x = explainer(n_steps=5, n_smooth=2), images()[:4]
     before = repr(search.get_params())
     figures = metrics.ablate(search, x, (labels(x) + 1) % 4, judge=Quarters())
-    assert set(figures) == {"as it is", "no smoothing", "noise", "no mask"}, "no surrogate was given"
+    assert set(figures) == {"as it is", "no smoothing", "no mask"}, "no surrogate was given, and noise is its own way"
     assert figures["no mask"]["changed_share"] > figures["as it is"]["changed_share"]
     assert all(one["images_per_second"] > 0 for one in figures.values())
     assert repr(search.get_params()) == before

@@ -65,12 +65,11 @@ def main() -> None:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     classifier, names = load_classifier()
-    # Noise smooths the gradient of a deep network; small steps, since a photograph needs little to change its class.
+    # Small steps, since a photograph needs little to change its class. Each decodes n_smooth noisy images: the first
+    # setting to lower where memory is short.
     explainer = VisualCounterfactualExplainer(
         classifier.eval().to(device),
         load_generator(options.tiny).to(device),
-        smoothing="noise",
-        n_smooth=4,
         learning_rate=0.05,
         random_state=0,
     )

@@ -22,6 +22,8 @@ def lines(records: Records) -> Iterator[list[str]]:
         yield from _stress(records["stress"])
     if "timing" in records:
         yield from _timing(records["timing"])
+    if "visual" in records:
+        yield from _images(records["visual"])
 
 
 def _accuracy(frame: pd.DataFrame) -> Iterator[list[str]]:
@@ -86,6 +88,14 @@ def _timing(frame: pd.DataFrame) -> Iterator[list[str]]:
         if not str(method).startswith("hyconex"):
             times = (best.loc["hyconex_one_shot"] / rates).dropna().map("{:,.0f}".format)
             yield [f"single pass: times the rows a second of {method}", _listed(times), "each at its best batch size"]
+
+
+def _images(frame: pd.DataFrame) -> Iterator[list[str]]:
+    rows = frame[frame["part"] == "ablation"]
+    means = rows.groupby("variant", sort=False)[["flip_rate", "non_adversarial_rate"]].mean()
+    labels = {"flip_rate": "digits flipped", "non_adversarial_rate": "... of these, for an independent classifier, too"}
+    for figure, label in labels.items():
+        yield [label, number(means.loc["default", figure]), _listed(means[figure].drop("default").map(number))]
 
 
 def _listed(values: pd.Series) -> str:

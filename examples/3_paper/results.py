@@ -82,6 +82,15 @@ RULED = {
     "k3_valid": "... queries with three valid ones",
     "k3_certified": "... queries with three certified ones",
 }
+SEEN = {
+    "flip_rate": "flipped",
+    "non_adversarial_rate": "non-adversarial",
+    "changed_share": "changed",
+    "sparsity": "sparsity",
+    "frechet_distance": "Fréchet distance",
+    "images_per_second": "images a second",
+}
+DIVERSE = {"diversity_pixels": "diversity, pixels", "diversity": "diversity, judge's features"}
 FAIRNESS = """Every method explains the same fitted network, on the same rows, toward the same classes. What is fair and
 what is not: DiCE and NICE see nothing of it but `predict_proba`, and they carry the training rows with them. Wachter et
 al. and PPCEF, written anew from their papers, use its gradient, and PPCEF its density, too: the one that judges
@@ -327,14 +336,79 @@ def _against_peers(frame: pd.DataFrame) -> str:
     )
 
 
+def images(page: Page) -> None:
+    """Counterfactual images."""
+    frame = page.records("visual")
+    if frame is None:
+        return
+    page.head("Images", "visual", frame)
+    parts = dict(list(frame.groupby("part", sort=False)))
+    page.add(
+        "Held-out handwritten digits, each toward a class drawn from the other nine; everything is trained anew for "
+        'each seed. "Non-adversarial": of the flipped images, the share that an independently trained classifier sees '
+        'as the target, too. "Changed": share of pixels, of the valid ones. Fréchet distance of the valid ones to all '
+        "held-out images, in the judge's last hidden layer; the fewer images, the larger it is. Speed of one core "
+        "where the head says one thread.",
+        "Several attempts, each where the earlier ones changed nothing. Diversity is 1 - |cosine| between the changes "
+        "of two valid attempts: in pixels, where the masks see to it, and in the judge's last hidden layer, where "
+        "attempts toward the same class must have something in common:",
+        by_group(parts["attempts"], ["variant"], SEEN | DIVERSE),
+    )
+    page.picture("visual.png", "Digits, and three attempts at another class with what each changed")
+    page.add("One attempt, one part of the search changed at a time:", by_group(parts["ablation"], ["variant"], SEEN))
+    page.add(
+        "When does smoothing help? Noise is in units of a latent's root mean square. Non-adversarial rate (and the "
+        "classifiers' own accuracy):",
+        _smoothing(parts["smoothing"], "non_adversarial_rate"),
+        "Flip rate:",
+        _smoothing(parts["smoothing"], "flip_rate"),
+        _gain(parts["smoothing"]),
+    )
+    page.add(
+        "How sure the explained classifier has to be:",
+        by_group(parts["probability"], ["space", "probability"], SEEN),
+    )
+
+
+def _smoothing(frame: pd.DataFrame, figure: str) -> str:
+    """Return a figure by classifier and space, one column for each smoothing."""
+    names = list(dict.fromkeys(frame["variant"]))
+    lines = []
+    for (classifier, space), rows in frame.groupby(["classifier", "space"], sort=False):
+        values = rows.groupby("variant")[figure]
+        shown = (spread(values.get_group(name), 2) for name in names)
+        lines.append([classifier, spread(rows["accuracy"]), space, *shown])
+    return markdown(["classifier", "accuracy", "space", *names], lines)
+
+
+def _gain(frame: pd.DataFrame) -> str:
+    """Return what each smoothing adds to the non-adversarial rate, from the smoothest classifier to the roughest."""
+    latent = frame[frame["space"] == "latent"]
+    rates = latent.groupby(["classifier", "variant"], sort=False)["non_adversarial_rate"].mean().unstack()
+    gains = rates.sub(rates["none"], axis=0).drop(columns="none")[[*dict.fromkeys(latent["variant"])][1:]]
+    gains = gains.loc[rates["none"].sort_values(ascending=False).index]
+    lines = [[name, *map("{:+.3f}".format, row)] for name, *row in gains.itertuples()]
+    head = "What smoothing adds in the latent space, the classifier that needs it least first:"
+    return head + "\n\n" + markdown(["classifier", *gains.columns], lines)
+
+
 def at_a_glance(page: Page) -> None:
     """The figures that readers look for first."""
-    names = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing")
+    names = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing", "visual")
     records = {name: frame for name in names if (frame := page.records(name)) is not None}
     page.add("## At a glance", markdown(["figure", "hyconex", "compare"], glance.lines(records)))
 
 
-SECTIONS: tuple[Callable[[Page], None], ...] = (at_a_glance, accuracy, neighbours, ablation, rules, stress, timing)
+SECTIONS: tuple[Callable[[Page], None], ...] = (
+    at_a_glance,
+    accuracy,
+    neighbours,
+    ablation,
+    rules,
+    stress,
+    timing,
+    images,
+)
 
 
 def main() -> None:

@@ -54,10 +54,10 @@ def diversify(
     """Return k attempts for the images that are asked for, bool (n,).
 
     Attempt r may change neither pixels nor latents that attempts 0 to r-1 changed, whether or not they succeeded. Its
-    pull to the start is weaker by `relaxation` each time, since what is left is the harder part. `noise` gives the
-    source of randomness of each attempt.
+    pull to the start and its mask threshold are lower by `relaxation` each time, since what is left is the harder part.
+    `noise` gives the source of randomness of each attempt.
     """
-    found, objective = Attempts.none_of(problem.originals, k), searcher.objective
+    found = Attempts.none_of(problem.originals, k)
     allowed = problem.allowed.clone()
     for attempt in range(k):
         left = _something_left(allowed, problem.start)
@@ -65,9 +65,8 @@ def diversify(
         rows = torch.nonzero(asked & left).squeeze(1)
         if not len(rows):
             continue
-        relaxed = replace(objective, alpha_proximity=objective.alpha_proximity * relaxation**attempt)
         now = replace(problem, allowed=allowed).take(rows)
-        best = replace(searcher, objective=relaxed).search(now, noise(attempt))
+        best = searcher.relaxed(relaxation**attempt).search(now, noise(attempt))
         found.images[rows, attempt], found.steps[rows, attempt] = best.images, best.steps
         allowed[rows] &= ~best.masks
     return found

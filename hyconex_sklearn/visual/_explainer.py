@@ -57,13 +57,15 @@ class VisualCounterfactualExplainer(BaseEstimator):
         Which distance to the start latent is pulled at.
     alpha_proximity : float, default=0.1
         Weight of that pull.
-    smoothing : {"noise", "surrogate"} or None, default=None
+    smoothing : {"noise", "surrogate"} or None, default="noise"
         Where the gradient comes from: the classifier, averaged over noisy latents; its smooth `surrogate`, which
-        serves classifiers without a gradient, too; or None, the classifier as it is.
-    n_smooth : int, default=8
+        serves classifiers without a gradient, too; or None, the classifier as it is: fewer images to decode and to
+        keep in memory, and answers that persuade other classifiers less often.
+    n_smooth : int, default=4
         Noisy latents that are averaged over, decoded in one batch. For ``smoothing="noise"``.
-    noise_scale : float, default=0.1
-        Standard deviation of that noise, in units of the start latent's root mean square.
+    noise_scale : float, default=1.0
+        Standard deviation of that noise, in units of the start latent's root mean square. It has to reach the classes
+        around the image: a tenth of it changes nothing.
     surrogate : torch.nn.Module or None, default=None
         Smooth imitation of the classifier that returns logits, from `distill_surrogate`. For ``smoothing="surrogate"``.
     mask_threshold : float, default=0.3
@@ -71,7 +73,7 @@ class VisualCounterfactualExplainer(BaseEstimator):
     mask_blur : float, default=0.03
         Width of that blur, as a share of the image's shorter side.
     relaxation : float, default=0.5
-        Factor of `alpha_proximity` from one attempt to the next.
+        Factor of `alpha_proximity` and `mask_threshold` from one attempt to the next: what is left is harder.
     target_probability : float, default=0.99
         A search stops where the classifier gives the target this probability, in the pixels that are returned. In
         [0, 1). An overconfident classifier wants more, or its answers persuade nobody else.
@@ -80,7 +82,7 @@ class VisualCounterfactualExplainer(BaseEstimator):
     batch_size : int, default=64
         Images that are searched at once; lower it where a large generator fills the memory.
     random_state : int, RandomState instance or None, default=None
-        Seed of the noise.
+        Seed of the noise. None gives the same answer every time.
 
     References
     ----------
@@ -104,9 +106,9 @@ class VisualCounterfactualExplainer(BaseEstimator):
         objective: str = "cross_entropy",
         proximity: str = "l1",
         alpha_proximity: float = 0.1,
-        smoothing: str | None = None,
-        n_smooth: int = 8,
-        noise_scale: float = 0.1,
+        smoothing: str | None = "noise",
+        n_smooth: int = 4,
+        noise_scale: float = 1.0,
         surrogate: Any = None,
         mask_threshold: float = 0.3,
         mask_blur: float = 0.03,
@@ -163,7 +165,7 @@ class VisualCounterfactualExplainer(BaseEstimator):
         pixels = check_images(images)
         wanted = check_target(target, len(pixels))
         device = common_device(pixels, classifier=self.classifier, generator=self.generator, surrogate=self.surrogate)
-        seed = int(check_random_state(self.random_state).randint(2**31))
+        seed = 0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31))
         with plain_torch(), evaluating(self.classifier, self.generator, self.surrogate):
             parts = [
                 self._explain_batch(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -86,6 +86,14 @@ class Searcher:
     judge: Judge
     objective: Objective
     plan: Plan
+
+    def relaxed(self, factor: float) -> Searcher:
+        """Return the search with its pull to the start and its mask threshold multiplied by `factor`."""
+        return replace(
+            self,
+            objective=replace(self.objective, alpha_proximity=self.objective.alpha_proximity * factor),
+            plan=replace(self.plan, threshold=self.plan.threshold * factor),
+        )
 
     def search(self, problem: Problem, noise: torch.Generator) -> Best:
         """Return the best image found for each image of a problem; `noise` is the source of randomness."""

@@ -186,7 +186,8 @@ def ablate(
     images, target, n_counterfactuals
         The query, as in ``explain``.
     variants : dict from name to parameters, or names out of `ABLATIONS`
-        What to change. The variant "surrogate" is left out where the explainer has no surrogate.
+        What to change. Those that change nothing of this explainer are left out, and so is "surrogate" where it has
+        none.
     **judges
         `judge`, `features` and `real`, as in `evaluate`.
 
@@ -196,10 +197,11 @@ def ablate(
         Figures as of `evaluate`, with images per second.
     """
     chosen = variants if isinstance(variants, dict) else {name: ABLATIONS[name] for name in variants}
-    figures = {}
+    figures, own = {}, explainer.get_params(deep=False)
     for name, changes in chosen.items():
-        settings = {**explainer.get_params(deep=False), **changes}
-        if settings["smoothing"] == "surrogate" and settings["surrogate"] is None:
+        settings = {**own, **changes}
+        nothing_new = changes and all(own[parameter] == value for parameter, value in changes.items())
+        if nothing_new or (settings["smoothing"] == "surrogate" and settings["surrogate"] is None):
             continue
         start = time.perf_counter()
         cf = VisualCounterfactualExplainer(**settings).explain(images, target, n_counterfactuals)
