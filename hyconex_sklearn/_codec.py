@@ -24,7 +24,17 @@ from ._checks import (
     resolve_categorical,
     user_stacklevel,
 )
-from ._columns import Cells, dense_cells, kind_of, own_cells, read_labels, read_numbers, with_columns, write_cells
+from ._columns import (
+    Cells,
+    as_float64,
+    dense_cells,
+    kind_of,
+    own_cells,
+    read_labels,
+    read_numbers,
+    with_columns,
+    write_cells,
+)
 from ._schema import NARROW_FLOATS, Column, TableSchema, inverse_yeo_johnson, yeo_johnson
 
 Array = NDArray[Any]
@@ -135,12 +145,13 @@ class TableCodec:
             for j, column in zip(order, columns, strict=True)
         ]
         if all(plain) and isinstance(X, np.ndarray):
-            return X[:, order].astype(np.float64)
+            return as_float64(X[:, order])
         values = np.empty((X.shape[0], len(columns)), dtype=np.float64)
         if any(plain):
             source = order[plain]
-            block = X[:, source] if isinstance(X, np.ndarray) else X.iloc[:, source].to_numpy(dtype=np.float64)
-            values[:, plain] = block
+            with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinite, and is told as such
+                block = X[:, source] if isinstance(X, np.ndarray) else X.iloc[:, source].to_numpy(dtype=np.float64)
+                values[:, plain] = block
         for slot, column in enumerate(columns):
             if plain[slot]:
                 continue

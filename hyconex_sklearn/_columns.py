@@ -70,11 +70,17 @@ def _kind_of_objects(types: set[type], listed: bool) -> str:
     return "integer" if types and all(issubclass(found, int | np.integer) for found in types) else "numeric"
 
 
+def as_float64(numbers: Array) -> Array:
+    """A copy of numbers in double precision; infinite where a long double is beyond it."""
+    with np.errstate(over="ignore"):
+        return numbers.astype(np.float64)
+
+
 def read_numbers(cells: Cells, name: Any) -> Array:
     """Cells of a numeric column as float64, NaN where missing."""
     check_dtype(cells.dtype, name)
     if isinstance(cells, np.ndarray) and cells.dtype.kind in "fiub":
-        return cells.astype(np.float64)
+        return as_float64(cells)
     if isinstance(cells.dtype, pd.CategoricalDtype):
         levels = read_numbers(np.asarray(cells.categories, dtype=object), name)
         return np.append(levels, np.nan)[cells.codes]
@@ -96,6 +102,8 @@ def read_labels(cells: Cells, name: Any) -> tuple[Array, list[Any]]:
     check_dtype(cells.dtype, name)
     if isinstance(cells, np.ndarray) and cells.dtype.kind == "O":
         cell_types(cells, missing_cells(cells), name)
+    if isinstance(cells, np.ndarray) and not cells.dtype.isnative:  # pandas reads the machine's own byte order only
+        cells = cells.astype(cells.dtype.newbyteorder("="))
     coded = isinstance(cells.dtype, pd.CategoricalDtype)
     codes, uniques = (cells.codes, cells.categories) if coded else pd.factorize(cells)
     labels = [label.item() if isinstance(label, np.generic) else label for label in uniques]
@@ -139,7 +147,7 @@ def with_columns(table: Array, columns: dict[int, Array]) -> Array:
     dtypes = {cells.dtype for cells in columns.values()} | {table.dtype}
     if len(dtypes) > 1:
         numeric = all(dtype.kind in "fiub" for dtype in dtypes)
-        text = all(dtype.kind == "U" for dtype in dtypes)
+        text = all(dtype.kind in "UT" for dtype in dtypes)
         table = table.astype(np.result_type(*dtypes) if numeric or text else object)
     for j, cells in columns.items():
         table[:, j] = cells
@@ -149,15 +157,16 @@ def with_columns(table: Array, columns: dict[int, Array]) -> Array:
 def _write_numpy(cells: Array, at: Array, new: Array) -> Array:
     if cells.dtype.kind == "O":
         return _put(cells, at, _in_own_type(cells, new), np.dtype(object))
-    if cells.dtype.kind == "U":
+    if cells.dtype.kind in "UT":
         if not all(isinstance(label, str) for label in new):
             return _put(cells, at, new, np.dtype(object))
-        text = new.astype(str)
+        text = new.astype(cells.dtype if cells.dtype.kind == "T" else str)
         return _put(cells, at, text, np.promote_types(cells.dtype, text.dtype))
-    numbers = _as_floats(new)
-    if numbers is None or (cells.dtype.kind == "b" and np.isnan(numbers).any()):
+    if new.dtype == object:
+        return _put_labels(cells, at, new)
+    if cells.dtype.kind == "b" and np.isnan(new).any():
         return _put(cells, at, new, np.dtype(object))
-    return _put_numbers(cells, at, numbers)
+    return _put_numbers(cells, at, new)
 
 
 def _put(cells: Array, at: Array, new: Array, dtype: np.dtype[Any]) -> Array:
@@ -166,9 +175,32 @@ def _put(cells: Array, at: Array, new: Array, dtype: np.dtype[Any]) -> Array:
     return out
 
 
+_WIDER = (np.dtype(np.int64), np.dtype(np.float64))
+
+
+def _put_labels(cells: Array, at: Array, labels: Array) -> Array:
+    """Labels into a column of numbers or booleans, which becomes one of objects where no number is the label."""
+    gaps = cells.dtype.kind == "b" and missing_cells(labels).any()
+    for dtype in () if gaps else (cells.dtype, *_WIDER):
+        cast = _exactly(labels, dtype)
+        if cast is not None and np.can_cast(cells.dtype, dtype, "safe"):
+            return _put(cells, at, cast, dtype)
+    return _put(cells, at, labels, np.dtype(object))
+
+
+def _exactly(labels: Array, dtype: np.dtype[Any]) -> Array | None:
+    """Labels in a numeric dtype; None if they do not fit: a label that is rounded is another one."""
+    try:
+        with np.errstate(all="ignore"):
+            cast = labels.astype(dtype)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return cast if ((cast.astype(object) == labels) | missing_cells(labels)).all() else None
+
+
 def _put_numbers(cells: Array, at: Array, numbers: Array) -> Array:
     """Numbers into a column of integers, booleans or floats; widened to int64, then float64, if they do not fit."""
-    for dtype in (cells.dtype, np.dtype(np.int64), np.dtype(np.float64)):
+    for dtype in (cells.dtype, *_WIDER):
         cast = _cast(numbers, dtype)
         if cast is not None and np.can_cast(cells.dtype, dtype, "safe"):
             return _put(cells, at, cast, dtype)
@@ -177,23 +209,19 @@ def _put_numbers(cells: Array, at: Array, numbers: Array) -> Array:
 
 def _cast(numbers: Array, dtype: np.dtype[Any]) -> Array | None:
     """Numbers in another dtype; None if they do not fit. Narrower floats may round, but not overflow."""
-    if dtype.kind in "iu":
-        top = np.iinfo(dtype).max
-        if float(top) > top:  # the top of 64-bit integers is no float64: its neighbour below has to do
-            numbers = np.where(numbers == float(top), np.nextafter(float(top), 0.0), numbers)
+    numbers = _below_top(numbers, dtype)
     with np.errstate(all="ignore"):
         cast = numbers.astype(dtype)
     fits = np.isinf(cast) == np.isinf(numbers) if dtype.kind == "f" else cast == numbers
     return cast if fits.all() else None
 
 
-def _as_floats(new: Array) -> Array | None:
-    """Numbers or numeric labels as float64; None if there is anything else among them."""
-    if new.dtype != object:
-        return new
-    if not all(label is None or isinstance(label, bool | int | float) for label in new):
-        return None
-    return np.array([np.nan if label is None else float(label) for label in new])
+def _below_top(numbers: Array, dtype: np.dtype[Any]) -> Array:
+    """Numbers for an integer dtype: the top of 64-bit integers is no float64, its neighbour below has to do."""
+    top = np.iinfo(dtype).max if dtype.kind in "iu" else 0
+    if float(top) == top:
+        return numbers
+    return np.where(numbers == float(top), np.nextafter(float(top), 0.0), numbers)
 
 
 def _in_own_type(cells: Array, new: Array) -> Array:
@@ -217,12 +245,16 @@ def _write_extension(cells: Any, at: Array, new: Array) -> Any:
     wider = () if is_text or not fits else ("Int64", "Float64")
     fresh = new.astype(object)
     fresh[missing] = None
-    for dtype in (*((cells.dtype,) if fits else ()), *wider):
+    for dtype in (*((cells.dtype,) if fits else ()), *map(pd.api.types.pandas_dtype, wider)):
+        if new.dtype != object and pd.api.types.is_integer_dtype(dtype):
+            fresh[~missing] = _below_top(new, dtype.numpy_dtype)[~missing]
         try:
             with np.errstate(over="ignore"):
                 out, values = cells.astype(dtype, copy=True), pd.array(fresh, dtype=dtype)
         except (TypeError, ValueError, OverflowError):
             continue
+        if new.dtype == object and (values.astype(object)[~missing] != fresh[~missing]).any():
+            continue  # a narrow float rounds, and a rounded label is another one
         out[at] = values
         if is_text or not np.isinf(out[at].to_numpy(dtype=np.float64, na_value=np.nan)).any():
             return out

@@ -299,7 +299,8 @@ def values_differ(before: Column, after: Column) -> np.ndarray:
     gone_left, gone_right = np.asarray(pd.isna(left)), np.asarray(pd.isna(right))
     differs = gone_left != gone_right
     both = ~(gone_left | gone_right)  # missing markers such as pd.NA refuse a comparison
-    differs[both] = np.asarray(left[both] != right[both], dtype=bool)
+    with np.errstate(over="ignore"):  # a narrow float among objects, beside a number that it can't hold
+        differs[both] = np.asarray(left[both] != right[both], dtype=bool)
     return differs
 
 
@@ -377,7 +378,11 @@ def _spread(*columns: Column) -> float:
     if not all(pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == object for column in columns):
         return 0.0
     joined = np.concatenate([_objects(column) for column in columns])
-    numbers = pd.to_numeric(pd.Series(joined, dtype=object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    try:
+        series = pd.to_numeric(pd.Series(joined, dtype=object), errors="coerce")
+        numbers = series.to_numpy(dtype=float, na_value=np.nan)
+    except OverflowError:  # labels that are integers beyond float64
+        return 0.0
     finite = numbers[np.isfinite(numbers)]
     return float(finite.max()) - float(finite.min()) if finite.size else 0.0
 
