@@ -16,7 +16,7 @@ from ._codec import TableCodec
 from ._model import Model
 from ._repair import RepairedSet, repaired_where
 from ._report import build_report
-from ._result import Counterfactuals, Status
+from ._result import Counterfactuals, Status, cells_differ
 from ._rules import FeasibleSet, compile_rules
 from ._torch_utils import chunks
 
@@ -71,7 +71,7 @@ class Explainer:
         return Counterfactuals(
             data=data,
             original=original,
-            report=self._report(data, reference, found, allowed, rules.target_probability, spoilt),
+            report=self._report(data, original, reference, found, allowed, rules.target_probability, spoilt),
             feature_names=list(self.codec.schema.feature_names),
             probability_before=found.before,
             prediction_before=self.classes[found.predicted],
@@ -86,7 +86,9 @@ class Explainer:
         found = Answers(row, target, rank, fewer, np.zeros(len(row)), np.where(already, target, -1), reference)
         # That the user's function spoilt a row cannot be seen from the row, which is the query's.
         spoilt = ~report["feasible"].to_numpy() & (rules.repair is not None)
-        return self._report(data, reference, found, self._allowed(rules, X, x), rules.target_probability, spoilt)
+        original = self.codec.decode(reference, X, row, reference)
+        allowed = self._allowed(rules, X, x)
+        return self._report(data, original, reference, found, allowed, rules.target_probability, spoilt)
 
     def _allowed(self, rules: Actionability, X: Any, x: Tensor) -> FeasibleSet:
         """Read the rules against the rows of X; raise where they don't fit."""
@@ -103,6 +105,7 @@ class Explainer:
     def _report(
         self,
         data: Any,
+        original: Any,
         reference: np.ndarray,
         found: Answers,
         allowed: FeasibleSet,
@@ -123,7 +126,7 @@ class Explainer:
             feasible=feasible,
             already=found.already,
             fewer=found.fewer,
-            n_changed=self.codec.changed(again, reference).sum(1),
+            n_changed=cells_differ(original, data).sum(1),  # float32 hides what is small beside the column's range
             moved=(again.astype(np.float64) - reference) * allowed.weights,
             **self.model.certificate(x, target, probability),
         )
