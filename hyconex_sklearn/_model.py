@@ -42,6 +42,14 @@ class Demands(NamedTuple):
         return Demands(*(part[rows] for part in self))
 
 
+def predicted(logits: Tensor) -> Tensor:
+    """Return the class indices (n,) that `predict` gives for calibrated logits (n, K).
+
+    By float32 probabilities: logits that differ in their last bit may be equal there, and the first class wins.
+    """
+    return logits.softmax(1).argmax(1)
+
+
 class Model(nn.Module):
     """Network, density and committee of one fit, with what was read off held-out rows.
 
@@ -85,7 +93,7 @@ class Model(nn.Module):
         logits = self.network.logits(x) / self.temperature
         members = self.committee(x)
         return Judgement(
-            logits.argmax(1),
+            predicted(logits),
             log_odds(logits, target),
             votes(members, target),
             mean_log_odds(members, target),

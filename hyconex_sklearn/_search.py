@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ._greedy import build
 from ._latent import COPIES, search_latent
-from ._model import Model
+from ._model import Model, predicted
 from ._query import INVALID, Incumbent, Query
 from ._refine import bisect, descend, nothing, thin, unchanged, undo
 from ._reservoir import fill_missing, offer_reservoir
@@ -47,7 +47,7 @@ class Asked:
     @property
     def already(self) -> Tensor:
         """Whether a row is predicted as its target before any change, shape (m,)."""
-        return self.logits.argmax(1)[self.rows] == self.query.target
+        return predicted(self.logits)[self.rows] == self.query.target
 
 
 @torch.no_grad()
@@ -83,9 +83,9 @@ def _targets(logits: Tensor, wanted: Tensor | str | None) -> tuple[Tensor, Tenso
     if isinstance(wanted, Tensor):
         return every, wanted
     if wanted == "second":
-        return every, logits.topk(2, dim=1).indices[:, 1]
+        return every, logits.scatter(1, predicted(logits)[:, None], -torch.inf).argmax(1)
     classes = torch.arange(logits.shape[1], device=logits.device)
-    rows, target = (classes != logits.argmax(1)[:, None]).nonzero(as_tuple=True)
+    rows, target = (classes != predicted(logits)[:, None]).nonzero(as_tuple=True)
     return rows, target
 
 
