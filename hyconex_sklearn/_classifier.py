@@ -195,16 +195,15 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
             If the table, the labels or a parameter can't be used, or training diverges.
         """
         check_parameters(self)
-        before = dict(self.__dict__)
-        try:
-            return self._fit(X, y)
-        except BaseException:
-            # What was fitted before stays whole, and an estimator that was not fitted does not look as if it were.
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
+        # A twin does the work, so that whatever goes wrong, and whenever it is interrupted, this estimator stays what
+        # it was: unfitted, or fitted to the earlier table.
+        twin = object.__new__(type(self))
+        twin.__dict__ = dict(self.__dict__)
+        twin._fit(X, y)
+        self.__dict__ = twin.__dict__
+        return self
 
-    def _fit(self, X: Any, y: ArrayLike) -> Self:
+    def _fit(self, X: Any, y: ArrayLike) -> None:
         X = check_table(self, X, reset=True)
         self.classes_, labels, weight = check_labels(y, len(X), self.class_weight)
         device = resolve_device(self.device)
@@ -220,7 +219,6 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         self._codec, self._model, self.device_ = codec, model, device
         self.history_, self.n_iter_ = history.records, len(history.records)
         self._warn_unconverged(history)
-        return self
 
     def _warn_unconverged(self, history: History) -> None:
         epochs = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
