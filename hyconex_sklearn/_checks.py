@@ -120,6 +120,14 @@ _RULES: dict[str, tuple[Rule, str]] = {
         "It is the share of rows that are held out to select the model; 0.2 is the default.",
     ),
     "patience": (integer_rule(1), "It is the number of epochs without progress before training stops."),
+    "max_time": (
+        Rule(
+            "None or a finite number > 0",
+            lambda value: value is None or _is_real(value),
+            lambda value: value is None or bool(np.isfinite(value) and value > 0),
+        ),
+        "It is the number of seconds that training may take; None sets no limit.",
+    ),
     "categorical_features": (
         Rule(
             "'from_dtype', None, or a mask, indices or names of columns",

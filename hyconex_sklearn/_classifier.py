@@ -79,6 +79,11 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         Share of the rows of each class held out for early stopping, model selection and calibration.
     patience : int, default=20
         Epochs without improvement on held-out rows before the density and classification phases stop.
+    max_time : float or None, default=None
+        Seconds that training may take. Where they run out, each phase ends at its best model so far, a
+        ConvergenceWarning says so, and so does the last record of the phase: `"stopped": "max_time"`. Each phase takes
+        one step at least; committee, linear start and reservoir always run: a second or two, more for huge tables.
+        What the clock has cut short, the seed alone can't repeat.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, default="from_dtype"
         Columns that are categorical whatever their dtype, as mask, indices or names. Text, category and boolean
         columns always are.
@@ -105,7 +110,7 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         Epochs of all phases.
     history_ : list of dict
         One record for each epoch: phase, epoch, train_loss, valid_loss and, in the joint phase, the share of valid and
-        plausible counterfactuals on held-out rows and their distance.
+        plausible counterfactuals on held-out rows and their distance; "stopped" in the last one that `max_time` left.
     device_ : torch.device
         Where the fitted parts live.
 
@@ -142,6 +147,7 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         weight_decay: float = 1e-4,
         validation_fraction: float = 0.2,
         patience: int = 20,
+        max_time: float | None = None,
         categorical_features: Any = "from_dtype",
         class_weight: Any = None,
         n_jobs: int | None = None,
@@ -166,6 +172,7 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
         self.patience = patience
+        self.max_time = max_time
         self.categorical_features = categorical_features
         self.class_weight = class_weight
         self.n_jobs = n_jobs
@@ -204,6 +211,7 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _fit(self, X: Any, y: ArrayLike) -> None:
+        history = History(int(self.verbose), self.max_time)
         X = check_table(self, X, reset=True)
         self.classes_, labels, weight = check_labels(y, len(X), self.class_weight)
         device = resolve_device(self.device)
@@ -211,7 +219,6 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         encoded = codec.encode(X)
         seed = int(check_random_state(self.random_state).randint(2**31))
         settings = Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
-        history = History(int(self.verbose))
         with plain_torch(), seeded(seed, device), thread_limit(self._threads(settings.batch_size, codec)):
             space = EncodedSpace(codec.schema).to(device)
             free = compile_rules(Actionability(), codec.schema, None, encoded)
@@ -222,13 +229,18 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
 
     def _warn_unconverged(self, history: History) -> None:
         epochs = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
-        for phase in history.unconverged:
-            warnings.warn(
-                f"The {phase} phase was still improving when its {history.count(phase)} epoch(s) ran out. Raise "
-                f"{epochs[phase]}, or learning_rate.",
-                ConvergenceWarning,
-                stacklevel=user_stacklevel(),
+        messages = [
+            f"The {phase} phase was still improving when its {history.count(phase)} epoch(s) ran out. Raise "
+            f"{epochs[phase]}, or learning_rate."
+            for phase in history.unconverged
+        ]
+        if history.stopped:
+            messages.append(
+                f"max_time={self.max_time} seconds ran out in phases {', '.join(history.stopped)}: the best models so "
+                "far are kept. Raise max_time, or ask for fewer epochs."
             )
+        for message in messages:
+            warnings.warn(message, ConvergenceWarning, stacklevel=user_stacklevel())
 
     def _threads(self, n_rows: int, codec: TableCodec) -> int:
         """Return the number of torch threads for steps of `n_rows` rows."""

@@ -231,7 +231,7 @@ def fit_jointly(
         honest = record["cross_entropy"] <= before + max(0.02, 0.05 * before)
         score = (honest, round(record["valid"], 2), round(record["plausible"], 1), -record["distance"])
         best.update(score)
-    if best.still_improving and best.best[1] < _CONVERGED_VALIDITY:
+    if best.still_improving and best.best[1] < _CONVERGED_VALIDITY and "joint" not in history.stopped:
         history.unconverged.append("joint")
     best.restore()
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import cast
 
 import numpy as np
@@ -21,6 +22,8 @@ from ._torch_utils import copy_state, minibatches
 
 _MIN_STEPS = 4  # steps of an epoch, however small the table
 _NOISE = 0.1  # least noise of a number while the density trains, in standard deviations
+# Share of the time left that a phase may take; the rest is for those that follow, and for the reservoir.
+_SHARES = {"density": 0.4, "classifier": 0.4, "clusters": 0.1, "joint": 0.9}
 _AVERAGED = 50  # steps that the running average of the classifier's weights looks back, a tenth of all at most
 
 
@@ -49,19 +52,44 @@ class Schedule:
 
 
 class History:
-    """Every epoch of every phase as a record, with a progress bar where asked."""
+    """Every epoch of every phase as a record, with a progress bar where asked, and the clock where time is limited.
 
-    def __init__(self, verbose: int) -> None:
+    A phase may take its share of the time that is left when it begins; it takes one step at least.
+    """
+
+    def __init__(self, verbose: int, max_time: float | None = None) -> None:
         self.records: list[dict[str, object]] = []
         self.unconverged: list[str] = []
+        self.stopped: list[str] = []  # phases that time cut short
         self._verbose = verbose
+        self._end = self._until = math.inf if max_time is None else monotonic() + max_time
+        self._cut = False
 
     def epochs(self, phase: str, n_epochs: int) -> Iterator[int]:
-        """Yield epoch numbers under a progress bar named after the phase."""
+        """Yield epoch numbers under a progress bar named after the phase, as long as it has time."""
+        if self._end < math.inf:
+            now = monotonic()
+            self._until = now + _SHARES[phase] * (self._end - now)
+        self._cut = False
         with tqdm(total=n_epochs, desc=phase, disable=not self._verbose, unit="epoch") as self._bar:
             for epoch in range(n_epochs):
                 yield epoch
                 self._bar.update()
+                if self._cut or (epoch + 1 < n_epochs and self._out_of_time()):
+                    self.records[-1]["stopped"] = "max_time"
+                    self.stopped.append(phase)
+                    break
+
+    def steps(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        """Yield the batches of an epoch, one at least, as long as the phase has time."""
+        for number, rows in enumerate(batches):
+            self._cut = number > 0 and self._out_of_time()
+            if self._cut:
+                break
+            yield rows
+
+    def _out_of_time(self) -> bool:
+        return self._until < math.inf and monotonic() >= self._until
 
     def count(self, phase: str) -> int:
         """Return how many epochs of the phase were recorded."""
@@ -125,6 +153,10 @@ def _steps_of_epoch(n_rows: int, schedule: Schedule) -> int:
     return max(n_rows // min(schedule.batch_size, n_rows), _MIN_STEPS)
 
 
+def _batches(n_rows: int, schedule: Schedule) -> Iterator[Tensor]:
+    return minibatches(n_rows, schedule.batch_size, _MIN_STEPS, schedule.generator)
+
+
 def _optimiser(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
         module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
@@ -168,19 +200,19 @@ def fit_density(
     for epoch in history.epochs("density", epochs):
         losses = [
             _descend(-density.log_prob(noisy(train.x[rows]), train.labels[rows]).mean(), density, optimiser)
-            for rows in minibatches(len(train), schedule.batch_size, _MIN_STEPS, schedule.generator)
+            for rows in history.steps(_batches(len(train), schedule))
         ]
         with torch.no_grad():
             valid_loss = float(-density.log_prob(x_valid, valid.labels).mean())
         history.add("density", epoch, float(np.mean(losses)), valid_loss)
         if best.update((-valid_loss,)):
             break
-    _finish(best, "density", epochs, history)
+    _finish(best, "density", history)
 
 
-def _finish(best: EarlyStopping, phase: str, epochs: int, history: History) -> None:
+def _finish(best: EarlyStopping, phase: str, history: History) -> None:
     """Restore the best epoch and note a phase that was still improving when its epochs ran out."""
-    if epochs and best.still_improving:
+    if best.still_improving and phase not in history.stopped and history.count(phase):
         history.unconverged.append(phase)
     best.restore()
 
@@ -208,7 +240,7 @@ def pretrain_classifier(
     network.train()
     for epoch in history.epochs("classifier", epochs):
         losses = []
-        for rows in minibatches(len(train), schedule.batch_size, _MIN_STEPS, schedule.generator):
+        for rows in history.steps(_batches(len(train), schedule)):
             loss = classification_loss(network.logits(train.x[rows]), goal[rows], train.weight[rows])
             losses.append(_descend(loss, network, optimiser))
             average.update_parameters(network)
@@ -216,7 +248,7 @@ def pretrain_classifier(
         history.add("classifier", epoch, float(np.mean(losses)), valid_loss)
         if best.update((-valid_loss,)):
             break
-    _finish(best, "classifier", epochs, history)
+    _finish(best, "classifier", history)
     network.load_state_dict(averaged.state_dict())
     network.eval()
 
@@ -236,7 +268,7 @@ def annealed(
     for epoch in history.epochs(phase, epochs):
         network.train()
         losses = []
-        for rows in minibatches(n_rows, schedule.batch_size, _MIN_STEPS, schedule.generator):
+        for rows in history.steps(_batches(n_rows, schedule)):
             progress = epoch / epochs
             for group in optimiser.param_groups:
                 group["lr"] = schedule.learning_rate * (0.51 + 0.49 * math.cos(math.pi * progress))

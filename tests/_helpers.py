@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from hyconex_sklearn import HyConExClassifier
 
@@ -55,3 +57,18 @@ def state_of(clf: HyConExClassifier) -> str:
         else:
             digest.update(pickle.dumps(value))
     return digest.hexdigest()
+
+
+def settings_of_the_user() -> tuple[Any, ...]:
+    """What a user may have set in torch, numpy and Python, and nobody else may change."""
+    return (
+        torch.get_num_threads(),
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+        torch.random.get_rng_state().numpy().tobytes(),
+        pickle.dumps(np.random.get_state()),
+        torch.are_deterministic_algorithms_enabled(),
+        np.geterr(),
+        # The first step of an optimiser loads parts of torch that load sympy, which adds a filter of its own.
+        [each for each in warnings.filters if not each[2].__module__.startswith("sympy")],
+    )

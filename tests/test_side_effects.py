@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from _helpers import same_cells, short_searches, state_of
+from _helpers import same_cells, settings_of_the_user, short_searches, state_of
 from _models import fast, fitted, iris, mixed, mixed_table, model, small_parts
 from pandas.testing import assert_frame_equal
 
@@ -37,17 +37,6 @@ QUERIES: list[Callable[[HyConExClassifier, Any], object]] = [
     lambda clf, X: pickle.dumps(clf),
     lambda clf, X: repr(clf) + clf._repr_html_(),
 ]
-
-
-def settings_of_the_user() -> tuple[Any, ...]:
-    return (
-        torch.get_num_threads(),
-        torch.get_default_dtype(),
-        torch.is_grad_enabled(),
-        torch.random.get_rng_state().numpy().tobytes(),
-        pickle.dumps(np.random.get_state()),
-        torch.are_deterministic_algorithms_enabled(),
-    )
 
 
 @pytest.mark.parametrize("number", range(len(QUERIES)))
