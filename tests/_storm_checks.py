@@ -1,0 +1,212 @@
+"""What must hold in every storm: a valid result, or a refusal that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import copy
+import json
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+import sklearn
+from _helpers import same_cells, settings_of_the_user, take
+from _storms import Storm
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+
+import hyconex_sklearn
+from hyconex_sklearn import Counterfactuals, HyConExClassifier, Status
+from hyconex_sklearn._result import cells_differ
+
+#: Rows of the query that counterfactuals are asked for.
+ASKED = 6
+
+#: Settings with which a fit takes a tenth of a second.
+TINY: dict[str, Any] = {
+    "flow_epochs": 1,
+    "pretrain_epochs": 1,
+    "joint_epochs": 1,
+    "hidden_size": 8,
+    "n_blocks": 1,
+    "flow_hidden": (8,),
+    "flow_transforms": 1,
+    "random_state": 0,
+}
+_SHORT = {
+    "_fitting._RESERVOIR": 40,
+    "_committee._EPOCHS": 2,
+    "_reservoir._DRAWS": 2,
+    "_reservoir._MENDING_STEPS": 2,
+    **{f"_search._{name}_STEPS": 2 for name in ("MENDING", "SHORTENING", "THINNING", "POLISHING")},
+    "_search._STEPS": 3,
+    "_latent._STEPS": 2,
+}
+_EXPECTED_WARNINGS: list[tuple[type[Warning], str]] = [
+    (ConvergenceWarning, ""),
+    (DataConversionWarning, ""),  # labels in a column
+    (UserWarning, ".*were not seen at fit"),
+    (UserWarning, "X does not have valid feature names"),
+]
+_HOMES = tuple(str(Path(module.__file__ or "").parent) for module in (hyconex_sklearn, sklearn))
+
+
+@contextmanager
+def quick_and_strict() -> Iterator[None]:
+    """Little work, and every warning that a user could not have expected is an error."""
+    with ExitStack() as stack:
+        for name, value in _SHORT.items():
+            stack.enter_context(patch(f"hyconex_sklearn.{name}", value))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("error")
+        for category, message in _EXPECTED_WARNINGS:
+            warnings.filterwarnings("ignore", message, category)
+        yield
+
+
+def outcome(storm: Storm) -> str:
+    """Fit, predict and ask; return "valid" or where it was refused, and raise where it is neither."""
+    X, y = storm.table(), storm.classes()
+    clf = HyConExClassifier(**{**TINY, **storm.fit})
+    with quick_and_strict():
+        own = settings_of_the_user()
+        table, labels = copy.deepcopy(X), copy.deepcopy(y)
+        try:
+            clf.fit(X, y)
+        except (ValueError, TypeError) as error:
+            check_refusal(error)
+            assert not hasattr(clf, "classes_")
+            return "fit refused"
+        finally:
+            assert settings_of_the_user() == own
+            check_same(X, table)
+            check_same(y, labels)
+        return asked(clf, X, storm)
+
+
+def asked(clf: HyConExClassifier, X: Any, storm: Storm) -> str:
+    """Put the storm's questions to its estimator."""
+    query = storm.query(X)
+    table, own = copy.deepcopy(query), settings_of_the_user()
+    said = "valid"
+    try:
+        check_predictions(clf, query)
+        some = query[:ASKED] if isinstance(query, list) else take(query, slice(ASKED))
+        check_answers(clf, some, wanted(clf, len(some), storm), same_kind=storm.change == "as fitted")
+    except (ValueError, TypeError) as error:
+        check_refusal(error)
+        said = "query refused"
+    assert settings_of_the_user() == own
+    check_same(query, table)
+    return said
+
+
+def wanted(clf: HyConExClassifier, n: int, storm: Storm) -> dict[str, Any]:
+    """The storm's question with labels of the estimator's own."""
+    ask = dict(storm.ask)
+    target = ask.pop("target", "every")
+    first, last = clf.classes_[0], clf.classes_[-1]
+    targets = {"second": "second", "a label": first, "a label for each": [first, last] * n}
+    if target != "every":
+        ask["target"] = targets[target][:n] if target == "a label for each" else targets[target]
+    return ask
+
+
+# ------------------------------------------------------------------------------------------------------------- checks
+
+
+def check_refusal(error: Exception) -> None:
+    """A refusal is raised by a check of ours or of scikit-learn's, and says what to do; all else is an accident."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    ours = frame.filename.startswith(_HOMES[0])
+    if type(error) not in (ValueError, TypeError) or not frame.filename.startswith(_HOMES) or "raise" not in frame.line:
+        raise AssertionError(f"not a refusal but an accident in {frame}: {error!r}") from error
+    if ours and len(str(error).split(". ")) < 2 and ";" not in str(error):
+        raise AssertionError(f"a refusal that does not say what to do: {error!r}") from error
+
+
+def check_same(left: Any, right: Any) -> None:
+    """A table or labels that were passed are as they were."""
+    assert type(left) is type(right)
+    if isinstance(left, pd.DataFrame):
+        pd.testing.assert_index_equal(left.index, right.index)
+        assert left.dtypes.tolist() == right.dtypes.tolist()
+    if isinstance(left, pd.DataFrame | np.ndarray) and left.ndim == 2:
+        assert same_cells(left, right).all()
+    else:
+        assert repr(left) == repr(right)
+
+
+def check_predictions(clf: HyConExClassifier, X: Any) -> None:
+    """Probabilities of every row that are finite and sum to one."""
+    probability = clf.predict_proba(X)
+    assert probability.shape == (len(X), len(clf.classes_))
+    assert np.isfinite(probability).all() and (probability >= 0).all()
+    np.testing.assert_allclose(probability.sum(1), 1.0, atol=1e-5)
+    np.testing.assert_array_equal(clf.predict(X), clf.classes_[probability.argmax(1)])
+    assert np.isfinite(clf.score_samples(X)).all()
+    assert all(np.isfinite(part).all() for part in clf.local_linear(X))
+
+
+def check_answers(clf: HyConExClassifier, X: Any, ask: dict[str, Any], same_kind: bool) -> None:
+    """A line for every row and target; flags that hold for the rows that came back; nothing touched in passing."""
+    cf = clf.counterfactuals(X, **ask)
+    X = np.asarray(X) if isinstance(X, list) else X
+    report, row = cf.report, cf.report["row"].to_numpy()
+    check_nothing_lost(clf, X, cf, ask)
+    numbers = report[["probability", "support", "log_density", "distance_l1", "distance_l2"]].to_numpy()
+    assert np.isfinite(numbers).all()
+    with warnings.catch_warnings():
+        if same_kind:  # what is chosen is a category that the fit saw
+            warnings.filterwarnings("error", ".*were not seen at fit")
+        np.testing.assert_array_equal(clf.predict(cf.data), report["prediction"])
+    np.testing.assert_array_equal(report["valid"], report["prediction"] == report["target"])
+
+    assert same_cells(cf.original, take(X, row)).all()
+    changed = cells_differ(cf.original, cf.data)
+    untouched = same_cells(cf.original, cf.data)
+    if not same_kind:  # a column may be widened
+        untouched |= ~changed
+    np.testing.assert_array_equal(untouched, ~changed)
+    np.testing.assert_array_equal(report["n_changed"], changed.sum(1))
+    assert not changed[(report["status"] == Status.ALREADY_TARGET).to_numpy()].any()
+    if ask.get("immutable"):
+        names = list(X.columns) if isinstance(X, pd.DataFrame) else []
+        frozen = [names.index(column) if column in names else column for column in ask["immutable"]]
+        assert not changed[:, frozen].any()
+    if ask.get("max_changes"):
+        assert (changed.sum(1) <= ask["max_changes"])[report["feasible"]].all()
+    check_kind(cf, X, same_kind)
+    check_views(cf, int(changed.sum()))
+
+
+def check_nothing_lost(clf: HyConExClassifier, X: Any, cf: Counterfactuals, ask: dict[str, Any]) -> None:
+    """Every question has at least one answer and at most as many as were asked for, in order."""
+    report, k = cf.report, ask["n_counterfactuals"]
+    questions = len(X) * (1 if "target" in ask else len(clf.classes_) - 1)
+    groups = report.groupby(["row", report["target"].astype(str)], sort=False).size()
+    assert len(groups) == questions and groups.max() <= k
+    assert sorted(report["row"].unique()) == list(range(len(X)))
+    assert (report["row"].diff().fillna(0) >= 0).all()
+
+
+def check_kind(cf: Counterfactuals, X: Any, same_kind: bool) -> None:
+    """The answer is a table of X's own kind."""
+    assert type(cf.data) is type(X) and cf.data.shape[1] == X.shape[1]
+    if isinstance(X, pd.DataFrame):
+        assert list(map(repr, cf.data.columns)) == list(map(repr, X.columns))
+        pd.testing.assert_index_equal(cf.data.index, pd.RangeIndex(len(cf)))
+        assert not same_kind or cf.data.dtypes.tolist() == X.dtypes.tolist()
+    else:
+        assert not same_kind or cf.data.dtype == X.dtype
+
+
+def check_views(cf: Counterfactuals, n_cells: int) -> None:
+    """Every way to read the answer works, and they agree."""
+    assert len(cf.to_frame()) == len(cf.explain()) == len(json.loads(cf.to_json())) == len(cf)
+    assert len(cf.changes()) == n_cells
+    assert repr(cf) and cf._repr_html_()
