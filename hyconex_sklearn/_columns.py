@@ -105,7 +105,8 @@ def read_labels(cells: Cells, name: Any) -> tuple[Array, list[Any]]:
     if isinstance(cells, np.ndarray) and not cells.dtype.isnative:  # pandas reads the machine's own byte order only
         cells = cells.astype(cells.dtype.newbyteorder("="))
     coded = isinstance(cells.dtype, pd.CategoricalDtype)
-    codes, uniques = (cells.codes, cells.categories) if coded else pd.factorize(cells)
+    with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinite, and is told as such
+        codes, uniques = (cells.codes, cells.categories) if coded else pd.factorize(cells)
     labels = [label.item() if isinstance(label, np.generic) else label for label in uniques]
     floats = np.array([label if isinstance(label, float) else 0.0 for label in labels], dtype=np.float64)
     check_finite(floats[:, None], [name])

@@ -78,7 +78,7 @@ def test_a_long_double_beyond_float64_is_refused_as_infinite() -> None:
         with pytest.raises(ValueError, match=r"infinity or a value too large for float64.*1'"):
             fast().fit(table, SIGN)
         with pytest.raises(ValueError, match=r"infinity or a value too large for float64.*1'"):
-            fast(categorical_features=[0]).fit(table, SIGN)
+            fast(categorical_features=[1]).fit(table, SIGN)
 
 
 def test_categories_in_the_other_byte_order_are_read() -> None:
