@@ -153,11 +153,11 @@ def _cast(X: Any, dtype: Any) -> Any:
 @st.composite
 def _frames(draw: st.DrawFn) -> dict[str, Any]:
     kinds = draw(st.lists(st.sampled_from(sorted(GOOD)), min_size=1, max_size=12))
-    if draw(st.sampled_from(range(15))) == 0:
+    if draw(st.sampled_from(range(20))) == 0:
         kinds.insert(0, draw(st.sampled_from(sorted(BAD))))
     if len(kinds) > 1 and draw(st.sampled_from(range(4))) == 0:
         kinds[-1] = kinds[0]
-    names = draw(st.sampled_from(["plain", "odd"] * 8 + sorted(NAMES)))
+    names = draw(st.sampled_from(["plain", "odd"] * 14 + sorted(NAMES)))
     return {"kinds": tuple(kinds[:12]), "names": names, "index": draw(st.sampled_from(sorted(INDICES)))}
 
 
@@ -189,7 +189,7 @@ def _rules(draw: st.DrawFn, width: int) -> dict[str, Any]:
 @st.composite
 def storms(draw: st.DrawFn) -> Storm:
     """Sessions with tables of 1 to 60 rows and 1 to 12 columns."""
-    table = draw(_frames() if draw(st.sampled_from(range(4))) else _arrays())
+    table = draw(_frames() if draw(st.sampled_from(range(5))) else _arrays())
     width = table.get("width") or len(table["kinds"])
     ask = {"search": draw(st.sampled_from(SEARCHES)), "n_counterfactuals": draw(st.sampled_from([1, 1, 2, 3]))}
     ask["target"] = draw(st.sampled_from(["every", "every", "every", "second", "a label", "a label for each"]))
@@ -203,7 +203,7 @@ def storms(draw: st.DrawFn) -> Storm:
         **table,
         n=draw(st.sampled_from(range(1, 61))),
         n_classes=draw(st.sampled_from([2] * 10 + [3] * 6 + [4, 5, 6, 1])),
-        labels=draw(st.sampled_from(_LIKELY_LABELS * 9 + sorted(LABELS))),
+        labels=draw(st.sampled_from(_LIKELY_LABELS * 20 + sorted(LABELS))),
         spread=draw(st.sampled_from(["random", "in turn", "in turn", "one rare", "sorted"])),
         change=draw(st.sampled_from(["as fitted", *CHANGES])),
         fit=fit,
