@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
@@ -265,15 +266,18 @@ def _write_extension(cells: Any, at: Array, new: Array) -> Any:
 def _write_categories(cells: Any, at: Array, new: Array, order: tuple[Any, ...]) -> Any:
     """Categories that the column's dtype lacks are added to it: at the end, or in their place if ordered."""
     lacking = [label for label in dict.fromkeys(new[~missing_cells(new)]) if label not in cells.categories]
-    if not lacking:
-        out = cells.copy()
-    elif not cells.ordered:
-        out = cells.add_categories(lacking)
-    else:
-        categories = list(cells.categories)
-        for label in lacking:
-            below = [known for known in order[: order.index(label)] if known in categories] if label in order else []
-            categories.insert(categories.index(below[-1]) + 1 if below else 0, label)
-        out = cells.set_categories(categories)
+    out = cells.set_categories(widened(cells.dtype, lacking, order)) if lacking else cells.copy()
     out[at] = new
     return out
+
+
+def widened(dtype: pd.CategoricalDtype, lacking: Iterable[Any], order: tuple[Any, ...]) -> list[Any]:
+    """Categories of a dtype with those that it lacks: at the end, or in their place of `order` if it is ordered."""
+    categories = list(dtype.categories)
+    for label in lacking:
+        place = len(categories)
+        if dtype.ordered:
+            below = [known for known in order[: order.index(label)] if known in categories] if label in order else []
+            place = categories.index(below[-1]) + 1 if below else 0
+        categories.insert(place, label)
+    return categories

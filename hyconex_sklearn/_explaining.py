@@ -13,12 +13,16 @@ from torch import Tensor
 from ._actionability import Actionability
 from ._answers import Answers, answer
 from ._codec import TableCodec
+from ._joining import joined_fields
 from ._model import Model
 from ._repair import RepairedSet, repaired_where
 from ._report import build_report
 from ._result import Counterfactuals, Status, cells_differ
 from ._rules import FeasibleSet, compile_rules
+from ._schema import Column
 from ._torch_utils import chunks
+
+_BLOCK_CELLS = 2_000_000  # encoded cells of the counterfactuals that are decoded and judged at once
 
 
 @dataclass(frozen=True)
@@ -47,35 +51,67 @@ class Explainer:
     ) -> Counterfactuals:
         """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `answer`."""
         allowed = self._allowed(rules, X, x)
-        parts = [
-            answer(
-                self.model,
-                x[rows],
-                wanted[rows] if isinstance(wanted, Tensor) else wanted,
-                allowed.take(rows),
-                probability=rules.target_probability,
-                search=search,
-                k=k,
-                seed=seed,
-                offset=rows.start,
-            )
-            for rows in chunks(len(x), self.chunk_rows)
+        # Block by block, so that beside the table and the answer memory holds no more than one block's worth.
+        blocks = [
+            self._explain_block(X, x, wanted, rules, allowed, search, k, seed, rows)
+            for rows in chunks(len(x), self._block_rows(wanted, k))
         ]
-        found = Answers.joined(parts)
-        reference = x.cpu().numpy()[found.row]
+        fields = joined_fields(blocks, [column.categories for column in self._columns_of(X)])
+        return Counterfactuals.adopted(feature_names=list(self.codec.schema.feature_names), **fields)
+
+    def _block_rows(self, wanted: Tensor | str | None, k: int) -> int:
+        """Return how many rows are answered, decoded and judged at once: whole chunks."""
+        targets = len(self.classes) - 1 if wanted is None else 1
+        chunk = self.chunk_rows * targets * k * self.codec.schema.n_encoded
+        return self.chunk_rows * max(1, _BLOCK_CELLS // chunk)
+
+    def _columns_of(self, X: Any) -> list[Column]:
+        """Return the schema's columns in the order of X."""
+        by_place = np.argsort(self.codec.match(X))
+        return [self.codec.schema.columns[j] for j in by_place]
+
+    def _explain_block(
+        self,
+        X: Any,
+        x: Tensor,
+        wanted: Tensor | str | None,
+        rules: Actionability,
+        allowed: FeasibleSet,
+        search: str,
+        k: int,
+        seed: int,
+        block: slice,
+    ) -> dict[str, Any]:
+        """Return the fields of `Counterfactuals` for some rows of the table."""
+        found = Answers.joined(
+            [
+                answer(
+                    self.model,
+                    x[rows],
+                    wanted[rows] if isinstance(wanted, Tensor) else wanted,
+                    allowed.take(rows),
+                    probability=rules.target_probability,
+                    search=search,
+                    k=k,
+                    seed=seed,
+                    offset=rows.start,
+                )
+                for rows in chunks(block.stop, self.chunk_rows, block.start)
+            ]
+        )
+        reference = x[block].cpu().numpy()[found.row - block.start]
         data = self.codec.decode(found.z, X, found.row, reference)
         original = self.codec.decode(reference, X, found.row, reference)
         spoilt = np.zeros(len(reference), dtype=bool)  # by the user's function
         if isinstance(allowed, RepairedSet):
             data, spoilt = repaired_where(~found.already, data, original, allowed.take(found.row), reference)
-        return Counterfactuals(
-            data=data,
-            original=original,
-            report=self._report(data, original, reference, found, allowed, rules.target_probability, spoilt),
-            feature_names=list(self.codec.schema.feature_names),
-            probability_before=found.before,
-            prediction_before=self.classes[found.predicted],
-        )
+        return {
+            "data": data,
+            "original": original,
+            "report": self._report(data, original, reference, found, allowed, rules.target_probability, spoilt),
+            "probability_before": found.before,
+            "prediction_before": self.classes[found.predicted],
+        }
 
     def report_again(self, X: Any, x: Tensor, rules: Actionability, data: Any, report: pd.DataFrame) -> pd.DataFrame:
         """Return `report` anew for rows `data` that came back changed: rounded in a pipeline, say."""

@@ -126,6 +126,15 @@ class Counterfactuals:
         for name, value in owned.items():
             object.__setattr__(self, name, value)
 
+    @classmethod
+    def adopted(cls, **parts: Any) -> Counterfactuals:
+        """Return a result of these parts themselves, which nobody else holds: a large one is not copied again."""
+        _check_aligned(parts)
+        made = object.__new__(cls)
+        for name, value in parts.items():
+            object.__setattr__(made, name, value)
+        return made
+
     def __len__(self) -> int:
         return len(self.report)
 

@@ -93,9 +93,9 @@ def minibatches(n: int, batch_size: int, min_steps: int, generator: torch.Genera
         yield order[start : start + batch_size]
 
 
-def chunks(n: int, size: int) -> Iterator[slice]:
-    """Yield slices that cut `n` rows into pieces of at most `size`, so that memory stays bounded."""
-    for start in range(0, n, size):
+def chunks(n: int, size: int, first: int = 0) -> Iterator[slice]:
+    """Yield slices that cut rows `first` to `n` into pieces of at most `size`, so that memory stays bounded."""
+    for start in range(first, n, size):
         yield slice(start, min(start + size, n))
 
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hyconex_sklearn._codec import MAX_LEVELS, TableCodec
+from hyconex_sklearn._codec import TableCodec
+from hyconex_sklearn._column_fit import MAX_LEVELS
 
 Generator = np.random.Generator
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])

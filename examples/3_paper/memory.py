@@ -1,0 +1,123 @@
+"""Memory: how much a fit and the answers take at their peak, beyond the table that goes in and what comes out.
+
+    python examples/3_paper/memory.py --output reliability
+
+Each piece runs in its own process, on a drawn table of numbers:
+
+- "predict", "one_shot" (every other class, a frame or an array): many rows;
+- "classes": one row toward each of a thousand classes, and as many rows as give a million counterfactuals;
+- "fit": one epoch of each phase; "copies" is its peak in sizes of the table.
+
+A record says in MB: input, output, peak (resident memory at its largest, less what the process held before, which
+includes the input), and extra, peak less output. Writes memory.json and memory.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from runs import Records, Stopwatch, command_line
+
+from hyconex_sklearn import HyConExClassifier
+
+MB = 1e6
+FIT = {"flow_epochs": 1, "pretrain_epochs": 1, "joint_epochs": 1}
+# piece: rows, columns, classes
+PIECES = {
+    "predict": (1_000_000, 20, 2),
+    "one_shot": (1_000_000, 20, 2),
+    "one_shot, frame": (1_000_000, 20, 2),
+    "classes": (1_000, 20, 1_000),
+    "fit": (500_000, 20, 2),
+}
+QUICK = {piece: (max(rows // 200, 20), columns, min(classes, 10)) for piece, (rows, columns, classes) in PIECES.items()}
+
+
+def drawn(rows: int, columns: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers (rows, columns) and labels; every class occurs in the first rows."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((rows, columns))
+    centres = 3 * rng.standard_normal((classes, columns))
+    y = np.arange(rows) % classes
+    for start in range(0, rows, 100_000):  # no second table while it is drawn
+        X[start : start + 100_000] += centres[y[start : start + 100_000]]
+    return X, y
+
+
+def measured(piece: str, rows: int, columns: int, classes: int, seed: int) -> dict[str, float]:
+    """Do one piece in this process and return its figures."""
+    X, y = drawn(rows, columns, classes, seed)
+    clf = HyConExClassifier(random_state=seed, **FIT)
+    learned = min(rows, max(2_000, 5 * classes))
+    clf.fit(X[:learned], y[:learned])
+    table = pd.DataFrame(X, copy=False) if "frame" in piece else X
+    work = {
+        "predict": lambda: clf.predict_proba(table),
+        "one_shot": lambda: clf.counterfactuals(table, search="one_shot"),
+        "one_shot, frame": lambda: clf.counterfactuals(table, search="one_shot"),
+        "classes": lambda: clf.counterfactuals(table, search="one_shot"),
+        "fit": lambda: clf.fit(X, y),
+    }[piece]
+    clf.counterfactuals(table[:3], search="one_shot")  # loads what the first query loads
+    before = _resident()
+    with Stopwatch() as watch:
+        result = work()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB - before
+    output = _size(result)
+    figures = {"input": X.nbytes / MB, "output": output, "peak": peak, "extra": peak - output, "seconds": watch.seconds}
+    return figures | ({"copies": peak / (X.nbytes / MB)} if piece == "fit" else {})
+
+
+def _resident() -> float:
+    """Return the resident memory of this process in MB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / MB
+
+
+def _size(result: Any) -> float:
+    """Return the size of an answer in MB, without the text that its cells share."""
+    if isinstance(result, np.ndarray):
+        return result.nbytes / MB
+    parts = [
+        getattr(result, name) for name in ("data", "original", "report", "probability_before", "prediction_before")
+    ]
+    if not hasattr(result, "report"):
+        return 0.0
+    return sum(part.memory_usage().sum() if isinstance(part, pd.DataFrame) else part.nbytes for part in parts) / MB
+
+
+def in_a_process(piece: str, size: tuple[int, int, int], seed: int) -> dict[str, float]:
+    """Return the figures of one piece from a process of its own."""
+    command = [sys.executable, __file__, "--piece", piece, *map(str, size), str(seed)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return {"error": done.stderr[-200:]}  # type: ignore[dict-item]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    if "--piece" in sys.argv:
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--piece", nargs=5)
+        piece, *numbers = parser.parse_args().piece
+        print(json.dumps(measured(piece, *map(int, numbers))))
+        return
+    options = command_line(__doc__).parse_args()
+    records = Records(options.output, "memory", options.quick)
+    sizes = QUICK if options.quick else PIECES
+    for key in records.missing(piece=options.tables or sizes, seed=options.seeds or [0]):
+        rows, columns, classes = sizes[key["piece"]]
+        size = {"rows": rows, "columns": columns, "classes": classes}
+        records.add(key, size | in_a_process(key["piece"], sizes[key["piece"]], key["seed"]))
+
+
+if __name__ == "__main__":
+    main()
