@@ -39,7 +39,7 @@ from ._schema import Column, NumericMap, TableSchema
 Array = NDArray[Any]
 
 #: Cells that are held in double precision at a time while a table is encoded.
-CELLS_AT_ONCE = 4_000_000
+CELLS_AT_ONCE = 2_000_000
 
 _MISSING, _UNSEEN = -1, -2
 

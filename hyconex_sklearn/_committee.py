@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ._torch_utils import copy_state, minibatches
+from ._torch_utils import copy_state, in_chunks, minibatches
 
 N_MEMBERS = 16
 _HIDDEN = 32
@@ -69,7 +69,8 @@ def mean_log_odds(members: Tensor, target: Tensor) -> Tensor:
 def fit_committee(
     committee: Committee,
     x: Tensor,
-    goal: Tensor,
+    labels: Tensor,
+    weight: Tensor,
     batch_size: int,
     generator: torch.Generator,
 ) -> None:
@@ -80,12 +81,13 @@ def fit_committee(
     Parameters
     ----------
     x : Tensor of shape (n, d)
-    goal : Tensor of shape (n, K)
-        One-hot labels times class weights.
+    labels : int Tensor of shape (n,)
+    weight : Tensor of shape (n,)
+        What each row counts.
     """
     n = len(x)
-    draws = torch.randint(n, (N_MEMBERS, n), generator=generator)
-    counts = torch.zeros(N_MEMBERS, n).scatter_add_(1, draws, torch.ones(N_MEMBERS, n)).T.to(x.device)  # (n, members)
+    counts = _bootstrap(n, generator).to(x.device)  # (n, members)
+    data = (x, labels, weight, counts)
     optimiser = torch.optim.AdamW(committee.parameters(), lr=_LEARNING_RATE, weight_decay=1e-2, fused=True)
     best = torch.full((N_MEMBERS,), torch.inf, device=x.device)
     state = copy_state(committee)
@@ -93,27 +95,38 @@ def fit_committee(
     for _ in range(_EPOCHS):
         for rows in minibatches(n, batch_size, 4, generator):
             optimiser.zero_grad()
-            (_member_losses(committee, x[rows], goal[rows]) * counts[rows]).mean(0).sum().backward()
+            (_member_losses(committee, x[rows], labels[rows], weight[rows]) * counts[rows]).mean(0).sum().backward()
             optimiser.step()
             steps += 1
-        before, best = best, _keep_best_members(committee, x, goal, counts == 0, best, state)
+        before, best = best, _keep_best_members(committee, data, best, state)
         since = 0 if bool((best < before).any()) else since + 1
         if since >= _PATIENCE or steps >= _MAX_STEPS:
             break
     committee.load_state_dict(state)
 
 
-def _member_losses(committee: Committee, x: Tensor, goal: Tensor) -> Tensor:
-    """Return each member's cross-entropy on each row, shape (n, members)."""
-    return -(goal[:, None] * committee(x).log_softmax(2)).sum(2)
+def _bootstrap(n: int, generator: torch.Generator) -> Tensor:
+    """Return how often each member draws each row, (n, members), in a byte each: tables may be long."""
+    draws = (torch.randint(n, (n,), generator=generator) for _ in range(N_MEMBERS))
+    return torch.stack([torch.bincount(drawn, minlength=n).clamp(max=255).byte() for drawn in draws], 1)
+
+
+def _member_losses(committee: Committee, x: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
+    """Return each member's weighted cross-entropy on each row, shape (n, members)."""
+    own = labels[:, None, None].expand(-1, N_MEMBERS, 1)
+    return -weight[:, None] * committee(x).log_softmax(2).gather(2, own).squeeze(2)
 
 
 @torch.no_grad()
 def _keep_best_members(
-    committee: Committee, x: Tensor, goal: Tensor, held_out: Tensor, best: Tensor, state: dict[str, Tensor]
+    committee: Committee, data: tuple[Tensor, ...], best: Tensor, state: dict[str, Tensor]
 ) -> Tensor:
     """Copy into `state` the members whose loss on their held-out rows improved; return the best losses so far."""
-    losses = (_member_losses(committee, x, goal) * held_out).sum(0) / held_out.sum(0).clamp(min=1)
+
+    def held_out(x: Tensor, labels: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
+        return (_member_losses(committee, x, labels, weight) * (counts == 0)).sum(0, keepdim=True)
+
+    losses = in_chunks(held_out, *data).sum(0) / (data[-1] == 0).sum(0).clamp(min=1)
     better = losses < best
     for name, parameter in committee.named_parameters():
         state[name][better] = parameter.detach()[better]

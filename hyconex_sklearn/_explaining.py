@@ -13,7 +13,7 @@ from torch import Tensor
 from ._actionability import Actionability
 from ._answers import Answers, answer
 from ._codec import TableCodec
-from ._joining import joined_fields
+from ._joining import Joined
 from ._model import Model
 from ._repair import RepairedSet, repaired_where
 from ._report import build_report
@@ -22,7 +22,7 @@ from ._rules import FeasibleSet, compile_rules
 from ._schema import Column
 from ._torch_utils import chunks
 
-_BLOCK_CELLS = 2_000_000  # encoded cells of the counterfactuals that are decoded and judged at once
+_BLOCK_CELLS = 500_000  # encoded cells of the counterfactuals that are decoded and judged at once
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,20 @@ class Explainer:
         """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `answer`."""
         allowed = self._allowed(rules, X, x)
         # Block by block, so that beside the table and the answer memory holds no more than one block's worth.
-        blocks = [
-            self._explain_block(X, x, wanted, rules, allowed, search, k, seed, rows)
-            for rows in chunks(len(x), self._block_rows(wanted, k))
-        ]
-        fields = joined_fields(blocks, [column.categories for column in self._columns_of(X)])
-        return Counterfactuals.adopted(feature_names=list(self.codec.schema.feature_names), **fields)
+        names = list(self.codec.schema.feature_names)
+        k_all = k * (len(self.classes) - 1 if wanted is None else 1)  # counterfactuals of a row, at most
+        size = self._block_rows(k_all)
+        if len(x) <= size:
+            only = self._explain_block(X, x, wanted, rules, allowed, search, k, seed, slice(0, len(x)))
+            return Counterfactuals.adopted(feature_names=names, **only)
+        joined = Joined(len(x) * k_all, [column.categories for column in self._columns_of(X)])
+        for block in chunks(len(x), size):
+            joined.add(self._explain_block(X, x, wanted, rules, allowed, search, k, seed, block))
+        return Counterfactuals.adopted(feature_names=names, **joined.fields())
 
-    def _block_rows(self, wanted: Tensor | str | None, k: int) -> int:
-        """Return how many rows are answered, decoded and judged at once: whole chunks."""
-        targets = len(self.classes) - 1 if wanted is None else 1
-        chunk = self.chunk_rows * targets * k * self.codec.schema.n_encoded
+    def _block_rows(self, k: int) -> int:
+        """Return how many rows, of k counterfactuals each, are answered, decoded and judged at once: whole chunks."""
+        chunk = self.chunk_rows * k * self.codec.schema.n_encoded
         return self.chunk_rows * max(1, _BLOCK_CELLS // chunk)
 
     def _columns_of(self, X: Any) -> list[Column]:

@@ -23,7 +23,7 @@ from ._model import Model
 from ._reservoir import fill_reservoir
 from ._rules import FeasibleSet
 from ._space import EncodedSpace
-from ._torch_utils import to_tensor
+from ._torch_utils import in_chunks, to_tensor
 from ._training import History, Rows, Schedule, fit_density, n_epochs, pretrain_classifier
 
 # Most steps of the first two phases where the user names no epochs; they stop early.
@@ -148,14 +148,13 @@ def plausible_threshold(density: MixedDensity, train: Rows, valid: Rows, quantil
         rows = valid.x[valid.labels == label]
         if len(rows) < _FEWEST_FOR_QUANTILE:
             rows = torch.cat([rows, train.x[train.labels == label]])
-        own = density.log_prob(rows, torch.full((len(rows),), label, device=rows.device))
+        own = in_chunks(density.log_prob, rows, torch.full((len(rows),), label, device=rows.device))
         thresholds.append(own.quantile(quantile))
     return torch.stack(thresholds)
 
 
 def _fit_committee(committee: Committee, train: Rows, schedule: Schedule) -> None:
-    goal = nn.functional.one_hot(train.labels, int(committee.bias2.shape[1])).float() * train.weight[:, None]
-    fit_committee(committee, train.x, goal, schedule.batch_size, schedule.generator)
+    fit_committee(committee, train.x, train.labels, train.weight, schedule.batch_size, schedule.generator)
     committee.requires_grad_(False)
 
 
@@ -215,12 +214,12 @@ def _best_regression(x: np.ndarray, labels: np.ndarray, fewest: int) -> Logistic
 @torch.no_grad()
 def _calibrate(model: Model, valid: Rows, quantile: float, least: float, most: float) -> None:
     """Read temperature and confidence off held-out rows."""
-    logits = model.network.logits(valid.x)
+    logits = in_chunks(model.network.logits, valid.x)
     model.temperature = logits.new_tensor(fit_temperature(logits, valid.labels, valid.weight))
     logits = logits / model.temperature
     reached = {
         "confidence": log_odds(logits, valid.labels),
-        "committee_confidence": mean_log_odds(model.committee(valid.x), valid.labels),
+        "committee_confidence": in_chunks(lambda x, y: mean_log_odds(model.committee(x), y), valid.x, valid.labels),
     }
     right = logits.argmax(1) == valid.labels
     for label in range(model.n_classes):

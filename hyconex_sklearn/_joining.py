@@ -1,8 +1,8 @@
-"""Results of several blocks of rows as one, without ever holding all of them twice."""
+"""Results of several blocks of rows as one, written in place: nothing of it is ever held twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,54 +14,101 @@ from ._columns import widened
 Array = NDArray[Any]
 
 
-def joined_fields(blocks: list[dict[str, Any]], orders: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
-    """Return the fields of all blocks, each end to end; the list of blocks is emptied on the way.
+class Joined:
+    """Tables and arrays that come block by block, end to end.
+
+    Where a block's column was widened for a cell that did not fit, the whole column is, as if it had been one block.
 
     Parameters
     ----------
-    blocks : list of dict
-        Tables and arrays under the same names in each, with one row for each counterfactual.
+    capacity : int
+        Most rows that will come. Memory that is not written to costs nothing.
     orders : sequence of tuple
         Labels of each table column in their order, for columns of ordered categories.
     """
-    if len(blocks) == 1:
-        return blocks.pop()
-    parts = {name: [block[name] for block in blocks] for name in blocks[0]}
-    blocks.clear()
-    return {name: joined_tables(parts.pop(name), orders) for name in list(parts)}
+
+    def __init__(self, capacity: int, orders: Sequence[tuple[Any, ...]] = ()) -> None:
+        self._capacity, self._orders = capacity, orders
+        self._wholes: dict[str, _Stack | _Frame] = {}
+
+    def add(self, block: dict[str, Any]) -> None:
+        """Take over the tables and arrays of a block, the same names each time."""
+        for name, part in block.items():
+            if name not in self._wholes:
+                frame = isinstance(part, pd.DataFrame)
+                self._wholes[name] = _Frame(self._capacity, self._orders) if frame else _Stack(self._capacity)
+            self._wholes[name].add(part)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what has come, by name."""
+        return {name: whole.done() for name, whole in self._wholes.items()}
 
 
-def joined_tables(parts: list[Any], orders: Sequence[tuple[Any, ...]] = ()) -> Any:
-    """Return arrays or frames as one, end to end; a list of arrays is emptied on the way.
+class _Stack:
+    """Arrays, end to end, in the dtype that holds all of them."""
 
-    Where a block's column was widened for a cell that did not fit, the whole column is, as if it had been one block.
-    """
-    if isinstance(parts[0], pd.DataFrame):
-        for j, dtypes in _disagreements(parts):
-            if all(isinstance(dtype, pd.CategoricalDtype) for dtype in dtypes):
-                _share_categories(parts, j, orders[j] if orders else ())
-        return pd.concat(parts, ignore_index=True)
-    whole = np.empty((sum(map(len, parts)), *parts[0].shape[1:]), np.result_type(*(part.dtype for part in parts)))
-    start = 0
-    while parts:  # memory that is not written to yet costs nothing, and each block goes as soon as it is copied
-        part = parts.pop(0)
-        whole[start : start + len(part)] = part
-        start += len(part)
-    return whole
+    def __init__(self, capacity: int) -> None:
+        self._capacity, self._used = capacity, 0
+        self._whole: Array = np.empty(0)
 
+    def add(self, part: Array) -> None:
+        if not self._used:
+            self._whole = np.empty((self._capacity, *part.shape[1:]), part.dtype)
+        dtype = np.result_type(self._whole.dtype, part.dtype)
+        if dtype != self._whole.dtype:
+            self._whole = self._whole.astype(dtype)
+        self._whole[self._used : self._used + len(part)] = part
+        self._used += len(part)
 
-def _disagreements(parts: list[pd.DataFrame]) -> Iterator[tuple[int, list[Any]]]:
-    """Yield the number and the dtypes of each column whose dtype is not the same in all frames."""
-    for j, dtypes in enumerate(zip(*(part.dtypes for part in parts), strict=True)):
-        if any(dtype != dtypes[0] for dtype in dtypes):
-            yield j, list(dtypes)
+    def done(self) -> Array:
+        return self._whole if self._used == len(self._whole) else self._whole[: self._used].copy()
 
 
-def _share_categories(parts: list[pd.DataFrame], j: int, order: tuple[Any, ...]) -> None:
-    """Give column j of all frames the categories of each."""
-    columns: list[Any] = [part.iloc[:, j] for part in parts]
-    met = dict.fromkeys(label for column in columns for label in column.cat.categories)
-    first = columns[0].dtype
-    categories = widened(first, [label for label in met if label not in first.categories], order)
-    for part, column in zip(parts, columns, strict=True):
-        part.isetitem(j, column.cat.set_categories(categories))
+class _Series:
+    """Columns of dtypes that numpy lacks, end to end."""
+
+    def __init__(self, order: tuple[Any, ...]) -> None:
+        self._order = order
+        self._parts: list[Any] = []
+
+    def add(self, part: Any) -> None:
+        self._parts.append(part)
+
+    def done(self) -> Any:
+        dtypes = [part.dtype for part in self._parts]
+        if all(isinstance(dtype, pd.CategoricalDtype) for dtype in dtypes) and any(t != dtypes[0] for t in dtypes):
+            met = dict.fromkeys(label for dtype in dtypes for label in dtype.categories)
+            lacking = [label for label in met if label not in dtypes[0].categories]
+            categories = widened(dtypes[0], lacking, self._order)
+            self._parts = [part.set_categories(categories) for part in self._parts]
+        return pd.concat([pd.Series(part, copy=False) for part in self._parts], ignore_index=True).array
+
+
+class _Frame:
+    """Frames of the same columns, end to end."""
+
+    def __init__(self, capacity: int, orders: Sequence[tuple[Any, ...]]) -> None:
+        self._capacity, self._orders = capacity, orders
+        self._columns: list[_Stack | _Series] = []
+        self._names: Any = None
+
+    def add(self, part: pd.DataFrame) -> None:
+        cells: list[Any] = [part.iloc[:, j] for j in range(part.shape[1])]
+        if self._names is None:
+            self._names = part.columns
+            self._columns = [self._column(j, column.dtype) for j, column in enumerate(cells)]
+        for whole, column in zip(self._columns, cells, strict=True):
+            whole.add(column.to_numpy() if isinstance(whole, _Stack) else column.array)
+
+    def _column(self, j: int, dtype: Any) -> _Stack | _Series:
+        if isinstance(dtype, np.dtype):
+            return _Stack(self._capacity)
+        return _Series(self._orders[j] if j < len(self._orders) else ())
+
+    def done(self) -> pd.DataFrame:
+        # A Series keeps the dtype; a bare array of objects would have its dtype inferred anew.
+        cells = (whole.done() for whole in self._columns)
+        columns = {j: pd.Series(column, dtype=column.dtype, copy=False) for j, column in enumerate(cells)}
+        frame = pd.DataFrame(columns, copy=False)
+        frame.columns = self._names
+        return frame

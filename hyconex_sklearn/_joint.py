@@ -15,7 +15,7 @@ from ._density import MixedDensity
 from ._hypernet import HyperNetwork, LocalLinear
 from ._losses import classification_loss, distance, log_odds, plausibility_loss, prototype_loss, validity_loss
 from ._space import EncodedSpace
-from ._training import EarlyStopping, History, Rows, Schedule, annealed
+from ._training import EarlyStopping, History, Rows, Schedule, annealed, held_out_loss
 
 _MAX_TARGETS = 3  # counterfactuals per row and step; with more classes they are sampled
 _MANY_ROWS = 10_000
@@ -34,7 +34,7 @@ def class_prototypes(rows: Rows, n_classes: int, n_clusters: int, seed: int) -> 
         if len(own) == 0:
             continue
         k_means = MiniBatchKMeans if len(own) > _MANY_ROWS else KMeans
-        k = min(n_clusters, len(np.unique(own, axis=0)))
+        k = min(n_clusters, len(np.unique(own[:_MANY_ROWS], axis=0)))
         centroids.append(k_means(k, n_init=1, random_state=seed).fit(own).cluster_centers_)
         classes.append(np.full(k, label))
     device = rows.x.device
@@ -187,10 +187,8 @@ def pretrain_on_clusters(
         prototype = _nearest_prototype(moves, centroids, classes)
         return held(teacher, train.x[rows], logits) + prototype_loss(moves.moved, prototype).mean()
 
-    @torch.no_grad()
     def validate() -> dict[str, float]:
-        goal = nn.functional.one_hot(valid.labels, network.n_classes).float()
-        return {"valid_loss": float(classification_loss(network.logits(valid.x), goal, valid.weight))}
+        return {"valid_loss": held_out_loss(network, valid)}
 
     for _ in annealed(network, loss, len(train), schedule, "clusters", epochs, history, validate):
         pass

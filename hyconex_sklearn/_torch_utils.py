@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+_ROWS_AT_ONCE = 16_384  # of a table that is evaluated at fit
 
 
 def resolve_device(device: object | None) -> torch.device:
@@ -97,6 +99,12 @@ def chunks(n: int, size: int, first: int = 0) -> Iterator[slice]:
     """Yield slices that cut rows `first` to `n` into pieces of at most `size`, so that memory stays bounded."""
     for start in range(first, n, size):
         yield slice(start, min(start + size, n))
+
+
+def in_chunks(function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
+    """Return `function` of tensors of n rows each, (n, ...), a few thousand rows at a time."""
+    parts = [function(*(part[at] for part in rows)) for at in chunks(len(rows[0]), _ROWS_AT_ONCE)]
+    return torch.cat(parts)
 
 
 def copy_state(module: nn.Module) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ from ._density import MixedDensity
 from ._hypernet import HyperNetwork
 from ._losses import classification_loss
 from ._space import EncodedSpace
-from ._torch_utils import copy_state, minibatches
+from ._torch_utils import copy_state, in_chunks, minibatches
 
 _MIN_STEPS = 4  # steps of an epoch, however small the table
 _NOISE = 0.1  # least noise of a number while the density trains, in standard deviations
@@ -203,7 +203,7 @@ def fit_density(
             for rows in history.steps(_batches(len(train), schedule))
         ]
         with torch.no_grad():
-            valid_loss = float(-density.log_prob(x_valid, valid.labels).mean())
+            valid_loss = float(-in_chunks(density.log_prob, x_valid, valid.labels).mean())
         history.add("density", epoch, float(np.mean(losses)), valid_loss)
         if best.update((-valid_loss,)):
             break
@@ -217,6 +217,14 @@ def _finish(best: EarlyStopping, phase: str, history: History) -> None:
     best.restore()
 
 
+@torch.no_grad()
+def held_out_loss(network: HyperNetwork, rows: Rows) -> float:
+    """Return the weighted cross-entropy of the labels of held-out rows."""
+    logits = in_chunks(network.logits, rows.x)
+    goal = nn.functional.one_hot(rows.labels, network.n_classes).float()
+    return float(classification_loss(logits, goal, rows.weight))
+
+
 def pretrain_classifier(
     network: HyperNetwork, train: Rows, valid: Rows, schedule: Schedule, epochs: int, history: History
 ) -> None:
@@ -226,25 +234,21 @@ def pretrain_classifier(
     chosen by luck as much as by merit.
     """
     optimiser = _optimiser(network, schedule)
-    goal, goal_valid = (nn.functional.one_hot(rows.labels, network.n_classes).float() for rows in (train, valid))
     looks_back = max(1.0, min(_AVERAGED, epochs * _steps_of_epoch(len(train), schedule) / 10))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / looks_back)).eval()
     averaged = cast(HyperNetwork, average.module)
     best = EarlyStopping(averaged, schedule.patience)
 
-    @torch.no_grad()
-    def held_out() -> float:
-        return float(classification_loss(averaged.logits(valid.x), goal_valid, valid.weight))
-
-    best.update((-held_out(),))  # never worse on held-out rows than the linear model it starts from
+    best.update((-held_out_loss(averaged, valid),))  # never worse on held-out rows than the linear model it starts from
     network.train()
     for epoch in history.epochs("classifier", epochs):
         losses = []
         for rows in history.steps(_batches(len(train), schedule)):
-            loss = classification_loss(network.logits(train.x[rows]), goal[rows], train.weight[rows])
+            goal = nn.functional.one_hot(train.labels[rows], network.n_classes).float()
+            loss = classification_loss(network.logits(train.x[rows]), goal, train.weight[rows])
             losses.append(_descend(loss, network, optimiser))
             average.update_parameters(network)
-        valid_loss = held_out()
+        valid_loss = held_out_loss(averaged, valid)
         history.add("classifier", epoch, float(np.mean(losses)), valid_loss)
         if best.update((-valid_loss,)):
             break

@@ -22,15 +22,15 @@ def committee(owner: Tensor, n_classes: int = 2, seed: int = 0) -> Committee:
     return Committee(owner, n_classes, torch.Generator().manual_seed(seed))
 
 
-def trained(x: Tensor, goal: Tensor, seed: int = 0, epochs: int = 30) -> Committee:
-    members = committee(torch.arange(x.shape[1]), goal.shape[1], seed)
+def trained(x: Tensor, labels: Tensor, seed: int = 0, epochs: int = 30, weight: Tensor | None = None) -> Committee:
+    members = committee(torch.arange(x.shape[1]), 2, seed)
+    weight = torch.ones(len(x)) if weight is None else weight
     with patch("hyconex_sklearn._committee._EPOCHS", epochs):
-        fit_committee(members, x, goal, batch_size=64, generator=torch.Generator().manual_seed(seed))
+        fit_committee(members, x, labels, weight, batch_size=64, generator=torch.Generator().manual_seed(seed))
     return members
 
 
 X, Y = table()
-GOAL = torch.nn.functional.one_hot(Y, 2).float()
 
 
 def test_members_see_whole_table_columns_and_not_all_of_them() -> None:
@@ -55,14 +55,14 @@ def test_a_single_column_is_seen_by_all() -> None:
 
 
 def test_they_learn_what_there_is_and_generalise() -> None:
-    members = trained(X, GOAL)
+    members = trained(X, Y)
     x, y = table(seed=1)
     assert members(x).shape == (len(x), N_MEMBERS, 2)
     assert (votes(members(x), y) > 0.5).float().mean() > 0.75
 
 
 def test_support_is_a_share_of_votes() -> None:
-    members = trained(X, GOAL)
+    members = trained(X, Y)
     right, wrong = votes(members(X), Y), votes(members(X), 1 - Y)
     torch.testing.assert_close(right + wrong, torch.ones(len(X)))
     count = (members(X).argmax(2) == Y[:, None]).sum(1)
@@ -77,7 +77,7 @@ def test_the_mean_probability_of_the_members_as_log_odds() -> None:
 
 
 def test_members_differ_where_the_case_is_open_and_agree_where_it_is_not() -> None:
-    members = trained(X, GOAL)
+    members = trained(X, Y)
     clear, open_ = X[:, :3].sum(1).abs() > 3.0, X[:, :3].sum(1).abs() < 0.3
     sure, disputed = votes(members(X), Y)[clear], votes(members(X), Y)[open_]
     assert sure.mean() > disputed.mean() + 0.1
@@ -85,32 +85,31 @@ def test_members_differ_where_the_case_is_open_and_agree_where_it_is_not() -> No
 
 
 def test_one_seed_one_committee() -> None:
-    first, again, other = (trained(X, GOAL, seed, epochs=3) for seed in (0, 0, 1))
+    first, again, other = (trained(X, Y, seed, epochs=3) for seed in (0, 0, 1))
     assert torch.equal(first(X), again(X)) and not torch.equal(first(X), other(X))
 
 
 def test_rows_of_weight_zero_are_not_learned() -> None:
-    flipped = GOAL.clone()
-    flipped[:100] = 0.0
-    members = trained(X, flipped)
-    assert torch.isfinite(members(X)).all()
-    lopsided = trained(X, GOAL * torch.tensor([1.0, 30.0]))
-    assert votes(lopsided(X), torch.ones_like(Y)).mean() > votes(trained(X, GOAL)(X), torch.ones_like(Y)).mean()
+    none_of_the_first = torch.ones(len(X)).index_fill_(0, torch.arange(100), 0.0)
+    assert torch.isfinite(trained(X, Y, weight=none_of_the_first)(X)).all()
+    lopsided = trained(X, Y, weight=1 + 29.0 * Y)
+    assert votes(lopsided(X), torch.ones_like(Y)).mean() > votes(trained(X, Y)(X), torch.ones_like(Y)).mean()
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_a_handful_of_rows_is_enough(n: int) -> None:
-    members = trained(X[:n], GOAL[:n], epochs=5)
+    members = trained(X[:n], Y[:n], epochs=5)
     assert torch.isfinite(members(X)).all()
 
 
 def test_every_member_keeps_the_state_that_served_its_own_held_out_rows_best() -> None:
-    noise = torch.nn.functional.one_hot(torch.randint(2, (60,), generator=torch.Generator().manual_seed(3)), 2).float()
+    noise = torch.randint(2, (60,), generator=torch.Generator().manual_seed(3))
     drawn = torch.zeros(N_MEMBERS, 60)  # the draws of `fit_committee`: rows that a member did not get are held out
     drawn.scatter_(1, torch.randint(60, (N_MEMBERS, 60), generator=torch.Generator().manual_seed(0)), 1.0)
 
     def held_out_losses(epochs: int) -> Tensor:
-        losses = -(noise[:, None] * trained(X[:60], noise, epochs=epochs)(X[:60]).log_softmax(2)).sum(2).T
+        log_softmax = trained(X[:60], noise, epochs=epochs)(X[:60]).log_softmax(2)
+        losses = -log_softmax[torch.arange(60), :, noise].T
         return (losses * (1 - drawn)).sum(1) / (1 - drawn).sum(1)
 
     assert (held_out_losses(80) <= held_out_losses(5) + 1e-5).all()

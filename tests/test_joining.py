@@ -10,7 +10,7 @@ import pytest
 from _models import iris, mixed
 
 from hyconex_sklearn import _codec, _explaining
-from hyconex_sklearn._joining import joined_tables
+from hyconex_sklearn._joining import Joined
 
 # What networks compute differs in its last bits between batches of different sizes.
 NEARLY = ["probability", "support", "log_density"]
@@ -63,18 +63,31 @@ def test_a_table_is_encoded_alike_in_one_go_and_column_by_column(monkeypatch: py
     np.testing.assert_array_equal(clf._codec.encode(X), at_once)
 
 
+def joined(parts: list[Any], orders: Any = ()) -> Any:
+    whole = Joined(sum(map(len, parts)) + 1, orders)
+    for part in parts:
+        whole.add({"table": part})
+    return whole.fields()["table"]
+
+
 def test_categories_that_only_some_blocks_needed_end_up_in_their_order() -> None:
-    ordered = [
-        pd.Categorical(cells, list(labels), ordered=True) for cells, labels in ((["a"], "ac"), (["b", "c"], "abc"))
-    ]
+    ordered = [pd.Categorical(c, list(labels), ordered=True) for c, labels in ((["a"], "ac"), (["b", "c"], "abc"))]
     plain = [pd.Categorical(["x"], ["x"]), pd.Categorical(["z", "x"], ["x", "z"])]
     parts = [pd.DataFrame({"grade": one, "job": other}) for one, other in zip(ordered, plain, strict=True)]
-    table = joined_tables(parts, [("a", "b", "c"), ("x", "z")])
+    table = joined(parts, [("a", "b", "c"), ("x", "z")])
     assert table["grade"].tolist() == ["a", "b", "c"] and list(table["grade"].cat.categories) == ["a", "b", "c"]
     assert table["grade"].cat.ordered
     assert table["job"].tolist() == ["x", "z", "x"] and list(table["job"].cat.categories) == ["x", "z"]
 
 
-def test_arrays_of_several_dtypes_are_joined_in_the_one_that_holds_all() -> None:
-    table = joined_tables([np.array([[1]], dtype=np.int8), np.array([[300], [2]], dtype=np.int64)])
+def test_what_a_single_block_needed_widens_the_whole() -> None:
+    table = joined([np.array([[1]], dtype=np.int8), np.array([[300], [2]], dtype=np.int64)])
     assert table.dtype == np.int64 and table.tolist() == [[1], [300], [2]]
+    parts = [pd.DataFrame({"a": pd.array([1], "Int8")}), pd.DataFrame({"a": pd.array([300, None], "Int64")})]
+    assert joined(parts)["a"].dtype == "Int64" and joined(parts)["a"].isna().tolist() == [False, False, True]
+
+
+def test_names_and_dtypes_of_columns_stay() -> None:
+    names = pd.MultiIndex.from_tuples([("a", 1), ("a", 2)], names=["one", "two"])
+    part = pd.DataFrame([[1, "x"], [2, "y"]], columns=names, dtype=object)
+    pd.testing.assert_frame_equal(joined([part, part]), pd.concat([part, part], ignore_index=True))

@@ -9,14 +9,13 @@ Each piece runs in its own process, on a drawn table of numbers:
 - "fit": one epoch of each phase; "copies" is its peak in sizes of the table.
 
 A record says in MB: input, output, peak (resident memory at its largest, less what the process held before, which
-includes the input), and extra, peak less output. Writes memory.json and memory.csv.
+includes the input), and extra, peak less output. Needs Linux. Writes memory.json and memory.csv.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -67,30 +66,31 @@ def measured(piece: str, rows: int, columns: int, classes: int, seed: int) -> di
         "fit": lambda: clf.fit(X, y),
     }[piece]
     clf.counterfactuals(table[:3], search="one_shot")  # loads what the first query loads
-    before = _resident()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
+    before = _resident("VmRSS")
     with Stopwatch() as watch:
         result = work()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB - before
+    peak = _resident("VmHWM") - before
     output = _size(result)
     figures = {"input": X.nbytes / MB, "output": output, "peak": peak, "extra": peak - output, "seconds": watch.seconds}
     return figures | ({"copies": peak / (X.nbytes / MB)} if piece == "fit" else {})
 
 
-def _resident() -> float:
-    """Return the resident memory of this process in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / MB
+def _resident(figure: str) -> float:
+    """Return the resident memory of this process in MB, now (VmRSS) or at its peak (VmHWM)."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[figure].split()[0]) * 1024 / MB
 
 
 def _size(result: Any) -> float:
     """Return the size of an answer in MB, without the text that its cells share."""
     if isinstance(result, np.ndarray):
         return result.nbytes / MB
+    if isinstance(result, HyConExClassifier):
+        return 0.0
     parts = [
         getattr(result, name) for name in ("data", "original", "report", "probability_before", "prediction_before")
     ]
-    if not hasattr(result, "report"):
-        return 0.0
     return sum(part.memory_usage().sum() if isinstance(part, pd.DataFrame) else part.nbytes for part in parts) / MB
 
 
