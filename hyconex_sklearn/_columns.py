@@ -108,13 +108,19 @@ def read_labels(cells: Cells, name: Any) -> tuple[Array, list[Any]]:
     coded = isinstance(cells.dtype, pd.CategoricalDtype)
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinite, and is told as such
         codes, uniques = (cells.codes, cells.categories) if coded else pd.factorize(cells)
-    labels = [label.item() if isinstance(label, np.generic) else label for label in uniques]
+        labels = [_python_scalar(label) for label in uniques]
     floats = np.array([label if isinstance(label, float) else 0.0 for label in labels], dtype=np.float64)
     check_finite(floats[:, None], [name])
     # A nullable float column can hold NaN beside pd.NA: both are missing.
     if np.isnan(floats).any():
         codes = np.where(np.isin(codes, np.flatnonzero(np.isnan(floats))), -1, codes)
     return codes.astype(np.intp, copy=False), labels
+
+
+def _python_scalar(label: Any) -> Any:
+    if isinstance(label, np.longdouble):  # whose item() is itself
+        return float(label)
+    return label.item() if isinstance(label, np.generic) else label
 
 
 # ------------------------------------------------------------------------------------------------------- writing

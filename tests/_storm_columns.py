@@ -15,6 +15,7 @@ Rng = np.random.Generator
 Maker = Callable[[Rng, int], Any]
 
 FLOATS = {"float16": np.float16, "float32": np.float32, "float64": np.float64, "longdouble": np.longdouble}
+STRINGS = getattr(np.dtypes, "StringDType", None)  # text of variable width, since numpy 2
 INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 TEXTS = [
     *["", " ", "a", "A", "é", "日本", "🦄", "\x00", "a\nb"],
@@ -194,7 +195,9 @@ ARRAYS: dict[str, Callable[[Rng, tuple[int, int]], Any]] = {
     "boolean": lambda rng, shape: rng.random(shape) < 0.5,
     "gaps": lambda rng, shape: np.where(rng.random(shape) < 0.3, np.nan, rng.normal(size=shape)),
     "text": lambda rng, shape: rng.choice(["a", "bb", "", "é"], shape),
-    "new strings": lambda rng, shape: rng.choice(["a", "bb", "", "é"], shape).astype(np.dtypes.StringDType()),
+    **(
+        {"new strings": lambda rng, shape: rng.choice(["a", "bb", "", "é"], shape).astype(STRINGS())} if STRINGS else {}
+    ),
     "objects": lambda rng, shape: choose(["a", "b", None], rng, shape[0] * shape[1]).reshape(shape),
     "mixed objects": lambda rng, shape: choose(MIXED, rng, shape[0] * shape[1]).reshape(shape),
     "bytes": lambda rng, shape: rng.choice([b"a", b"bb"], shape),
@@ -232,7 +235,7 @@ LABELS: dict[str, Callable[[np.ndarray], Any]] = {
     "booleans": lambda k: k > 0,
     "text": lambda k: np.array(["", "no", "é", "日本", "second", "NaN"])[k],
     "texts as objects": lambda k: np.array(["", "no", "é", "日本", "second", "x" * 99], dtype=object)[k],
-    "new strings": lambda k: np.array(["", "no", "é", "日本", "second", "NaN"], dtype=np.dtypes.StringDType())[k],
+    **({"new strings": lambda k: np.array(["", "no", "é", "second", "x", "y"], dtype=STRINGS())[k]} if STRINGS else {}),
     "a list": lambda k: [f"class {label}" for label in k.tolist()],
     "a series": lambda k: pd.Series(k, index=np.arange(len(k)) + 100, name="label"),
     "a string series": lambda k: pd.Series([f"class {label}" for label in k.tolist()], dtype="string"),

@@ -16,6 +16,22 @@ from hypothesis import strategies as st
 from hyconex_sklearn._search import SEARCHES
 
 _LIKELY_LABELS = ["integers", "text", "booleans", "texts as objects"]
+#: Parameters of a fit, with the ends of what each may be.
+SETTINGS: dict[str, list[Any]] = {
+    "alpha_plausibility": [0.0, 100.0],
+    "alpha_validity": [0.0],
+    "batch_size": [2, 7],
+    "class_weight": ["balanced"],
+    "dropout": [0.0, 0.9],
+    "flow_epochs": [0, 5],
+    "flow_transforms": [3],
+    "joint_epochs": [0, 4],
+    "learning_rate": [1e-9, 0.05],
+    "max_time": [1e-6],
+    "plausibility_quantile": [0.0, 0.99],
+    "pretrain_epochs": [0, 10],
+    "validation_fraction": [0.001, 0.6, 0.999],
+}
 #: What is done to the fitted table before it is asked about.
 CHANGES = (
     "as fitted",
@@ -193,15 +209,14 @@ def storms(draw: st.DrawFn) -> Storm:
     width = table.get("width") or len(table["kinds"])
     ask = {"search": draw(st.sampled_from(SEARCHES)), "n_counterfactuals": draw(st.sampled_from([1, 1, 2, 3]))}
     ask["target"] = draw(st.sampled_from(["every", "every", "every", "second", "a label", "a label for each"]))
-    fit: dict[str, Any] = {}
+    chosen = draw(st.lists(st.sampled_from(sorted(SETTINGS)), max_size=2, unique=True))
+    fit = {name: draw(st.sampled_from(SETTINGS[name])) for name in chosen}
     if draw(st.sampled_from(range(4))) == 0:
         listed = draw(st.lists(st.integers(0, width - 1), min_size=1, max_size=3, unique=True))
         fit["categorical_features"] = listed
-    if draw(st.sampled_from(range(4))) == 0:
-        fit["class_weight"] = "balanced"
     return Storm(
         **table,
-        n=draw(st.sampled_from(range(1, 61))),
+        n=draw(st.sampled_from([20, *range(1, 61)])),  # the first is what it prefers
         n_classes=draw(st.sampled_from([2] * 10 + [3] * 6 + [4, 5, 6, 1])),
         labels=draw(st.sampled_from(_LIKELY_LABELS * 20 + sorted(LABELS))),
         spread=draw(st.sampled_from(["random", "in turn", "in turn", "one rare", "sorted"])),

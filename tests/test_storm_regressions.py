@@ -28,9 +28,6 @@ pytestmark = [
 QUICK: dict[str, Any] = {"flow_epochs": 1, "pretrain_epochs": 2, "joint_epochs": 1}
 NUMBERS = np.random.default_rng(0).normal(size=(30, 2))
 SIGN = (NUMBERS[:, 0] > 0).astype(int)
-needs_variable_width = pytest.mark.skipif(
-    not hasattr(np, "dtypes") or not hasattr(np.dtypes, "StringDType"), reason="numpy 2 brought these strings"
-)
 
 
 # ------------------------------------------------------------------------------------------------- what is taken in
@@ -57,7 +54,7 @@ def test_two_columns_of_a_name_are_told_in_our_own_words() -> None:
         fast().fit(pd.DataFrame(NUMBERS, columns=["a", "a"]), SIGN)
 
 
-@needs_variable_width
+@pytest.mark.skipif(not hasattr(np.dtypes, "StringDType"), reason="numpy 2 brought these strings")
 @pytest.mark.usefixtures("short_fits")
 def test_strings_of_variable_width_are_labels_and_categories() -> None:
     strings = np.dtypes.StringDType()
