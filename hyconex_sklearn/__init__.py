@@ -1,9 +1,10 @@
 """A scikit-learn classifier that explains itself with counterfactual rows."""
 
+__version__ = "0.1.0"  # first, since model files and pickles name it
+
 from ._actionability import Actionability
 from ._classifier import HyConExClassifier
 from ._pipeline import counterfactuals
 from ._result import Counterfactuals, Status
 
 __all__ = ["Actionability", "Counterfactuals", "HyConExClassifier", "Status", "counterfactuals"]
-__version__ = "0.1.0"
