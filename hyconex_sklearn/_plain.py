@@ -1,0 +1,290 @@
+"""Values of a header: as strict JSON and back with type and bits kept, and read with type and range checked.
+
+JSON's own values stand for themselves, except that a number is never NaN or infinite. Everything else is an object of
+one tag: ``{"tuple": [1, 2]}``, ``{"dict": [["a", 1]]}``, ``{"float": "inf"}``, ``{"device": "cuda:0"}``, numpy arrays
+and scalars with their dtype, a ``RandomState`` by its numbers. Reading trusts nothing: a value of the wrong type or out
+of range, or an array that would need more memory than its JSON accounts for, is a ``ValueError`` that names its place.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+import numpy as np
+import torch
+
+_DEEPEST = 24  # nested lists and objects
+_DTYPE = re.compile(r"[<>|](?:b1|[iu][1248]|f[248]|U\d{1,6}|O)")
+_LARGEST_TEXTS = 2**26  # bytes of the arrays of text in one value
+_DEVICE = re.compile(r"[a-z]{1,20}(:\d{1,3})?")
+_MERSENNE_KEYS = 624
+_KEPT = "None, bool, int, float, str, list, tuple, dict, numpy scalars and arrays, RandomState and torch.device"
+
+# ---------------------------------------------------------------------------------------------------- checked reading
+
+
+def parse(text: bytes | str, what: str) -> Any:
+    """Return the value of a JSON text; stricter than the standard library.
+
+    Raises
+    ------
+    ValueError
+        If the text is no JSON, nests deeper than any header does, repeats a key, or holds NaN or infinity.
+    """
+    try:
+        text = text if isinstance(text, str) else text.decode("utf-8")
+        if _depth(text) > _DEEPEST:
+            raise ValueError(f"it nests deeper than {_DEEPEST} levels")
+        return json.loads(text, object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_finite)
+    except ValueError as error:
+        raise ValueError(f"{what} can't be read as strict JSON ({error})") from error
+
+
+def _depth(text: str) -> int:
+    """Return how deep lists and objects nest, without nesting calls."""
+    outside = re.sub(r'"(?:[^"\\]|\\.)*+"', "", text)
+    codes = np.frombuffer(re.sub(r"[^\[\]{}]", "", outside).encode(), dtype=np.uint8)
+    steps = np.where(np.isin(codes, np.frombuffer(b"[{", dtype=np.uint8)), 1, -1)
+    return int(steps.cumsum().max(initial=0))
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("it repeats a key")
+    return members
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"{text} is no number that JSON has")
+    return number
+
+
+def members(value: Any, what: str, keys: Collection[str]) -> dict[str, Any]:
+    """Return an object that has exactly these keys."""
+    if not isinstance(value, dict) or value.keys() != set(keys):
+        got = sorted(value) if isinstance(value, dict) else value
+        raise wrong(what, got, f"an object with the keys {', '.join(sorted(keys))}")
+    return value
+
+
+def items(value: Any, what: str, fewest: int = 0, most: float = math.inf) -> list[Any]:
+    """Return a list of `fewest` to `most` items."""
+    if not isinstance(value, list) or not fewest <= len(value) <= most:
+        got = f"a list of {len(value)}" if isinstance(value, list) else value
+        raise wrong(what, got, f"a list of {fewest} to {most} items")
+    return value
+
+
+def whole(value: Any, what: str, low: int, high: int) -> int:
+    """Return an integer of `low` to `high`."""
+    if type(value) is not int or not low <= value <= high:
+        raise wrong(what, value, f"an integer from {low} to {high}")
+    return value
+
+
+def real(value: Any, what: str, low: float = -math.inf, high: float = math.inf) -> float:
+    """Return a finite float of `low` to `high`."""
+    if type(value) is not float or not low <= value <= high:
+        raise wrong(what, value, f"a float from {low:g} to {high:g}")
+    return value
+
+
+def text(value: Any, what: str, longest: int = 200) -> str:
+    """Return a text of at most `longest` characters."""
+    if not isinstance(value, str) or len(value) > longest:
+        raise wrong(what, value, f"text of at most {longest} characters")
+    return value
+
+
+def wrong(what: str, got: Any, expected: str) -> ValueError:
+    """Return the error of a field that holds something else than it should."""
+    shown = repr(got)
+    return ValueError(f"{what} is {shown[:80] + '...' if len(shown) > 80 else shown}, expected {expected}")
+
+
+# ------------------------------------------------------------------------------------------------------------ writing
+
+
+def encode(value: Any, what: str) -> Any:
+    """Return a value in JSON; `decode` gives an equal one of the same type.
+
+    Raises
+    ------
+    TypeError
+        If the value is, or holds, something that the tags can't say.
+    """
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"float": repr(value)}
+    if kind in (list, tuple):
+        coded = [encode(item, what) for item in value]
+        return coded if kind is list else {"tuple": coded}
+    if kind is dict:
+        return {"dict": [[encode(part, what) for part in pair] for pair in value.items()]}
+    if kind is np.ndarray or isinstance(value, np.generic):
+        return _encode_array(np.asarray(value), what, "array" if kind is np.ndarray else "scalar")
+    if kind is np.random.RandomState:
+        return {"RandomState": _encode_random_state(value, what)}
+    if kind is torch.device:
+        return {"device": str(value)}
+    raise _unkept(what, value)
+
+
+def _unkept(what: str, value: Any) -> TypeError:
+    kind = type(value)
+    return TypeError(
+        f"{what} holds a {kind.__module__}.{kind.__qualname__} ({value!r}), which a model file can't keep; it keeps "
+        f"{_KEPT}. Set it to one of these (a list, for instance) before saving, or use joblib.dump."
+    )
+
+
+def _encode_array(array: np.ndarray, what: str, tag: str) -> dict[str, Any]:
+    if not _DTYPE.fullmatch(array.dtype.str):
+        raise _unkept(what, array)
+    values = [encode(item, what) for item in array.ravel().tolist()]
+    shape = {"shape": list(array.shape)} if tag == "array" else {}
+    return {tag: {"dtype": array.dtype.str, **shape, "values": values}}
+
+
+def _encode_random_state(random: np.random.RandomState, what: str) -> dict[str, Any]:
+    state = random.get_state(legacy=False)
+    if state["bit_generator"] != "MT19937":
+        raise _unkept(what, random)
+    numbers = {"key": state["state"]["key"].tolist(), "pos": int(state["state"]["pos"])}
+    return {**numbers, "has_gauss": int(state["has_gauss"]), "gauss": float(state["gauss"])}
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def decode(coded: Any, what: str) -> Any:
+    """Return the value that `encode` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the JSON is nothing that `encode` writes.
+    """
+    if _padded(coded) > _LARGEST_TEXTS:
+        raise wrong(what, coded, f"text in arrays of at most {_LARGEST_TEXTS} bytes in all")
+    return _decode(coded, what)
+
+
+def _padded(coded: Any) -> int:
+    """Return the bytes that all arrays of text take: a few characters can ask for a dtype of any width."""
+    if isinstance(coded, list):
+        return sum(map(_padded, coded))
+    if not isinstance(coded, dict):
+        return 0
+    width = re.fullmatch(r"[<>|]U(\d{1,6})", str(coded.get("dtype")))
+    own = 4 * int(width[1]) * len(items(coded.get("values"), "an array")) if width else 0
+    return own + sum(map(_padded, coded.values()))
+
+
+def _decode(coded: Any, what: str) -> Any:
+    if isinstance(coded, list):
+        return [_decode(item, what) for item in coded]
+    if not isinstance(coded, dict):
+        return coded
+    tag = next(iter(coded)) if len(coded) == 1 else None
+    if tag not in _READERS:
+        raise wrong(what, coded, f"a value or one of the tags {', '.join(_READERS)}")
+    return _READERS[tag](coded[tag], what)
+
+
+def _read_float(coded: Any, what: str) -> float:
+    if coded not in ("nan", "inf", "-inf"):
+        raise wrong(what, coded, "'nan', 'inf' or '-inf'")
+    return float(coded)
+
+
+def _read_dict(coded: Any, what: str) -> dict[Any, Any]:
+    pairs = [[_decode(part, what) for part in items(pair, what, 2, 2)] for pair in items(coded, what)]
+    for key, _ in pairs:
+        check_hashable(key, what)
+    if len(read := dict(pairs)) < len(pairs):
+        raise wrong(what, coded, "different keys")
+    return read
+
+
+def check_hashable(key: Any, what: str) -> None:
+    """Raise if a value can't be a key or a name."""
+    try:
+        hash(key)
+    except TypeError as error:
+        raise wrong(what, key, "a key that can be hashed") from error
+
+
+def _read_array(coded: Any, what: str) -> np.ndarray:
+    parts = members(coded, what, ("dtype", "shape", "values"))
+    shape = [whole(length, what, 0, 2**31) for length in items(parts["shape"], what, 0, 8)]
+    values = items(parts["values"], what, math.prod(shape), math.prod(shape))
+    return _array_of(text(parts["dtype"], what), values, what).reshape(shape)
+
+
+def _read_scalar(coded: Any, what: str) -> Any:
+    parts = members(coded, what, ("dtype", "values"))
+    scalar = _array_of(text(parts["dtype"], what), items(parts["values"], what, 1, 1), what)[0]
+    if not isinstance(scalar, np.generic) or np.asarray(scalar).dtype.str != parts["dtype"]:
+        raise wrong(what, coded, "a dtype of numpy's own scalars")
+    return scalar
+
+
+def _array_of(name: str, coded: list[Any], what: str) -> np.ndarray:
+    """Return the array (n,) of a dtype whose items were checked to fit into it."""
+    if not _DTYPE.fullmatch(name):
+        raise wrong(what, name, "a dtype of numbers, booleans, text or objects")
+    dtype, values = np.dtype(name), [_decode(item, what) for item in coded]
+    if not all(_fits(value, dtype) for value in values):
+        raise wrong(what, values, f"items of dtype {name}")
+    array = np.empty(len(values), dtype=dtype)
+    for at, value in enumerate(values):  # one by one: numpy would take a list of tuples for a table
+        array[at] = value
+    return array
+
+
+def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "b":
+        return type(value) is bool
+    if dtype.kind in "iu":
+        return type(value) is int and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+    if dtype.kind == "f":
+        return type(value) is float and (not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max))
+    return dtype.kind == "O" or (type(value) is str and 4 * len(value) <= dtype.itemsize)
+
+
+def _read_random_state(coded: Any, what: str) -> np.random.RandomState:
+    parts = members(coded, what, ("key", "pos", "has_gauss", "gauss"))
+    key = [whole(number, what, 0, 2**32 - 1) for number in items(parts["key"], what, _MERSENNE_KEYS, _MERSENNE_KEYS)]
+    pos, has_gauss = whole(parts["pos"], what, 0, _MERSENNE_KEYS), whole(parts["has_gauss"], what, 0, 1)
+    random = np.random.RandomState(0)
+    random.set_state(("MT19937", np.array(key, dtype=np.uint32), pos, has_gauss, real(parts["gauss"], what)))
+    return random
+
+
+def _read_device(coded: Any, what: str) -> torch.device:
+    if not _DEVICE.fullmatch(text(coded, what)):
+        raise wrong(what, coded, "a device such as 'cpu' or 'cuda:0'")
+    try:
+        return torch.device(coded)
+    except RuntimeError as error:
+        raise wrong(what, coded, "a device that torch knows") from error
+
+
+_READERS: dict[Any, Callable[[Any, str], Any]] = {
+    "float": _read_float,
+    "tuple": lambda coded, what: tuple(_decode(item, what) for item in items(coded, what)),
+    "dict": _read_dict,
+    "array": _read_array,
+    "scalar": _read_scalar,
+    "RandomState": _read_random_state,
+    "device": _read_device,
+}
