@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
@@ -22,6 +21,7 @@ from ._checks import check_parameters, check_query, target_numbers, user_stackle
 from ._codec import TableCodec
 from ._explaining import Explainer
 from ._fitting import Settings, fit_model
+from ._keeping import Kept
 from ._result import Counterfactuals
 from ._rules import compile_rules
 from ._search import SEARCHES
@@ -34,7 +34,7 @@ _CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may ho
 _CHUNK_ROWS = 4_096
 
 
-class HyConExClassifier(ClassifierMixin, BaseEstimator):
+class HyConExClassifier(ClassifierMixin, Kept):
     """Classifier that explains itself: class probabilities and counterfactual rows from one network.
 
     A hypernetwork writes a linear classifier for each row. Its weights classify the row, and each of them is also the
@@ -442,20 +442,3 @@ class HyConExClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Pickles hold CPU tensors, so that a model trained on a GPU loads anywhere."""
-        state = dict(super().__getstate__())
-        if "_model" in state:
-            state["_model"] = copy.deepcopy(state["_model"]).cpu()
-            del state["device_"]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "_model" in state:
-            try:
-                self.device_ = resolve_device(self.device)
-            except ValueError:  # fitted on a device that this machine lacks
-                self.device_ = resolve_device(None)
-            self._model.to(self.device_)

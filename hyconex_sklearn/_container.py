@@ -125,7 +125,7 @@ def _layout(entries: dict[str, Any], room: int) -> Layout:
         shape = tuple(whole(length, what, 0, LARGEST_FILE) for length in items(parts["shape"], what, 0, 8))
         first, last = (whole(at, what, 0, room) for at in items(parts["data_offsets"], what, 2, 2))
         if (size := math.prod(shape) * _BYTES[dtype]) != last - first:
-            raise wrong(what, f"in {last - first} bytes", f"one in {size} bytes")
+            raise ValueError(f"{what} has {last - first} bytes, expected {size}")
         layout[name], taken = (dtype, shape), taken + size
     if taken != room:
         raise ValueError(f"its tensors take {taken} bytes, but {room} are there: cut off, or added to. {_COPY_ANEW}.")

@@ -88,6 +88,7 @@ class MixedDensity(nn.Module):
     def __init__(self, space: EncodedSpace, n_classes: int, transforms: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.n_classes, self.width = n_classes, space.n_features
+        self.transforms, self.hidden = transforms, tuple(int(size) for size in hidden)
         self.register_buffer("numeric", space.numeric)
         self.register_buffer("discrete", space.discrete)
         owner_blocks = torch.unique(_block_ids(space), return_inverse=True)[1]
@@ -143,16 +144,21 @@ class MixedDensity(nn.Module):
 
 def _flow(n_numbers: int, n_context: int, transforms: int, hidden: Sequence[int]) -> Flow:
     """Return a coupling flow (`passes=2`: the inverse is as cheap as the forward pass)."""
-    kind, transforms = (NSF, max(1, transforms // 2)) if n_numbers <= _SPLINE_NUMBERS else (MAF, transforms)
+    kind = NSF if n_numbers <= _SPLINE_NUMBERS else MAF
     return kind(
         n_numbers,
         n_context,
-        transforms=transforms,
+        transforms=n_transforms(n_numbers, transforms),
         randperm=True,
         passes=2,
         hidden_features=hidden,
         activation=nn.SiLU,
     )
+
+
+def n_transforms(n_numbers: int, transforms: int) -> int:
+    """Return how many transformations a flow has: half as many splines as affine ones were asked for."""
+    return max(1, transforms // 2) if n_numbers <= _SPLINE_NUMBERS else transforms
 
 
 def _block_ids(space: EncodedSpace) -> Tensor:

@@ -68,16 +68,14 @@ def _finite(text: str) -> float:
 def members(value: Any, what: str, keys: Collection[str]) -> dict[str, Any]:
     """Return an object that has exactly these keys."""
     if not isinstance(value, dict) or value.keys() != set(keys):
-        got = sorted(value) if isinstance(value, dict) else value
-        raise wrong(what, got, f"an object with the keys {', '.join(sorted(keys))}")
+        raise wrong(what, value, f"an object with the keys {', '.join(sorted(keys))}")
     return value
 
 
 def items(value: Any, what: str, fewest: int = 0, most: float = math.inf) -> list[Any]:
     """Return a list of `fewest` to `most` items."""
     if not isinstance(value, list) or not fewest <= len(value) <= most:
-        got = f"a list of {len(value)}" if isinstance(value, list) else value
-        raise wrong(what, got, f"a list of {fewest} to {most} items")
+        raise wrong(what, value, f"a list of {fewest} to {most} items")
     return value
 
 
@@ -104,8 +102,16 @@ def text(value: Any, what: str, longest: int = 200) -> str:
 
 def wrong(what: str, got: Any, expected: str) -> ValueError:
     """Return the error of a field that holds something else than it should."""
+    return ValueError(f"{what} is {_shown(got)}, expected {expected}")
+
+
+def _shown(got: Any) -> str:
+    if isinstance(got, list) and len(got) > 3:
+        return f"a list of {len(got)}"
+    if isinstance(got, dict):
+        return f"an object with the keys {', '.join(map(repr, list(got)[:5]))}"
     shown = repr(got)
-    return ValueError(f"{what} is {shown[:80] + '...' if len(shown) > 80 else shown}, expected {expected}")
+    return shown if len(shown) <= 80 else f"{shown[:80]}..."
 
 
 # ------------------------------------------------------------------------------------------------------------ writing
