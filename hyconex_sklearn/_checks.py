@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -38,6 +39,13 @@ def _is_int(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
 
 
+def _is_finite(value: Any) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a Python integer beyond float64
+        return False
+
+
 def _is_int_sequence(value: Any) -> bool:
     if isinstance(value, str | bytes | dict | set) or not isinstance(value, Iterable):
         return False
@@ -64,14 +72,14 @@ def real_rule(low: float, high: float = np.inf, *, open_low: bool = False) -> Ru
         expected = f"a finite number {'>' if open_low else '>='} {low:g}"
 
     def inside(value: Any) -> bool:
-        return bool(np.isfinite(value) and (value > low if open_low else value >= low) and value < high)
+        return _is_finite(value) and bool((value > low if open_low else value >= low) and value < high)
 
     return Rule(expected, _is_real, inside)
 
 
 def integer_rule(low: int) -> Rule:
     """Return the rule of an integer of at least `low`."""
-    return Rule(f"an integer >= {low}", _is_int, lambda value: bool(value >= low))
+    return Rule(f"an integer >= {low} (of 64 bits)", _is_int, lambda value: bool(low <= value < 2**63))
 
 
 _EPOCHS = Rule(

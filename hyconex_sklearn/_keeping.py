@@ -21,7 +21,6 @@ from ._persistence import Fitted, read_fitted, write_fitted
 from ._torch_utils import resolve_device
 
 _VERSION = "_hyconex_sklearn_version"
-_MOST_THREADS = 1_024
 
 
 class Kept(BaseEstimator):
@@ -66,7 +65,6 @@ class Kept(BaseEstimator):
         check_is_fitted(self)
         check_parameters(self)
         parameters = self.get_params(deep=False)
-        _check_threads(parameters)
         names = getattr(self, "feature_names_in_", None)
         parts = (self._codec.schema, self.classes_, names, self.history_, self.n_iter_, self._model)
         write_fitted(path, Fitted(parameters, *parts))
@@ -106,7 +104,6 @@ class Kept(BaseEstimator):
                 raise ValueError(f"{cls.__name__} has no parameter {', '.join(map(repr, sorted(unknown)))}")
             estimator = cls(**fitted.parameters)
             check_parameters(estimator)
-            _check_threads(fitted.parameters)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"{os.fspath(path)!r} can't be loaded: {error} The file was altered, or written by another version or "
@@ -161,10 +158,3 @@ class Kept(BaseEstimator):
                 stacklevel=user_stacklevel(),
             )
         self._settle()
-
-
-def _check_threads(parameters: dict[str, Any]) -> None:
-    """Raise if a file would ask for more threads than any machine has."""
-    n_jobs = parameters.get("n_jobs")
-    if n_jobs is not None and abs(n_jobs) > _MOST_THREADS:
-        raise ValueError(f"n_jobs must be at most {_MOST_THREADS} in a model file, got {n_jobs!r}. Use -1 for all.")

@@ -354,8 +354,10 @@ def _check_layout(layout: Layout, expected: dict[str, Tensor]) -> None:
 
 
 def _checked(tensors: dict[str, Tensor], n_classes: int) -> dict[str, Tensor]:
-    """Return the tensors whose numbers are finite and whose labels are classes."""
+    """Return the tensors whose numbers are finite, whose booleans are 0 or 1, and whose labels are classes."""
     for name, tensor in tensors.items():
+        if tensor.dtype == torch.bool and bool((tensor.view(torch.uint8) > 1).any()):
+            raise ValueError(f"tensor {name} holds bytes that are no booleans, expected 0 or 1")
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise ValueError(f"tensor {name} holds NaN or infinity, expected finite numbers")
     labels = tensors["reservoir_labels"]

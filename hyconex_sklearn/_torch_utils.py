@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -49,11 +50,12 @@ def choose_threads(n_jobs: int | None, work: float) -> int:
     """Return how many torch threads to use: as asked, else one where a step is too small to share (`work` in flop).
 
     Small steps spend more time waking threads than computing, and suffer badly when other processes use the cores.
+    No more than the machine has cores: thousands of threads, which a model file may ask for, would end the process.
     """
     available = torch.get_num_threads()
     if n_jobs is None:
         return 1 if work < 5e8 else available
-    return max(1, available + 1 + n_jobs) if n_jobs < 0 else n_jobs
+    return max(1, available + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, max(available, os.cpu_count() or 1))
 
 
 @contextmanager

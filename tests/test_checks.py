@@ -78,6 +78,8 @@ def test_good_parameters_pass(changes: dict[str, Any]) -> None:
         ("alpha_validity", -0.1, ValueError),
         ("alpha_proximity", np.inf, ValueError),
         ("alpha_plausibility", np.nan, ValueError),
+        ("alpha_validity", 10**400, ValueError),
+        ("hidden_size", 10**400, ValueError),
         ("alpha_validity", "high", TypeError),
         ("alpha_validity", True, TypeError),
         ("plausibility_quantile", 1.0, ValueError),

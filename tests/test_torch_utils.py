@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -60,6 +62,7 @@ def test_small_work_gets_one_thread_and_a_wish_is_granted() -> None:
         assert choose_threads(-1, work=1.0) == 4
         assert choose_threads(-2, work=1.0) == 3
         assert choose_threads(-9, work=1.0) == 1
+        assert choose_threads(10**9, work=1.0) == max(4, os.cpu_count() or 1)
 
 
 def test_a_seed_rules_the_block_and_nothing_after_it() -> None:
