@@ -19,6 +19,7 @@ SCRIPTS = Path(__file__).parents[1] / "examples" / "3_paper"
 sys.path.insert(0, str(SCRIPTS))
 
 import accuracy  # noqa: E402
+import alterations  # noqa: E402
 import summaries  # noqa: E402
 import tables  # noqa: E402
 from runs import Records  # noqa: E402
@@ -37,8 +38,8 @@ def run(script: str, *options: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------------- scripts
 
-NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing", "visual")
-RELIABILITY = ("input_storm",)  # their records are not on the page of results
+NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing", "visual")  # on the page of results
+RELIABILITY = ("input_storm", "altered_files", "interrupted_saves")  # on the page of reliability
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,21 @@ def test_every_script_writes_json_and_csv_that_say_the_same(folder: Path) -> Non
         table = pd.read_csv(folder / f"{name}.csv")
         assert len(table) == len(records) > 0
         assert not any("error" in record for record in records), name
+
+
+def test_no_altered_file_and_no_killed_save_does_harm(folder: Path) -> None:
+    """A few hundred files and a few kills, where the full run has thousands and hundreds."""
+    altered, killed = (pd.read_csv(folder / f"{name}.csv") for name in RELIABILITY)
+    assert altered["failed"].sum() == 0 and altered["files"].sum() >= 300
+    assert altered["refused"].gt(0).all()
+    assert killed["neither"].sum() == 0 and killed["kills"].sum() == 5
+
+
+def test_a_file_put_together_by_hand_is_the_saved_one() -> None:
+    data = (Path(__file__).parent / "fixtures" / "model_v1.safetensors").read_bytes()
+    parts = alterations.take_apart(data)
+    for seal in (True, False):
+        assert alterations.sealed(parts.header, parts.entries, parts.blob, seal=seal) == data
 
 
 def test_a_finished_script_does_nothing_again(folder: Path) -> None:
