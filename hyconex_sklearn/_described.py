@@ -6,11 +6,8 @@ have to follow from the labels that are listed, positions from widths, and what 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
-
-import numpy as np
 
 from ._codec import MAX_LEVELS, POWERS
 from ._plain import check_hashable, decode, encode, items, members, real, text, whole, wrong
@@ -54,9 +51,7 @@ def schema_from(described: Any) -> TableSchema:
     names = tuple(column.name for column in columns)
     if len(set(names)) < len(names):
         raise wrong("columns", names, "different names")
-    schema = TableSchema(tuple(columns), parts["container"], text(parts["dtype"], "dtype"), names)
-    _check_ranges(schema)
-    return schema
+    return TableSchema(tuple(columns), parts["container"], text(parts["dtype"], "dtype"), names)
 
 
 def _column(coded: dict[str, Any], what: str, start: int) -> Column:
@@ -129,13 +124,3 @@ def _check_kind(column: Column, what: str) -> None:
         raise wrong(f"decimals of {what}", column.decimals, f"0 in a column of kind {column.kind}")
     if column.kind == "ordered" and not (column.fill.is_integer() and column.lower.is_integer()):
         raise wrong(f"fill of {what}", column.fill, "a rank")
-
-
-def _check_ranges(schema: TableSchema) -> None:
-    """Raise if a range or a step has no finite encoded value."""
-    with np.errstate(all="ignore"):
-        parts: Sequence[np.ndarray] = (schema.lower, schema.upper, schema.resolution)
-    finite = np.all([np.isfinite(part) for part in parts], axis=0) & (schema.lower <= schema.upper)
-    if not finite.all():
-        culprit = schema.feature_names[int(schema.owner[int(np.argmin(finite))])]
-        raise ValueError(f"the range of column {culprit!r} can't be encoded, expected finite ends and step")

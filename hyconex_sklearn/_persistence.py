@@ -222,9 +222,9 @@ def _classes(coded: Any) -> np.ndarray:
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < 2:
         raise wrong("classes", coded, "an array of two or more labels")
     labels = classes.tolist()
-    if not all(type(label) in (str, int, float, bool) for label in labels) or len(set(labels)) < len(labels):
+    if not all(isinstance(label, str | int | float) for label in labels) or len(set(labels)) < len(labels):
         raise wrong("classes", labels, "different labels: text, numbers or booleans")
-    if not all(map(np.isfinite, (label for label in labels if type(label) is float))):
+    if not all(map(np.isfinite, (label for label in labels if isinstance(label, float)))):
         raise wrong("classes", labels, "finite labels")
     return classes
 

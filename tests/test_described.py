@@ -104,6 +104,51 @@ def test_columns_must_fit_together(change: str) -> None:
         schema_from(altered)
 
 
+AGE, INCOME, JOB, GRADE, OWNER, CHILDREN, FIXED = range(7)
+
+
+@pytest.mark.parametrize(
+    ("number", "change"),
+    [
+        (GRADE, {"upper": 9.0}),  # a rank without a label
+        (GRADE, {"lower": -1.0}),
+        (GRADE, {"lower": 0.5}),
+        (GRADE, {"decimals": None}),
+        (GRADE, {"categories": []}),
+        (GRADE, {"rare": ["top"]}),
+        (AGE, {"fill": 1_000.0}),
+        (AGE, {"lower": 90.0}),
+        (AGE, {"decimals": 2}),
+        (AGE, {"scale": 0.0}),
+        (AGE, {"scale": -1.0}),
+        (AGE, {"center": 50}),
+        (AGE, {"missing": 1}),  # where income is
+        (AGE, {"categories": ["a"]}),
+        (AGE, {"kind": "categorical"}),
+        (AGE, {"start": False}),
+        (INCOME, {"power": 99.0}),
+        (INCOME, {"unit": 0.0}),
+        (INCOME, {"decimals": 7}),
+        (INCOME, {"missing": None}),  # the columns behind it would move
+        (JOB, {"missing": 7}),
+        (JOB, {"rare": ["clerk"]}),
+        (JOB, {"rare": [None]}),
+        (JOB, {"categories": ["clerk", None, "nurse", "pilot"]}),
+        (OWNER, {"categories": [True, 1]}),
+        (FIXED, {"categories": ["a", "b"]}),
+        (FIXED, {"categories": [None]}),
+        (FIXED, {"name": "age"}),
+        (FIXED, {"dtype": "x" * 1_000}),
+    ],
+    ids=str,
+)
+def test_fields_that_contradict_each_other_are_refused(number: int, change: dict[str, Any]) -> None:
+    altered = copy.deepcopy(DESCRIBED)
+    altered["columns"][number].update(change)
+    with pytest.raises(ValueError, match=r" is .*, expected "):
+        schema_from(altered)
+
+
 def test_no_description_asks_for_a_wide_rectangle_of_levels() -> None:
     altered = copy.deepcopy(DESCRIBED)
     job = altered["columns"][2]

@@ -39,7 +39,7 @@ def run(script: str, *options: str) -> str:
 # ------------------------------------------------------------------------------------------------------------- scripts
 
 NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing", "visual")  # on the page of results
-RELIABILITY = ("input_storm", "altered_files", "interrupted_saves")  # on the page of reliability
+RELIABILITY = ("input_storm", "altered_files", "interrupted_saves", "kept_sizes", "memory")  # on the page of reliability
 
 
 @pytest.fixture(scope="module")
@@ -61,10 +61,11 @@ def test_every_script_writes_json_and_csv_that_say_the_same(folder: Path) -> Non
 
 def test_no_altered_file_and_no_killed_save_does_harm(folder: Path) -> None:
     """A few hundred files and a few kills, where the full run has thousands and hundreds."""
-    altered, killed = (pd.read_csv(folder / f"{name}.csv") for name in RELIABILITY)
+    altered, killed, kept = (pd.read_csv(folder / f"{name}.csv") for name in RELIABILITY)
     assert altered["failed"].sum() == 0 and altered["files"].sum() >= 300
     assert altered["refused"].gt(0).all()
     assert killed["neither"].sum() == 0 and killed["kills"].sum() == 5
+    assert kept["same"].all()
 
 
 def test_a_file_put_together_by_hand_is_the_saved_one() -> None:

@@ -113,6 +113,7 @@ def small_fit(labels: str, table: str = "numbers") -> tuple[HyConExClassifier, A
         "str": np.array(["no", "yes"]),
         "wide str": np.array(["no", "yes"], dtype="<U50"),
         "object": np.array(["no", "yes"], dtype=object),
+        "numpy str": np.array([np.str_("no"), np.str_("yes")], dtype=object),
         "int64": np.array([-3, 2**53 + 1]),
         "uint8": np.array([3, 250], dtype=np.uint8),
         "big-endian": np.array([1, 2], dtype=">i4"),
@@ -123,7 +124,7 @@ def small_fit(labels: str, table: str = "numbers") -> tuple[HyConExClassifier, A
     return fitted(X, y, **QUICK), X, y
 
 
-LABELS = ["str", "wide str", "object", "int64", "uint8", "big-endian", "bool", "float", "float32"]
+LABELS = ["str", "wide str", "object", "numpy str", "int64", "uint8", "big-endian", "bool", "float", "float32"]
 
 
 @pytest.mark.parametrize("labels", LABELS)

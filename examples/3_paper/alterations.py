@@ -192,6 +192,19 @@ def _number_moved(rng: np.random.Generator, parts: Parts) -> bytes:
     return sealed(_changed(parts.header, place, number), parts.entries, parts.blob)
 
 
+def _ranges_moved(rng: np.random.Generator, parts: Parts) -> bytes:
+    """Some numbers of one column, which have to agree with each other."""
+    header = copy.deepcopy(parts.header)
+    columns = header["schema"]["columns"]
+    column = columns[rng.integers(len(columns))]
+    for name in rng.choice(["center", "scale", "power", "unit", "lower", "upper", "fill", "decimals"], 3):
+        if name == "decimals":
+            column[name] = [None, 0, 1, 6][rng.integers(4)]
+        else:
+            column[name] = float(rng.choice([0.0, 1.0, -1.0, 3.0, 1e300, -1e300, 5e-324]))
+    return sealed(header, parts.entries, parts.blob)
+
+
 def _raw_text(rng: np.random.Generator, parts: Parts) -> bytes:
     """JSON that is none, or none of the strict kind."""
     place, text = _some_place(rng, parts.header), _TEXTS[rng.integers(len(_TEXTS))]
@@ -255,6 +268,7 @@ def _not_finite(rng: np.random.Generator, parts: Parts) -> bytes:
 HOSTILE: dict[str, Callable[[np.random.Generator, Parts], bytes]] = {
     "field replaced": _field_replaced,
     "number moved": _number_moved,
+    "numbers of a column moved": _ranges_moved,
     "text that is no strict JSON": _raw_text,
     "keys or items changed": _members_changed,
     "tensors changed": _tensors_changed,
