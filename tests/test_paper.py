@@ -61,7 +61,7 @@ def test_every_script_writes_json_and_csv_that_say_the_same(folder: Path) -> Non
 
 def test_no_altered_file_and_no_killed_save_does_harm(folder: Path) -> None:
     """A few hundred files and a few kills, where the full run has thousands and hundreds."""
-    altered, killed, kept = (pd.read_csv(folder / f"{name}.csv") for name in RELIABILITY)
+    altered, killed, kept = (pd.read_csv(folder / f"{name}.csv") for name in RELIABILITY[1:4])
     assert altered["failed"].sum() == 0 and altered["files"].sum() >= 300
     assert altered["refused"].gt(0).all()
     assert killed["neither"].sum() == 0 and killed["kills"].sum() == 5
