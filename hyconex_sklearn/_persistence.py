@@ -53,8 +53,8 @@ _DERIVED = {
     "temperature",
     *_THRESHOLDS,
     *(f"density.{name}" for name in ("numeric", "discrete", "categories.block_of", "categories.single")),
-    *(f"density.flow.base.{name}" for name in ("loc", "scale")),
 }
+_BASE = "density.flow.base."  # the flow's standard normal; each version of zuko names its parts otherwise
 _DTYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
 _HOSTILE = "The file was altered, or not written by save; save the model anew."
 
@@ -160,7 +160,11 @@ def _versions() -> dict[str, str]:
 
 
 def _stored(model: Model) -> dict[str, Tensor]:
-    return {name: tensor for name, tensor in model.state_dict().items() if name not in _DERIVED}
+    return {name: tensor for name, tensor in model.state_dict().items() if not _is_derived(name)}
+
+
+def _is_derived(name: str) -> bool:
+    return name in _DERIVED or name.startswith(_BASE)
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
