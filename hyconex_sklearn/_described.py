@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from ._codec import MAX_LEVELS, POWERS
+from ._column_fit import MAX_LEVELS, POWERS
 from ._plain import check_hashable, decode, encode, items, members, real, text, whole, wrong
 from ._schema import ONE_HOT_KINDS, VALUE_KINDS, Column, TableSchema
 

@@ -43,6 +43,13 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def shared_models_are_fitted_in_full() -> None:
+    """Before a short fit of this file could become the one that other files share."""
+    iris()
+    mixed()
+
+
 def through_a_file(clf: HyConExClassifier, folder: Path, **options: Any) -> HyConExClassifier:
     clf.save(folder / "model.safetensors")
     return type(clf).load(folder / "model.safetensors", **options)
