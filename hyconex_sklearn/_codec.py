@@ -291,17 +291,6 @@ class TableCodec:
                 else:
                     yield int(j), at, np.where(gone, np.nan, new)
 
-    # ------------------------------------------------------------------------------------------------ persistence
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe description of the codec."""
-        return self.schema.to_dict()
-
-    @classmethod
-    def from_dict(cls, described: dict[str, Any]) -> TableCodec:
-        """Rebuild a codec from :meth:`to_dict`."""
-        return cls(TableSchema.from_dict(described))
-
 
 # ---------------------------------------------------------------------------------------- labels and level numbers
 

@@ -127,7 +127,7 @@ class Column:
         return self.numeric_map.inverse(numbers.reshape(-1, 1)).reshape(numbers.shape)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe description; :meth:`from_dict` restores an equal column."""
+        """The fields in plain types that JSON knows, but for the name."""
         for label in (*self.categories, *self.rare):
             if label is not None and type(label) not in (str, int, float, bool):
                 raise TypeError(
@@ -138,14 +138,6 @@ class Column:
         described = asdict(self)
         described.update(categories=list(self.categories), rare=list(self.rare))
         return described
-
-    @classmethod
-    def from_dict(cls, described: dict[str, Any]) -> Column:
-        """Rebuild a column from :meth:`to_dict`."""
-        parts = dict(described)
-        parts.update(name=_name_from_json(parts["name"]))
-        parts.update(categories=tuple(parts["categories"]), rare=tuple(parts["rare"]))
-        return cls(**parts)
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the fields travel; what is derived from them is computed anew."""
@@ -418,19 +410,12 @@ class TableSchema:
         return np.logical_or.reduceat(ours != theirs, starts, axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe description; :meth:`from_dict` restores an equal schema, label types included."""
+        """Container, dtype and columns in plain types that JSON knows, but for the names of columns."""
         return {
             "container": self.container,
             "dtype": self.dtype,
             "columns": [column.to_dict() for column in self.columns],
         }
-
-    @classmethod
-    def from_dict(cls, described: dict[str, Any]) -> TableSchema:
-        """Rebuild a schema from :meth:`to_dict`."""
-        columns = tuple(Column.from_dict(column) for column in described["columns"])
-        names = tuple(column.name for column in columns)
-        return cls(columns, described["container"], described["dtype"], names)
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the fields travel; what is derived from them is computed anew."""
@@ -471,8 +456,3 @@ def _frozen(values: Any, dtype: Any) -> Array:
     array = np.array(values, dtype=dtype)
     array.flags.writeable = False
     return array
-
-
-def _name_from_json(name: Any) -> Any:
-    """JSON has no tuples: names of a column MultiIndex come back as lists."""
-    return tuple(map(_name_from_json, name)) if isinstance(name, list) else name

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from hyconex_sklearn._codec import TableCodec
 from hyconex_sklearn._column_fit import MAX_LEVELS
+from hyconex_sklearn._described import describe, schema_from
 
 Generator = np.random.Generator
 FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
@@ -593,7 +594,7 @@ def test_json_and_pickle_bring_back_the_same_codec(people: pd.DataFrame) -> None
     codec = TableCodec.fit(people)
     codec.encode(people)
     for twin in (
-        TableCodec.from_dict(json.loads(json.dumps(codec.to_dict()))),
+        TableCodec(schema_from(json.loads(json.dumps(describe(codec.schema))))),
         pickle.loads(pickle.dumps(codec)),
     ):
         assert twin.schema == codec.schema
