@@ -96,12 +96,13 @@ def test_the_page_is_made_of_the_records_and_says_that_they_are_quick(folder: Pa
     assert "(plausibility.png)" in text and "nan" not in re.findall(r"\w+", text)
 
 
-def test_the_page_in_the_docs_is_what_its_records_give(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["results", "reliability"])
+def test_a_page_in_the_docs_is_what_its_records_give(name: str) -> None:
     docs = SCRIPTS.parents[1] / "docs"
-    page = docs / "results.tmp"  # beside the other: paths of pictures are relative
+    page = docs / f"{name}.tmp"  # beside the other: paths of pictures are relative
     try:
-        run("results.py", "--records", str(docs / "results"), "--page", str(page))
-        assert page.read_text() == (docs / "results.md").read_text()
+        run(f"{name}.py", "--records", str(docs / name), "--page", str(page))
+        assert page.read_text() == (docs / f"{name}.md").read_text()
     finally:
         page.unlink(missing_ok=True)
 

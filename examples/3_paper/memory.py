@@ -5,11 +5,12 @@
 Each piece runs in its own process, on a drawn table of numbers:
 
 - "predict", "one_shot" (every other class, a frame or an array): many rows;
-- "classes": one row toward each of a thousand classes, and as many rows as give a million counterfactuals;
-- "fit": one epoch of each phase; "copies" is its peak in sizes of the table.
+- "classes": a thousand rows, each toward every other of a thousand classes: a million counterfactuals;
+- "fit", "fit, more rows": one epoch of each phase; "copies" is the peak in sizes of the table, of which a part is the
+  same for any number of rows.
 
-A record says in MB: input, output, peak (resident memory at its largest, less what the process held before, which
-includes the input), and extra, peak less output. Needs Linux. Writes memory.json and memory.csv.
+A record says in MB: input, output, peak (memory at its largest, less what the process held before, which includes the
+input), and extra, peak less output. Needs Linux. Writes memory.json and memory.csv.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,8 @@ PIECES = {
     "one_shot": (1_000_000, 20, 2),
     "one_shot, frame": (1_000_000, 20, 2),
     "classes": (1_000, 20, 1_000),
-    "fit": (500_000, 20, 2),
+    "fit": (250_000, 20, 2),
+    "fit, more rows": (1_000_000, 20, 2),
 }
 QUICK = {piece: (max(rows // 200, 20), columns, min(classes, 10)) for piece, (rows, columns, classes) in PIECES.items()}
 
@@ -64,22 +67,45 @@ def measured(piece: str, rows: int, columns: int, classes: int, seed: int) -> di
         "one_shot, frame": lambda: clf.counterfactuals(table, search="one_shot"),
         "classes": lambda: clf.counterfactuals(table, search="one_shot"),
         "fit": lambda: clf.fit(X, y),
+        "fit, more rows": lambda: clf.fit(X, y),
     }[piece]
     clf.counterfactuals(table[:3], search="one_shot")  # loads what the first query loads
-    Path("/proc/self/clear_refs").write_text("5")  # the peak so far is forgotten
-    before = _resident("VmRSS")
-    with Stopwatch() as watch:
+    with _Peak() as peak, Stopwatch() as watch:
         result = work()
-    peak = _resident("VmHWM") - before
     output = _size(result)
-    figures = {"input": X.nbytes / MB, "output": output, "peak": peak, "extra": peak - output, "seconds": watch.seconds}
-    return figures | ({"copies": peak / (X.nbytes / MB)} if piece == "fit" else {})
+    figures = {"input": X.nbytes / MB, "output": output, "peak": peak.grown, "extra": peak.grown - output}
+    figures["seconds"] = watch.seconds
+    return figures | ({"copies": peak.grown / (X.nbytes / MB)} if "fit" in piece else {})
 
 
-def _resident(figure: str) -> float:
-    """Return the resident memory of this process in MB, now (VmRSS) or at its peak (VmHWM)."""
+class _Peak:
+    """By how many MB the memory of this process has grown at most in a `with` block, in `grown`.
+
+    Looked at every few milliseconds. Memory of its own, in RAM or swapped out: what the system evicts of libraries and
+    of the input, and reads again, is no growth.
+    """
+
+    def __enter__(self) -> _Peak:
+        self._before = self._highest = _held()
+        self._over = threading.Event()
+        self._watch = threading.Thread(target=self._look)
+        self._watch.start()
+        return self
+
+    def _look(self) -> None:
+        while not self._over.wait(0.003):
+            self._highest = max(self._highest, _held())
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._watch.join()
+        self.grown = self._highest - self._before
+
+
+def _held() -> float:
+    """Return the memory of this process in MB that no file backs."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(status[figure].split()[0]) * 1024 / MB
+    return sum(int(status[name].split()[0]) for name in ("RssAnon", "VmSwap")) * 1024 / MB
 
 
 def _size(result: Any) -> float:

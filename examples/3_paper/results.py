@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +119,8 @@ plausible are what the report says of itself.
 class Page:
     """The records of a folder, and the text made of them so far."""
 
-    def __init__(self, folder: Path, page: Path) -> None:
-        self.folder, self.page, self.parts = folder, page, [INTRODUCTION]
+    def __init__(self, folder: Path, page: Path, introduction: str) -> None:
+        self.folder, self.page, self.parts = folder, page, [introduction]
 
     def records(self, name: str) -> pd.DataFrame | None:
         """Return the records of a script, None where it has not run."""
@@ -411,15 +411,20 @@ SECTIONS: tuple[Callable[[Page], None], ...] = (
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def write_page(doc: str | None, introduction: str, sections: Iterable[Callable[[Page], None]]) -> None:
+    """Write the page that the command line names from the records that it names."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--records", type=Path, required=True, help="folder that the scripts wrote to")
     parser.add_argument("--page", type=Path, required=True, help="markdown file to write")
     arguments = parser.parse_args()
-    page = Page(arguments.records, arguments.page)
-    for section in SECTIONS:
+    page = Page(arguments.records, arguments.page, introduction)
+    for section in sections:
         section(page)
     arguments.page.write_text("\n\n".join(page.parts) + "\n")
+
+
+def main() -> None:
+    write_page(__doc__, INTRODUCTION, SECTIONS)
 
 
 if __name__ == "__main__":
