@@ -402,6 +402,11 @@ class HyConExClassifier(ClassifierMixin, Kept):
         ------
         TypeError, ValueError
             If a rule is malformed, does not fit the table, or contradicts another one; before any search.
+
+        Notes
+        -----
+        Large tables are answered block by block. Beside the table and the answer, memory holds the encoded table (four
+        bytes for each number and category), 35 bytes for each of its cells where rules are given, and some 100 MB.
         """
         rules = Actionability.merged(
             actionability,
