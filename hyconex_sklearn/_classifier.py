@@ -90,7 +90,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes in the classification losses.
     n_jobs : int or None, default=None
-        Torch threads; None chooses by the size of the work, -1 takes all.
+        Torch threads; None chooses by the size of the work, -1 takes all. One, always, in a forked process. Several
+        Python threads may query one estimator at the same time; where they fit, they take turns.
     device : str, torch.device or None, default=None
         Where to compute; None takes CUDA where there is one, else the CPU.
     random_state : int, RandomState instance or None, default=None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -135,7 +134,8 @@ def _moments(u: Array) -> tuple[float, float]:
     largest = np.abs(u).max()
     if largest == 0.0 or u[0] == u[-1]:
         return float(u[0]), 1.0
-    shares = u / largest  # squares of very large or very small numbers leave the range of float64
+    with np.errstate(over="ignore"):  # numpy 1.26 warns of subnormal numbers, and divides them well
+        shares = u / largest  # squares of very large or very small numbers leave the range of float64
     spread = shares.std() or np.ptp(shares)
     return float(shares.mean() * largest), max(float(spread * largest), float(np.finfo(np.float64).tiny))
 
@@ -147,8 +147,7 @@ def _skewness(u: Array) -> float:
 
 def _power(seen: Array) -> tuple[float, float] | None:
     """Yeo-Johnson exponent and unit for a heavily skewed column; None where plain scaling serves as well."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with np.errstate(all="ignore"):
         before = abs(_skewness(seen))
         if not before > SKEWED:
             return None

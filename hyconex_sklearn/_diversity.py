@@ -72,12 +72,12 @@ def _next_alternative(
 def _masks(query: Query, earlier: list[tuple[Tensor, Incumbent]]) -> Iterator[Tensor]:
     """Yield table columns to freeze, as booleans (m, n_columns), from the strictest mask to the mildest."""
     space = earlier[0][1].model.space
-    sizes = torch.zeros(len(earlier), len(query), space.n_columns, device=query.x.device)
+    sizes = query.x.new_zeros(len(earlier), len(query), space.n_columns)
     for place, (rows, answer) in enumerate(earlier):
         sizes[place, rows] = space.by_column(((answer.x - query.x[rows]) * query.weight).abs())
     changed = sizes > 0
     rank = sizes.argsort(dim=2, descending=True, stable=True).argsort(2)
-    count = changed.sum(2, keepdim=True)
+    count = changed.to(sizes.dtype).sum(2, keepdim=True)
     for share in _SHARES:
         yield ((rank < (share * count).ceil()) & changed).any(0)
     yield ((rank < 1) & changed).any(0)

@@ -35,7 +35,7 @@ def search_latent(best: Incumbent, rows: Tensor, copies: int, generator: torch.G
     latent = model.density.to_latent(start, query.target).clamp(-_RANGE, _RANGE).requires_grad_(True)
     optimiser = torch.optim.Adam([latent], lr=_RATE)
     for step in range(1, _STEPS + 1):
-        noise = torch.randn(copies, 1, len(numeric), generator=generator).to(start.device)
+        noise = torch.randn(copies, 1, len(numeric), generator=generator, dtype=start.dtype).to(start.device)
         with torch.enable_grad():
             (latent.grad,) = torch.autograd.grad(_smoothed(model, query, start, latent, _NOISE * noise).sum(), latent)
         optimiser.step()

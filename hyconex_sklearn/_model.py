@@ -140,4 +140,4 @@ class Model(nn.Module):
             | (judgement.committee_odds < demands.committee_confidence)
         )
         implausible = judgement.log_density < demands.threshold
-        return 4.0 * wrong + 2.0 * unsure + 1.0 * implausible
+        return (4 * wrong.int() + 2 * unsure.int() + implausible.int()).to(judgement.log_density.dtype)

@@ -6,9 +6,10 @@ there and on the way back.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -26,6 +27,7 @@ Array = NDArray[Any]
 _PROBES = 20
 #: Cells of the tables that are sent through the steps at once.
 _CELLS = 5_000_000
+_SILENCE = threading.RLock()  # held by the thread that has warnings silenced
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,7 @@ class Passage:
         """
         random = np.random.default_rng(0)
         rows = np.linspace(0, len(self.X) - 1, _PROBES).astype(int)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what a step says of a value that nobody passed is no news
+        with _silence():
             found = _moved(_take(self.X, rows), self.forward, random)
             with suppress(Exception):  # somebody else's inverse may refuse any value: the way there has to do
                 shaken = _shaken(_take(self.Z, rows), random)
@@ -170,6 +171,17 @@ class Passage:
         low, high = (values.min(), values.max()) if values.size else (0.0, 1.0)
         grid = np.linspace(low, high if high > low else low + max(1.0, abs(low)), _PROBES)
         return np.unique(np.rint(grid)) if kind_in(self.X, j) == "integer" else grid
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Run the block without warnings: what a step says of a value that nobody passed is no news.
+
+    Filters belong to the whole process. Threads take turns: restored in another order, the silence would stay.
+    """
+    with _SILENCE, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 # ------------------------------------------------------------------------------------------------------- what moves

@@ -116,11 +116,11 @@ class Incumbent:
         settled, obeys = query.rules.settle(proposal.detach().cpu().numpy(), query.x.cpu().numpy())
         z, feasible = (torch.from_numpy(part).to(query.x.device) for part in (settled, obeys))
         judgement, demands = self.model.judge(z, query.target), query.demands
-        shortfall = self.model.shortfall(judgement, query.target, demands) + _INFEASIBLE * ~feasible
+        shortfall = self.model.shortfall(judgement, query.target, demands) + _INFEASIBLE * (~feasible).to(z.dtype)
         lacking = (demands.confidence - judgement.log_odds).relu()
         lacking = lacking + (demands.committee_confidence - judgement.committee_odds).relu()
         lacking = lacking + 3 * plausibility_loss(judgement.log_density, demands.threshold, z.shape[1])
-        crowd = 1 + SPARSITY * self.changed(query.x, z).sum(1) / self.model.space.n_columns
+        crowd = 1 + SPARSITY * self.changed(query.x, z).to(z.dtype).sum(1) / self.model.space.n_columns
         return z, shortfall, query.distance(z) / z.shape[1] ** 0.5 * crowd + lacking
 
     def changed(self, x: Tensor, z: Tensor) -> Tensor:

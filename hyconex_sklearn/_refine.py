@@ -87,7 +87,7 @@ def unchanged(best: Incumbent, rows: Tensor) -> Tensor:
 def bisect(best: Incumbent, rows: Tensor) -> None:
     """Shorten the way: halve the segment from x to the incumbent as long as the certificate holds."""
     x, end = best.query.x[rows], best.x[rows].clone()
-    low, high = torch.zeros(len(rows), 1, device=x.device), torch.ones(len(rows), 1, device=x.device)
+    low, high = x.new_zeros(len(rows), 1), x.new_ones(len(rows), 1)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         better = best.offer(x + middle * (end - x), rows)[:, None]

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 _ROWS_AT_ONCE = 16_384  # of a table that is evaluated at fit
+_TRAINING = threading.RLock()  # held by the thread that trains
+_LIMITING = threading.Lock()  # held by the thread that sets its number of torch threads
+_FORKED = False
+
+
+def _start_as_a_fork() -> None:
+    """Free locks whose holders were not forked along, and remember that the parent's torch threads were not either."""
+    global _TRAINING, _LIMITING, _FORKED
+    _TRAINING, _LIMITING, _FORKED = threading.RLock(), threading.Lock(), True
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_start_as_a_fork)
 
 
 def resolve_device(device: object | None) -> torch.device:
@@ -34,16 +49,39 @@ def resolve_device(device: object | None) -> torch.device:
 
 
 @contextmanager
-def thread_limit(n_threads: int | None) -> Iterator[None]:
-    """Run the block with `n_threads` torch threads (None: as they are) and restore the user's number afterwards."""
+def thread_limit(n_threads: int) -> Iterator[None]:
+    """Run the block with `n_threads` torch threads in this Python thread; all others keep the user's number.
+
+    `torch.set_num_threads` sets the number of this Python thread, and the one that others start with. What that was, a
+    new thread tells, and another one puts it back.
+    """
     before = torch.get_num_threads()
-    if n_threads is not None and n_threads != before:
-        torch.set_num_threads(n_threads)
+    if n_threads == before:
+        yield
+        return
+    with _LIMITING:
+        others = _in_new_thread(torch.get_num_threads)
     try:
+        with _LIMITING:
+            _set_own_threads(n_threads, others)
         yield
     finally:
-        if torch.get_num_threads() != before:
-            torch.set_num_threads(before)
+        with _LIMITING:
+            _set_own_threads(before, others)
+
+
+def _set_own_threads(n_threads: int, others: int) -> None:
+    torch.set_num_threads(n_threads)
+    if n_threads != others:
+        _in_new_thread(lambda: torch.set_num_threads(others))
+
+
+def _in_new_thread(function: Callable[[], Any]) -> Any:
+    results: list[Any] = []
+    thread = threading.Thread(target=lambda: results.append(function()))
+    thread.start()
+    thread.join()
+    return results[0]
 
 
 def choose_threads(n_jobs: int | None, work: float) -> int:
@@ -51,7 +89,10 @@ def choose_threads(n_jobs: int | None, work: float) -> int:
 
     Small steps spend more time waking threads than computing, and suffer badly when other processes use the cores.
     No more than the machine has cores: thousands of threads, which a model file may ask for, would end the process.
+    One in a forked process, too: it would wait forever for the threads of its parent.
     """
+    if _FORKED:
+        return 1
     available = torch.get_num_threads()
     if n_jobs is None:
         return 1 if work < 5e8 else available
@@ -60,26 +101,27 @@ def choose_threads(n_jobs: int | None, work: float) -> int:
 
 @contextmanager
 def plain_torch() -> Iterator[None]:
-    """Run the block in float32 and outside any inference mode, whatever the user's torch is set to."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            yield
-    finally:
-        torch.set_default_dtype(before)
+    """Run the block with gradients and outside any inference mode, whatever the user's torch is set to."""
+    with torch.inference_mode(False), torch.enable_grad():
+        yield
 
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Run the block on torch's global random state seeded with `seed`; the user's state returns afterwards.
+    """Run the block on torch's global random state seeded with `seed`, and in float32; the user's settings return.
 
-    For code that takes no generator: module initialisation, dropout and zuko's sampling.
+    For training: module initialisation, dropout and zuko's sampling take no generator, and new parameters the default
+    dtype. Both belong to the whole process, so threads that train take turns.
     """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with _TRAINING, torch.random.fork_rng(devices=devices):
+        dtype = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
         torch.manual_seed(seed)
-        yield
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(dtype)
 
 
 def minibatches(n: int, batch_size: int, min_steps: int, generator: torch.Generator) -> Iterator[Tensor]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import random
 import warnings
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
-from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn import Counterfactuals, HyConExClassifier
 
 
 @pytest.fixture
@@ -45,6 +47,24 @@ def same_cells(left: Any, right: Any) -> np.ndarray:
     return np.array(same, dtype=bool).reshape(left.shape)
 
 
+def differ(one: Any, other: Any) -> bool:
+    """Whether two answers differ in any bit, dtype or label."""
+    if type(one) is not type(other):
+        return True
+    if isinstance(one, Counterfactuals):
+        return any(differ(getattr(one, part.name), getattr(other, part.name)) for part in fields(one))
+    if isinstance(one, pd.DataFrame):
+        return differ(list(one.items()), list(other.items())) or not one.index.identical(other.index)
+    if isinstance(one, pd.Series):
+        return one.dtype != other.dtype or differ(one.to_numpy(), other.to_numpy())
+    if isinstance(one, (tuple, list)):
+        return len(one) != len(other) or any(differ(*pair) for pair in zip(one, other, strict=True))
+    if isinstance(one, np.ndarray):
+        cells = (repr(one.tolist()), repr(other.tolist())) if one.dtype == object else (one.tobytes(), other.tobytes())
+        return one.dtype != other.dtype or one.shape != other.shape or cells[0] != cells[1]
+    return bool(one != other)
+
+
 def state_of(clf: HyConExClassifier) -> str:
     """A digest of everything that the estimator holds."""
     digest = hashlib.sha256()
@@ -65,9 +85,11 @@ def settings_of_the_user() -> tuple[Any, ...]:
         torch.get_num_threads(),
         torch.get_default_dtype(),
         torch.is_grad_enabled(),
+        torch.is_inference_mode_enabled(),
         torch.random.get_rng_state().numpy().tobytes(),
         pickle.dumps(np.random.get_state()),
         torch.are_deterministic_algorithms_enabled(),
+        random.getstate(),
         np.geterr(),
         # The first step of an optimiser loads parts of torch that load sympy, which adds a filter of its own.
         [each for each in warnings.filters if not each[2].__module__.startswith("sympy")],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -14,9 +13,12 @@ import torch
 from _helpers import same_cells, settings_of_the_user, short_searches, state_of
 from _models import fast, fitted, iris, mixed, mixed_table, model, small_parts
 from pandas.testing import assert_frame_equal
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, counterfactuals
 from hyconex_sklearn._model import Model
+from hyconex_sklearn.metrics import evaluate_counterfactuals
 
 __all__ = ["model", "short_searches", "small_parts"]  # fixtures
 
@@ -26,14 +28,31 @@ pytestmark = [
 ]
 
 
+FROZEN = Actionability(immutable=[0])
+
+
+def read(cf: Counterfactuals) -> None:
+    """Everything that a result says of itself."""
+    assert cf.to_frame() is not None and cf.changes() is not None and cf.explain() and cf.to_json()
+    assert repr(cf) and cf._repr_html_() and [len(one) for one in cf] and len(cf[cf.report["valid"]]) <= len(cf)
+
+
 QUERIES: list[Callable[[HyConExClassifier, Any], object]] = [
     lambda clf, X: clf.predict(X),
     lambda clf, X: clf.predict_proba(X),
     lambda clf, X: clf.local_linear(X),
     lambda clf, X: clf.score_samples(X),
+    lambda clf, X: clf.score_samples(X, clf.predict(X)),
+    lambda clf, X: clf.score(X, clf.predict(X)),
     lambda clf, X: clf.counterfactuals(X),
+    lambda clf, X: clf.counterfactuals(X[:9], search="steps", target_probability=0.7, monotonic_cst={0: 1}),
     lambda clf, X: clf.counterfactuals(X, search="latent", immutable=[0], max_changes=2),
     lambda clf, X: clf.counterfactuals(X, search="one_shot", target=clf.classes_[0], n_counterfactuals=2),
+    lambda clf, X: read(clf.counterfactuals(X[:9], search="one_shot")),
+    lambda clf, X: evaluate_counterfactuals(
+        clf.counterfactuals(X[:9], search="one_shot"), X[:9], X, clf.predict(X), actionability=FROZEN
+    ),
+    lambda clf, X: counterfactuals(make_pipeline(FunctionTransformer(), clf), X[:9], search="one_shot", immutable=[0]),
     lambda clf, X: pickle.dumps(clf),
     lambda clf, X: repr(clf) + clf._repr_html_(),
 ]
@@ -120,26 +139,6 @@ def test_what_the_user_told_torch_makes_no_difference(context: str) -> None:
             clf, cf = ask()
     np.testing.assert_array_equal(clf.predict_proba(X), shared.predict_proba(X))
     np.testing.assert_array_equal(cf.data, expected.data)
-
-
-def test_threads_may_ask_at_the_same_time() -> None:
-    clf, X, _ = mixed()
-    before, expected = state_of(clf), clf.counterfactuals(X[:30])
-    own, answers = torch.get_num_threads(), {}
-
-    def ask(number: int) -> None:
-        answers[number] = clf.counterfactuals(X[:30])
-
-    asking = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
-    for thread in asking:
-        thread.start()
-    for thread in asking:
-        thread.join()
-    assert sorted(answers) == [0, 1, 2, 3]
-    for cf in answers.values():
-        assert_frame_equal(cf.report, expected.report)
-        assert_frame_equal(cf.data, expected.data)
-    assert state_of(clf) == before and torch.get_num_threads() == own
 
 
 def test_a_copy_shares_no_memory() -> None:

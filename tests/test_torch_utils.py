@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -50,8 +51,6 @@ def test_threads_are_given_back_even_after_an_error() -> None:
     with pytest.raises(KeyError):
         work()
     assert torch.get_num_threads() == before
-    with thread_limit(None):
-        assert torch.get_num_threads() == before
 
 
 def test_small_work_gets_one_thread_and_a_wish_is_granted() -> None:
@@ -77,16 +76,37 @@ def test_a_seed_rules_the_block_and_nothing_after_it() -> None:
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_seed_leaves_with_an_error_too() -> None:
+def test_seed_and_dtype_leave_with_an_error_too() -> None:
+    torch.set_default_dtype(torch.float64)
     before = torch.random.get_rng_state()
 
     def work() -> None:
         with seeded(0, CPU):
-            torch.rand(1)
+            assert torch.rand(1).dtype == torch.float32
             raise KeyError
 
-    with pytest.raises(KeyError):
-        work()
+    try:
+        with pytest.raises(KeyError):
+            work()
+        assert torch.equal(torch.random.get_rng_state(), before)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_threads_that_train_take_turns() -> None:
+    before, draws = torch.random.get_rng_state(), []
+
+    def train() -> None:
+        with seeded(0, CPU):
+            draws.append([float(torch.rand(())) for _ in range(5_000)])
+
+    threads = [threading.Thread(target=train) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(draws) == 4 and all(draw == draws[0] for draw in draws)
     assert torch.equal(torch.random.get_rng_state(), before)
 
 

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _helpers import settings_of_the_user
 from _visual import SIDE, Halves, Quarters, autoencoder, explainer, images, labels
 from sklearn.base import clone
 from torch import Tensor, nn
 
 from hyconex_sklearn.visual import (
+    ConvAutoencoder,
     PixelSpace,
     VisualCounterfactualExplainer,
     VisualCounterfactuals,
     VisualStatus,
     distill_surrogate,
+    metrics,
 )
 
 X = images()[:6]
@@ -258,6 +263,34 @@ def test_a_query_changes_nothing_of_the_users() -> None:
     assert network.training and not network[0].training and network[1].training
     assert network[0].sharpness.grad is None and pixels.grad is None and np.array_equal(pixels.detach(), X)
     assert cf.valid.all(), "dropout was on"
+
+
+PUBLIC: list[Callable[[], object]] = [
+    lambda: explainer().explain(X, FAR, n_counterfactuals=2).report,
+    lambda: distill_surrogate(Quarters(), X, generator=Halves(), n_epochs=1, width=4, random_state=0),
+    lambda: ConvAutoencoder(image_shape=(1, SIDE, SIDE), width=4, n_epochs=1, random_state=0).fit(X),
+    lambda: metrics.evaluate(explainer().explain(X, FAR), judge=Quarters(), features=Quarters(), real=images()),
+]
+
+
+@pytest.mark.parametrize("number", range(len(PUBLIC)))
+def test_every_call_leaves_the_users_settings(number: int) -> None:
+    own = settings_of_the_user()
+    PUBLIC[number]()
+    assert settings_of_the_user() == own
+
+
+def test_threads_may_ask_at_the_same_time_whatever_the_default_dtype() -> None:
+    search = explainer(classifier=Quarters().eval(), n_smooth=2)
+    expected = search.explain(X, FAR)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: search.explain(X, FAR), range(8)))
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(same(answer, expected) for answer in answers)
 
 
 def test_a_query_works_without_gradients_around_it() -> None:

@@ -38,7 +38,8 @@ class VisualCounterfactualExplainer(BaseEstimator):
 
     The latent of an image is moved until the classifier sees the target in the decoded image. Regions that hardly
     differ are reset to the original, so that only what matters changes. Classifier and generator are used as they are:
-    nothing is trained, moved or changed.
+    nothing is trained, moved or changed. Modules are in evaluation mode while they are asked; before several threads
+    ask, put them into it yourself, with ``.eval()``.
 
     Parameters
     ----------

@@ -103,7 +103,8 @@ class Objective:
         if not self.n_copies:
             return latents
         # Every image sees the same noise, so that its answer does not depend on what else is in the batch.
-        noise = torch.randn((self.n_copies, 1, *latents.shape[1:]), generator=generator, device="cpu").to(latents)
+        shape = (self.n_copies, 1, *latents.shape[1:])
+        noise = torch.randn(shape, generator=generator, dtype=torch.float32, device="cpu").to(latents)
         return (latents + self.noise_scale * scale * noise).flatten(0, 1)
 
     def _toward(self, logits: Tensor, target: Tensor) -> Tensor:

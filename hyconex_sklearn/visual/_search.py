@@ -66,7 +66,7 @@ class Best:
         return cls(
             images=problem.originals.clone(),
             masks=torch.zeros_like(problem.allowed),
-            score=torch.full((n,), -torch.inf, device=device),
+            score=torch.full((n,), -torch.inf, dtype=torch.float32, device=device),
             steps=torch.zeros(n, dtype=torch.long, device=device),
         )
 
