@@ -39,7 +39,7 @@ def run(script: str, *options: str) -> str:
 # ------------------------------------------------------------------------------------------------------------- scripts
 
 NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing", "visual")  # on the page of results
-RELIABILITY = ("input_storm", "altered_files", "interrupted_saves", "kept_sizes", "memory")
+RELIABILITY = ("input_storm", "altered_files", "interrupted_saves", "kept_sizes", "threads", "memory")
 
 
 @pytest.fixture(scope="module")
