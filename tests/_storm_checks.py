@@ -51,6 +51,7 @@ _EXPECTED_WARNINGS: list[tuple[type[Warning], str]] = [
     (DataConversionWarning, ""),  # labels in a column
     (UserWarning, ".*were not seen at fit"),
     (UserWarning, "X does not have valid feature names"),
+    (FutureWarning, "Support for labels represented as bytes is deprecated"),  # refused from scikit-learn 1.7 on
 ]
 _HOMES = tuple(str(Path(module.__file__ or "").parent) for module in (hyconex_sklearn, sklearn))
 

@@ -244,13 +244,28 @@ def test_the_version_has_one_home() -> None:
 
 def test_every_requirement_has_a_lower_bound_and_a_tested_version() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
-    tested = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    tested = _versions("constraints.txt")
     for line in chain(project["dependencies"], *project["optional-dependencies"].values()):
         match = re.fullmatch(r"([a-z0-9-]+)>=([0-9.]+)", line)
         assert match, f"{line!r} should be 'name>=version': a lower bound and no upper one."
         assert match[1] in tested, f"{match[1]} has no tested version in constraints.txt."
         assert _numbers(tested[match[1]]) >= _numbers(match[2]), f"{match[1]} was tested below its lower bound."
+
+
+def test_the_oldest_versions_that_are_claimed_are_tested_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    claimed = dict(line.split(">=") for line in chain(project["dependencies"], extras["visual"], extras["test"]))
+    oldest, newest = (_versions(f"constraints{name}.txt") for name in ("-minimum", ""))
+    assert oldest.keys() == claimed.keys()
+    for name, bound in claimed.items():
+        expected = newest[name] if name == "torch" else bound  # older builds for the CPU alone are hard to come by
+        assert re.fullmatch(rf"{re.escape(expected)}(\.0)*", oldest[name]), f"{name}: {bound} is claimed."
+
+
+def _versions(file: str) -> dict[str, str]:
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

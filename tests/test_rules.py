@@ -105,6 +105,8 @@ def breaches(rules: Actionability, before: pd.Series, after: pd.Series, row: int
         value = after[name]
         if pd.isna(value):
             continue
+        if name == "narrow":  # compared as the column is, whether or not numpy compares a single number so, too
+            low, high = (side if side is None else np.float32(side) for side in (low, high))
         if name == "size":
             value, low, high = SIZES.index(value), low and SIZES.index(low), high and SIZES.index(high)
         found += [f"bounds {name}"] if (low is not None and value < low) or (high is not None and value > high) else []

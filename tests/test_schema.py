@@ -133,5 +133,6 @@ def test_labels_that_json_cannot_hold_are_an_error_that_names_the_column() -> No
 def test_the_power_is_yeo_johnson_and_has_an_inverse(power: float, values: list[float]) -> None:
     x = np.array(values)
     u = yeo_johnson(x, power)
-    assert u == pytest.approx(yeojohnson(x, lmbda=power), rel=1e-6, abs=1e-9)
+    near = min(abs(power), abs(power - 2)) or 1.0  # there scipy 1.11 takes differences of almost equal numbers
+    assert u == pytest.approx(yeojohnson(x, lmbda=power), rel=1e-6, abs=1e-9 + 1e-12 / near)
     assert (np.abs(inverse_yeo_johnson(u, power) - x) <= 1e-6 * (1 + np.abs(x))).all()

@@ -142,7 +142,7 @@ def test_a_change_too_small_for_float32_is_counted() -> None:
 
 @pytest.mark.usefixtures("short_fits")
 def test_integers_beyond_float64_are_labels_that_can_be_explained() -> None:
-    X = pd.DataFrame({"id": np.array([10**400, 7] * 15, dtype=object), "x": NUMBERS[:, 0]})
+    X = pd.DataFrame({"id": pd.Series([10**400, 7] * 15, dtype=object), "x": NUMBERS[:, 0]})
     cf = fitted(X, np.array([0, 1] * 15), **QUICK, categorical_features=["id"]).counterfactuals(X[:4])
     assert len(cf.explain()) == 4 and cf._repr_html_() and cf.to_json()
     assert set(cf.data["id"]) <= {10**400, 7}

@@ -16,7 +16,7 @@ from typing import Any
 
 import glance
 import pandas as pd
-from summaries import by_figure, by_group, complete, markdown, number, paired, spread
+from summaries import by_figure, by_group, complete, markdown, number, paired, signed, spread
 
 TIE = 0.01  # a change of a share that counts as none
 COMMAND = "OMP_NUM_THREADS=1 python examples/3_paper/{name}.py --data FOLDER_WITH_THE_TABLES --output FOLDER"
@@ -387,7 +387,7 @@ def _gain(frame: pd.DataFrame) -> str:
     rates = latent.groupby(["classifier", "variant"], sort=False)["non_adversarial_rate"].mean().unstack()
     gains = rates.sub(rates["none"], axis=0).drop(columns="none")[[*dict.fromkeys(latent["variant"])][1:]]
     gains = gains.loc[rates["none"].sort_values(ascending=False).index]
-    lines = [[name, *map("{:+.3f}".format, row)] for name, *row in gains.itertuples()]
+    lines = [[name, *map(signed, row)] for name, *row in gains.itertuples()]
     head = "What smoothing adds in the latent space, the classifier that needs it least first:"
     return head + "\n\n" + markdown(["classifier", *gains.columns], lines)
 

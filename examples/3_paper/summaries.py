@@ -25,6 +25,11 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.1f}" if abs(value) >= 100 else f"{value:.{digits}f}"
 
 
+def signed(value: float) -> str:
+    """Return a difference as text, none as a dash."""
+    return number(value) if np.isnan(value) else f"{value:+.3f}"
+
+
 def spread(values: pd.Series, digits: int = 3) -> str:
     """Return mean ± standard deviation over the seeds, the latter where there are several and it shows."""
     mean, deviation = values.mean(), values.std()
