@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
 
 from hyconex_sklearn import HyConExClassifier
 
@@ -54,7 +55,7 @@ def fast(**changes: Any) -> HyConExClassifier:
 def fitted(X: Any, y: Any, **changes: Any) -> HyConExClassifier:
     """A quickly fitted estimator with small parts; that a short training has not converged is no news here."""
     with warnings.catch_warnings(), small():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         return fast(**changes).fit(X, y)
 
 

@@ -136,7 +136,7 @@ def test_a_second_fit_forgets_the_first() -> None:
     shared, X, y = iris()
     clf = fitted(*mixed_table(50))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         clf.fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), shared.predict_proba(X))
     assert clf.n_features_in_ == 4 and not hasattr(clf, "feature_names_in_")
@@ -163,7 +163,7 @@ def test_progress_bars_name_the_phases_on_stderr_only_if_asked() -> None:
     for verbose in (0, 1):
         stream = io.StringIO()
         with redirect_stderr(stream), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore", ConvergenceWarning)
             fast(verbose=verbose).fit(X, y)
         shown[verbose] = stream.getvalue()
     assert shown[0] == ""

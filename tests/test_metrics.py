@@ -458,7 +458,7 @@ def test_metrics_of_a_plain_table_are_means_over_what_was_found() -> None:
     assert "validity" not in same
     pd.testing.assert_frame_equal(same, own.drop(columns="validity"))
 
-    gone = pd.concat([plain, nothing_like(plain)])
+    gone = pd.concat([plain.astype(object), nothing_like(plain)])  # of one dtype: which one it becomes will change
     twice = evaluate_counterfactuals(
         gone, X.iloc[[*rows, *rows]], table, y, target=[*target, *target], oracle=lambda rows: target
     )

@@ -289,7 +289,6 @@ def trained_jointly(parts: Parts, epochs: int = 25, **alphas: float) -> dict[str
     return one_shot_quality(parts, objective)
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_the_joint_phase_makes_the_weights_lead_to_other_classes(parts: Parts) -> None:
     before = one_shot_quality(parts, parts.objective())
     parts.density.requires_grad_(True)
@@ -301,7 +300,6 @@ def test_the_joint_phase_makes_the_weights_lead_to_other_classes(parts: Parts) -
     assert {"valid", "plausible", "distance"} <= set(parts.history.records[-1])
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_the_joint_phase_leaves_the_classifier_where_it_was_even_on_counterfactuals(parts: Parts) -> None:
     trained_jointly(parts, epochs=40)
     targets = draw_targets(parts.train.labels, 3, seeded())
@@ -312,13 +310,11 @@ def test_the_joint_phase_leaves_the_classifier_where_it_was_even_on_counterfactu
     assert float(away) < 0.045
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_proximity_brings_counterfactuals_nearer() -> None:
     far, near = (trained_jointly(Parts(), proximity=proximity) for proximity in (0.0, 3.0))
     assert near["distance"] < far["distance"]
 
 
-@pytest.mark.filterwarnings("ignore")
 def test_the_same_generator_gives_the_same_network() -> None:
     states: list[dict[str, Any]] = []
     for _ in range(2):

@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
 from sklearn.impute import SimpleImputer
@@ -503,7 +504,7 @@ def test_an_error_of_the_classifier_says_what_its_columns_are_to_the_user() -> N
 def fit(step: Any, X: Any, y: Any) -> Any:
     pipe = make_pipeline(step, fast())
     with warnings.catch_warnings(), small():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         return pipe.fit(X, y)
 
 
@@ -598,7 +599,7 @@ def test_a_search_around_a_pipeline_takes_rules_in_user_units() -> None:
         cv=ShuffleSplit(1, random_state=0),
     )
     with warnings.catch_warnings(), small():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore", ConvergenceWarning)
         search.fit(X, y)
     cf = counterfactuals(search, X[::30], bounds={"x0": (5.0, 6.5)}, immutable=["x1"])
     check(cf, X[::30], {"bounds": {"x0": (5.0, 6.5)}, "immutable": [False, True, False, False]})
