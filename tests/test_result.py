@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import math
 import pickle
 import re
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -57,6 +59,7 @@ def adults() -> Counterfactuals:
     [
         (1, [1]),
         (-1, [2]),
+        (-3, [0]),
         (np.int64(2), [2]),
         (slice(1, None), [1, 2]),
         (slice(None, None, -1), [2, 1, 0]),
@@ -64,6 +67,7 @@ def adults() -> Counterfactuals:
         ([False, True, False], [1]),
         (pd.Series([True, False, True], index=[5, 6, 7]), [0, 2]),
         (pd.array([True, False, False], dtype="boolean"), [0]),
+        (np.array([True, np.True_, False], dtype=object), [0, 1]),
         ([2, 0, -1], [2, 0, 2]),
         (np.array([], dtype=int), []),
         ([], []),
@@ -188,6 +192,23 @@ def test_equal_values_are_no_change_whatever_the_dtype(before: Any, after: Any) 
     assert list(cf.changes().columns) == ["row", "target", "rank", "feature", "from", "to"]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("Int64", 3), ("Float64", 0.5), ("boolean", False), ("string", "a"), ("object", "a")]
+)
+def test_a_gap_that_is_filled_or_made_is_a_change(dtype: str, value: Any) -> None:
+    gap, filled = (pd.DataFrame({"a": pd.array(cells, dtype=dtype)}) for cells in ([pd.NA, value], [value, pd.NA]))
+    changes = result(gap, filled).changes()
+    assert changes["row"].tolist() == [0, 1]
+    assert pd.isna(changes["from"][0]) and changes["to"][0] == value
+    assert changes["from"][1] == value and pd.isna(changes["to"][1])
+
+
+def test_integers_stay_integers_beside_changed_floats() -> None:
+    original = pd.DataFrame({"n": [1, 2], "x": [0.5, 1.5]})
+    changes = result(original, original.assign(n=[7, 2], x=[0.5, 2.5])).changes()
+    assert [type(value) for value in changes["from"]] == [type(value) for value in changes["to"]] == [int, float]
+
+
 CELLS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([np.nan, 0.0, -0.0, 1.5, "a", "b"]))
 
 
@@ -301,11 +322,20 @@ def test_a_probability_is_never_told_as_a_certainty_that_it_is_not(probability: 
         ([np.nan, np.nan], [0.123456, np.nan], "missing -> 0.1235"),
         ([10**17, 0], [10**17 + 1, 0], "100000000000000000 -> 100000000000000001"),
         ([True, False], [False, False], "True -> False"),
+        # The digits follow how far the column spreads, not how large its numbers are.
+        ([2000.123456, 2000.3], [2000.234567, 2000.3], "2000.1235 -> 2000.2346"),
+        ([1.23456e20, 0.0], [2.34567e20, 0.0], "1.235e+20 -> 2.346e+20"),
+        ([-1.6e308, 0.0], [1.6e308, 0.0], "-1.6e+308 -> 1.6e+308"),
+        # Neighbouring numbers are told in full.
+        ([1e20, 0.0], [math.nextafter(1e20, math.inf), 0.0], "1e+20 -> 1.0000000000000002e+20"),
+        (pd.Series([1, 0], dtype=object), pd.Series(["1", 0], dtype=object), "1 -> '1'"),
+        (pd.Categorical([0.00012, 5.0]), pd.Categorical([0.00034, 5.0]), "0.00012 -> 0.00034"),
     ],
 )
-def test_numbers_are_rounded_to_their_column(before: list[Any], after: list[Any], text: str) -> None:
+def test_numbers_are_rounded_to_their_column(before: Any, after: Any, text: str) -> None:
     cf = result(pd.DataFrame({"a": before}), pd.DataFrame({"a": after}))
     assert cf.explain()[0].startswith(f"a {text} would")
+    assert escape(text).replace("-&gt;", "&rarr;") in cf._repr_html_()
 
 
 @settings(max_examples=100, deadline=None)
@@ -349,6 +379,12 @@ def test_json_has_every_scalar_of_the_report_as_plain_python() -> None:
     assert list(record)[:14] == list(cf.report.columns)
 
 
+def test_json_tells_scalars_of_numpy_among_objects() -> None:
+    X = np.array([[np.float32(0.5), np.int8(3), np.bool_(True), np.float64(np.inf), "a"]], dtype=object)
+    (record,) = json.loads(result(X, X).to_json())
+    assert record["counterfactual"] == {"x0": 0.5, "x1": 3, "x2": True, "x3": None, "x4": "a"}
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int8, np.bool_, object])
 def test_json_takes_every_array(dtype: Any) -> None:
     X = np.array([[0, 1]]).astype(dtype)
@@ -381,17 +417,21 @@ def test_html_of_many_rows_and_columns_is_cut_with_a_note() -> None:
     assert page.count("<tr>") == 21 and "... and 30 more" in page
     assert "<th>x7</th>" in page and "<th>x9</th>" not in page and "<th>x0</th>" not in page
     assert "1 of 40 columns shown" in page
-    assert "more" not in result(original[:20, :30], data[:20, :30])._repr_html_()
+    assert not re.search(r"</(th|td|tr|p)>[^<]", page)  # nothing stands between the cells
+    whole = result(original[:20, :30], data[:20, :30])._repr_html_()
+    assert "more" not in whole and "<th>x0</th>" in whole and "shown" not in whole
 
 
 def test_the_printed_form_counts_and_tells_the_first() -> None:
     cf = adults()
     lines = repr(result(cf.original, cf.data, valid=[True, True, False])).splitlines()
     assert lines[0] == "Counterfactuals: 3 counterfactuals, 67% valid, 100% plausible"
-    assert "hours 38 -> 45" in lines[1] and len(lines) == 4
+    assert "hours 38 -> 45" in lines[1] and lines[1].endswith("(probability 0.31 -> 0.64).") and len(lines) == 4
+    assert repr(cf[:1]).startswith("Counterfactuals: 1 counterfactual, ")
     assert repr(cf[:0]) == "Counterfactuals: none"
     wide = repr(result(np.zeros((9, 500)), np.ones((9, 500))))
     assert len(wide) < 1000 and wide.endswith("... and 6 more")
+    assert all(line.endswith("...") and not line.endswith("....") for line in wide.splitlines()[1:4])
 
 
 def test_an_empty_result_can_be_shown_in_every_form() -> None:
