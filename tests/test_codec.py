@@ -324,7 +324,7 @@ def test_an_unseen_category_warns_once_per_column_and_survives(people: pd.DataFr
     with pytest.warns(UserWarning) as caught:
         Z = codec.encode(query)
     messages = [str(warning.message) for warning in caught]
-    assert len(messages) == 2
+    assert len(messages) == 2 and {warning.filename for warning in caught} == {__file__}
     assert "'size'" in messages[0] and "'XL'" in messages[0]
     assert "'job'" in messages[1] and "'pilot', 'actor', 'nurse' and 1 more" in messages[1]
     job = codec.schema.columns[3]
@@ -335,6 +335,17 @@ def test_an_unseen_category_warns_once_per_column_and_survives(people: pd.DataFr
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         codec.encode(query, warn_unseen=False)
+        assert codec.decode(Z, query)["job"].equals(query["job"])  # told once is enough
+
+
+def test_labels_of_an_ordered_column_may_be_asked_about_as_plain_numbers() -> None:
+    steps = pd.CategoricalDtype([30, 10, 20], ordered=True)
+    codec = TableCodec.fit(pd.DataFrame({"step": pd.Series([10, 20, 30, 10], dtype=steps), "v": [0.5, 1.5, 2.5, 9.0]}))
+    query = pd.DataFrame({"step": [20, 30], "v": [1.5, 0.5]})
+    Z = codec.encode(query)
+    assert (codec.encode(query.astype({"step": steps})) == Z).all()
+    moved = codec.decode(Z[::-1].copy(), query)
+    assert moved["step"].tolist() == [30, 20] and moved["step"].dtype == "int64"
 
 
 def test_an_unseen_level_of_an_ordered_column_is_not_a_missing_one() -> None:
