@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -83,6 +84,7 @@ def test_labels_and_names_keep_their_types_in_json() -> None:
     again = Actionability.from_json(rules.to_json())
     assert again.allowed_transitions == {("a", 1): {1: (2,), None: ("x",)}}
     assert again.bounds == {3: (0, None)} and again.allowed_categories["b"][0] is True
+    assert '"größe"' in Actionability(immutable=["größe"]).to_json()  # for people to read
 
 
 def test_rules_can_be_written_by_hand() -> None:
@@ -104,6 +106,8 @@ def test_a_function_is_not_written() -> None:
     [
         ({"imutable": ["a"]}, ["'imutable'", "immutable"]),
         ({"bounds": 5}, ["bounds", "pairs", "5"]),
+        ({"monotonic_cst": 5}, ["monotonic_cst", "pairs", "5"]),
+        ({"allowed_transitions": 5}, ["allowed_transitions", "pairs", "5"]),
         ({"feature_weights": ["ab", 3]}, ["feature_weights", "pairs"]),
         ({"max_changes": 0}, ["max_changes"]),
         (["immutable"], ["dict", "list"]),
@@ -116,9 +120,12 @@ def test_a_wrong_description_is_told(described: Any, words: list[str]) -> None:
 
 
 def test_a_label_that_json_cannot_hold_is_told() -> None:
-    rules = Actionability(allowed_categories={"when": [pd.Timestamp("2020-01-01")]})
+    day = pd.Timestamp("2020-01-01")
+    rules = Actionability(allowed_categories={"when": [day]})
     with pytest.raises(TypeError, match=r"allowed_categories.*Timestamp.*text"):
         rules.to_json()
+    with pytest.raises(TypeError, match=r"allowed_transitions.*Timestamp.*text"):
+        Actionability(allowed_transitions={"when": {day: ["a"]}}).to_json()
 
 
 # ------------------------------------------------------------------------------------------------------- plain data
@@ -134,7 +141,9 @@ def test_what_is_passed_is_copied() -> None:
     assert per_row.bounds == {"a": (None, (1.0, None))}
 
 
-@pytest.mark.parametrize("make", [list, tuple, np.array, pd.Series, pd.Index, lambda v: pd.array(v, dtype="Int64")])
+@pytest.mark.parametrize(
+    "make", [list, tuple, set, frozenset, np.array, pd.Series, pd.Index, lambda v: pd.array(v, dtype="Int64")]
+)
 def test_every_kind_of_list_is_the_same(make: Any) -> None:
     given_, plain = make([1, 2]), [1, 2]
     rules = Actionability(immutable=given_, bounds={"a": given_}, allowed_categories={"c": given_})
@@ -156,13 +165,17 @@ def test_scalars_of_numpy_become_plain() -> None:
 
 def test_missing_and_infinite_say_nothing() -> None:
     rules = Actionability(
-        bounds={"a": (-np.inf, np.inf), "b": ([np.nan, 1.0], None)}, allowed_categories={"c": [np.nan]}
+        bounds={"a": (-np.inf, np.inf), "b": ([np.nan, 1.0], None)},
+        allowed_categories={"c": [np.nan], "d": [pd.NA, "x"], "e": [pd.NaT, None]},
     )
     assert rules.bounds == {"a": (None, None), "b": ((None, 1.0), None)}
-    assert rules.allowed_categories == {"c": (None,)}
+    assert rules.allowed_categories == {"c": (None,), "d": (None, "x"), "e": (None, None)}
 
 
-@pytest.mark.parametrize("empty", [{}, {"immutable": []}, {"bounds": {}}, {"relations": []}, {"monotonic_cst": ()}])
+@pytest.mark.parametrize(
+    "empty",
+    [{}, {"immutable": []}, {"bounds": {}}, {"relations": []}, {"relations": None}, {"monotonic_cst": ()}],
+)
 def test_no_rule_at_all_is_trivial(empty: dict[str, Any]) -> None:
     rules = Actionability(**empty)
     assert rules.is_trivial and rules == Actionability() and repr(rules) == "Actionability()"
@@ -229,17 +242,22 @@ def test_rules_of_another_type_are_told() -> None:
         ({"target_probability": 1}, ValueError, ["target_probability", "1"]),
         ({"target_probability": np.nan}, ValueError, ["target_probability", "nan"]),
         ({"target_probability": "high"}, TypeError, ["target_probability", "'high'"]),
+        ({"allowed_categories": ["red"]}, TypeError, ["allowed_categories", "column to a list of labels", "'red'"]),
         ({"allowed_categories": {"a": "red"}}, TypeError, ["allowed_categories['a']", "'red'", "list"]),
         ({"allowed_categories": {"a": []}}, ValueError, ["allowed_categories['a']", "empty", "immutable"]),
         ({"allowed_categories": {"a": [np.inf]}}, ValueError, ["allowed_categories['a']", "finite", "inf"]),
         ({"allowed_categories": {"a": [{}]}}, TypeError, ["allowed_categories['a']", "{}"]),
-        ({"allowed_transitions": {"a": ["b"]}}, TypeError, ["allowed_transitions['a']", "dict"]),
+        ({"allowed_transitions": ["a"]}, TypeError, ["allowed_transitions", "column to a dict", "['a']"]),
+        ({"allowed_transitions": {"a": ["b"]}}, TypeError, ["allowed_transitions['a']", "dict", "['b']"]),
         ({"allowed_transitions": {"a": {"b": "c"}}}, TypeError, ["allowed_transitions['a']['b']", "'c'"]),
         ({"relations": ({"a": 1}, 2)}, TypeError, ["relations", "list"]),
         ({"relations": {"a": 1}}, TypeError, ["relations", "list"]),
+        ({"relations": 5}, TypeError, ["relations", "list", "5"]),
+        ({"relations": [({"a": 1}, 2, 3)]}, TypeError, ["relations", "({'a': 1}, 2, 3)"]),
         ({"relations": [({}, 2)]}, ValueError, ["relations[0]", "one column at least"]),
         ({"relations": [({"a": "b"}, 2)]}, TypeError, ["relations[0]", "'a'", "'b'"]),
         ({"relations": [({"a": 1}, 2), ({"a": 1}, np.inf)]}, ValueError, ["relations[1]", "bound", "inf"]),
+        ({"feature_weights": ["a"]}, TypeError, ["feature_weights", "dict of column to weight", "['a']"]),
         ({"feature_weights": {"a": 0}}, ValueError, ["feature_weights['a']", "0", "immutable"]),
         ({"feature_weights": {"a": np.inf}}, ValueError, ["feature_weights['a']", "inf"]),
         ({"feature_weights": {"a": "heavy"}}, TypeError, ["feature_weights['a']", "'heavy'"]),
@@ -249,4 +267,8 @@ def test_rules_of_another_type_are_told() -> None:
 def test_a_wrong_rule_is_told_when_it_is_made(keywords: Any, problem: type[Exception], words: list[str]) -> None:
     with pytest.raises(problem) as caught:
         Actionability(**keywords)
-    assert all(word in str(caught.value) for word in words), str(caught.value)
+    message = str(caught.value)
+    assert all(word in message for word in words), message
+    assert re.search(rf"\b{next(iter(keywords))}\b", message), message
+    # Every part says something: what was expected, what was got, what to do.
+    assert not re.search(r"must be None|got None|None$" if "None" not in repr(keywords) else "None$", message), message

@@ -242,6 +242,50 @@ def test_listed_columns_are_categorical_whatever_their_dtype(people: pd.DataFram
 def test_objects_that_are_numbers_are_numbers() -> None:
     X = np.array([[1, 1.5, "a", True], [None, Decimal("2"), 1, False], [3, np.float32(4), None, None]], dtype=object)
     assert [c.kind for c in TableCodec.fit(X).schema.columns] == ["integer", "numeric", "categorical", "boolean"]
+    listed = TableCodec.fit(X, [0, 1, 3]).schema.columns
+    assert [c.kind for c in listed] == ["categorical", "categorical", "categorical", "boolean"]
+
+
+def test_categories_have_an_order_only_where_their_dtype_says_so() -> None:
+    labels = ["S", "L", "S"]
+    X = pd.DataFrame({"plain": pd.Categorical(labels), "ordered": pd.Categorical(labels, ordered=True)})
+    assert [c.kind for c in TableCodec.fit(X).schema.columns] == ["categorical", "ordered"]
+    assert [c.kind for c in TableCodec.fit(X, ["ordered"]).schema.columns] == ["categorical", "categorical"]
+
+
+def test_a_single_label_is_a_constant_unless_some_cells_are_missing() -> None:
+    X = pd.DataFrame(
+        {
+            "one": ["only"] * 3,
+            "none": pd.Series([None] * 3, dtype="str"),
+            "two": pd.Series(["only", None, "only"], dtype="str"),
+        }
+    )
+    columns = TableCodec.fit(X).schema.columns
+    assert [c.kind for c in columns] == ["constant", "constant", "categorical"]
+    assert [c.categories for c in columns] == [("only",), (), ("only", None)]
+    assert [c.dtype for c in columns] == [str(dtype) for dtype in X.dtypes]
+
+
+def test_integers_too_large_for_exact_floats_are_integers_all_the_same() -> None:
+    X = np.array([[0], [10**15], [3 * 10**15]])
+    codec = TableCodec.fit(X)
+    moved = codec.encode(X) + np.float32(0.123)
+    result = codec.decode(codec.snap(moved, codec.encode(X)), X)
+    assert result.dtype == X.dtype and (result[:2] > X[:2]).all()
+
+
+def test_decimals_of_narrow_floats_are_seen() -> None:
+    cents = np.round(np.random.default_rng(0).uniform(0, 9, 300), 2).astype(np.float32)
+    assert TableCodec.fit(cents[:, None]).schema.columns[0].decimals == 2
+
+
+def test_numbers_may_come_as_categories() -> None:
+    fitted = pd.DataFrame({"v": [1.5, 2.5, 4.0, np.nan]})
+    codec = TableCodec.fit(fitted)
+    query = fitted.astype({"v": "category"})
+    assert (codec.encode(query) == codec.encode(fitted)).all()
+    pd.testing.assert_frame_equal(codec.decode(codec.encode(query), query), query)
 
 
 def test_nan_and_na_are_both_missing_in_a_nullable_column() -> None:
@@ -281,6 +325,14 @@ def test_a_heavy_tail_is_tamed_whatever_its_unit() -> None:
     # Few distinct values stay apart.
     counts = np.repeat([0.0, 1.0, 2.0], [90, 5, 5])[:, None]
     assert np.diff(np.unique(TableCodec.fit(counts).encode(counts))).min() > 0.5
+    # Zeros beside the tail are not what its unit is.
+    sparse = np.r_[np.zeros(700), pay[:300]][:, None]
+    assert TableCodec.fit(sparse).encode(sparse).max() < 5
+    # Long columns are judged by a part of their rows.
+    many = np.exp(2 * np.random.default_rng(0).normal(size=25_000))[:, None]
+    assert TableCodec.fit(many).encode(many).max() < 5
+    # A mild skew is none.
+    assert TableCodec.fit(np.random.default_rng(0).gamma(4, size=(500, 1))).schema.columns[0].power is None
     # A switch that is rarely off is skewed, too, but no power could help it.
     assert TableCodec.fit(1 - np.eye(50)[:, :1]).schema.columns[0].power is None
 
