@@ -98,10 +98,12 @@ class Actionability:
         mappings["immutable"] = self.immutable or ()
         mappings["relations"] = tuple(column for terms, _ in self.relations for column in terms)
         lists = {"monotonic_cst"} if isinstance(self.monotonic_cst, tuple) else set()
+        # A mask's True is not the column of the name 1, though they are equal.
         return [
             rule
             for rule, columns in mappings.items()
-            if rule in lists or any(isinstance(c, (bool, tuple, int)) and c not in names for c in columns)
+            if rule in lists
+            or any(isinstance(c, bool) or (isinstance(c, (tuple, int)) and c not in names) for c in columns)
         ]
 
     @classmethod

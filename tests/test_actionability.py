@@ -181,6 +181,29 @@ def test_no_rule_at_all_is_trivial(empty: dict[str, Any]) -> None:
     assert rules.is_trivial and rules == Actionability() and repr(rules) == "Actionability()"
 
 
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ({"immutable": ["a"], "bounds": {("b", 1): (0, 1)}, "monotonic_cst": {"a": 1}}, []),
+        ({"immutable": [0]}, ["immutable"]),
+        ({"immutable": [True, False, False]}, ["immutable"]),
+        ({"immutable": np.eye(3, dtype=bool)}, ["immutable"]),
+        ({"monotonic_cst": [0, 0, 0]}, ["monotonic_cst"]),
+        ({"bounds": {1: (0, 1)}, "feature_weights": {"a": 2}}, ["bounds"]),
+        ({"allowed_categories": {"a": ["x"]}, "relations": [({"a": 1, 2: -1}, 0)]}, ["relations"]),
+        ({"allowed_transitions": {2: {}}, "feature_weights": {0: 2}}, ["allowed_transitions", "feature_weights"]),
+    ],
+)
+def test_rules_know_which_of_them_go_by_position(rules: dict[str, Any], told: list[str]) -> None:
+    assert Actionability(**rules).by_position(["a", ("b", 1), "c"]) == told
+
+
+def test_integers_may_be_names_but_a_mask_goes_by_position_all_the_same() -> None:
+    names = [0, 1, 2]
+    assert Actionability(immutable=[2], bounds={0: (1, 2)}).by_position(names) == []
+    assert Actionability(immutable=[True, False, False]).by_position(names) == ["immutable"]
+
+
 def test_rules_cannot_be_assigned() -> None:
     with pytest.raises(AttributeError):
         Actionability().max_changes = 3  # type: ignore[misc]
