@@ -239,6 +239,29 @@ def test_each_stage_answers_where_all_others_fail(stage: str, monkeypatch: pytes
     assert best.shortfall.item() < INVALID and (best.x != query.x).any()
 
 
+@pytest.mark.parametrize("stage", ["offer_reservoir", "descend", "build", "search_latent"])
+def test_each_stage_mends_a_row_that_lacks_nothing_but_plausibility(
+    stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = plane({0: 1.0}, [[-0.5, 0.0, 0.0]])
+    asked.model.threshold.fill_(-7.0)
+    asked.model.reservoir = torch.tensor([[-0.4, 0.0, 0.0], [2.0, 1.0, 0.0]])  # the nearest one is no answer
+    asked.model.reservoir_labels = torch.tensor([1, 1])
+    monkeypatch.setattr("hyconex_sklearn._search._NEIGHBOURS", 1)
+    for other in {"offer_reservoir", "descend", "build", "search_latent", "tighten"} - {stage}:
+        monkeypatch.setattr(f"hyconex_sklearn._search.{other}", lambda *_: None)
+    query, rare = asked.query(), torch.tensor([[2.0, 5.0, 5.0]])
+    assert Incumbent(asked.model, query, rare).shortfall.item() == 1.0
+    assert solve(asked.model, query, rare, "auto", generator()).shortfall.item() == 0.0
+
+
+def test_the_latent_search_climbs_before_anything_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = plane({0: 1.0}, [[-0.5, 0.0, 0.0]])
+    monkeypatch.setattr("hyconex_sklearn._search.tighten", lambda *_: None)
+    query = asked.query()
+    assert solve(asked.model, query, query.x, "latent", generator()).shortfall.item() < INVALID
+
+
 @briefly
 def test_without_a_reservoir_the_search_still_answers(asked: Parts) -> None:
     asked = asked.head(10)
