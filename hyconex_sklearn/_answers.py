@@ -63,7 +63,7 @@ def answer(
     open_ = (~already).nonzero().squeeze(1)
     if len(open_) and (search != "one_shot" or k > 1):
         lines[0] = lines[0].at(already.cpu().numpy())
-        for rows in open_.split(_CLIMB_ROWS):
+        for rows in open_.split(min(_CLIMB_ROWS, model.rows_at_once)):
             lines += _searched(model, asked, rows, search, k, torch.Generator().manual_seed(seed))
     return _ordered(asked, lines, k, offset)
 

@@ -46,6 +46,11 @@ class Committee(nn.Module):
         self.weight2 = nn.Parameter(torch.randn(N_MEMBERS, n_classes, _HIDDEN) / _HIDDEN**0.5)
         self.bias2 = nn.Parameter(torch.zeros(N_MEMBERS, n_classes))
 
+    @property
+    def width(self) -> int:
+        """Numbers that are computed of a row."""
+        return N_MEMBERS * (_HIDDEN + self.bias2.shape[1])
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the members' logits, shape (n, members, K), for rows `x` (n, d)."""
         weight1 = (self.weight1 * self.seen[:, None]).flatten(0, 1)  # (members * hidden, d)
@@ -126,7 +131,7 @@ def _keep_best_members(
     def held_out(x: Tensor, labels: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
         return (_member_losses(committee, x, labels, weight) * (counts == 0)).sum(0, keepdim=True)
 
-    losses = in_chunks(held_out, *data).sum(0) / (data[-1] == 0).sum(0).clamp(min=1)
+    losses = in_chunks(held_out, *data, width=committee.width).sum(0) / (data[-1] == 0).sum(0).clamp(min=1)
     better = losses < best
     for name, parameter in committee.named_parameters():
         state[name][better] = parameter.detach()[better]

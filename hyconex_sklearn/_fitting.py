@@ -214,12 +214,14 @@ def _best_regression(x: np.ndarray, labels: np.ndarray, fewest: int) -> Logistic
 @torch.no_grad()
 def _calibrate(model: Model, valid: Rows, quantile: float, least: float, most: float) -> None:
     """Read temperature and confidence off held-out rows."""
-    logits = in_chunks(model.network.logits, valid.x)
+    logits = in_chunks(model.network.logits, valid.x, width=model.network.width)
     model.temperature = logits.new_tensor(fit_temperature(logits, valid.labels, valid.weight))
     logits = logits / model.temperature
     reached = {
         "confidence": log_odds(logits, valid.labels),
-        "committee_confidence": in_chunks(lambda x, y: mean_log_odds(model.committee(x), y), valid.x, valid.labels),
+        "committee_confidence": in_chunks(
+            lambda x, y: mean_log_odds(model.committee(x), y), valid.x, valid.labels, width=model.committee.width
+        ),
     }
     right = logits.argmax(1) == valid.labels
     for label in range(model.n_classes):

@@ -75,6 +75,11 @@ class HyperNetwork(nn.Module):
         self.weight0 = nn.Parameter(torch.zeros(n_classes, n_features))
         self.bias0 = nn.Parameter(torch.zeros(n_classes))
 
+    @property
+    def width(self) -> int:
+        """Numbers that are computed of a row, in the widest place."""
+        return self.n_classes * (self.n_features + 1)
+
     def set_linear(self, weight: Tensor, bias: Tensor) -> None:
         """Start from the linear model with `weight` (K, d) and `bias` (K,)."""
         with torch.no_grad():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._committee import Committee, mean_log_odds, votes
+from ._committee import N_MEMBERS, Committee, mean_log_odds, votes
 from ._density import MixedDensity
 from ._hypernet import HyperNetwork
 from ._losses import log_odds
@@ -17,6 +17,7 @@ from ._space import EncodedSpace
 from ._torch_utils import chunks
 
 _CHUNK_ROWS = 4_096
+_CHUNK_CELLS = 8_000_000  # numbers that the weights and votes of one chunk of rows may hold
 SUPPORT = 0.8  # share of the committee that has to agree with a certified row
 
 
@@ -88,6 +89,12 @@ class Model(nn.Module):
         """Number of classes K."""
         return self.network.n_classes
 
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows to judge at once: thousands, and fewer where the classes are many."""
+        width = self.n_classes * (self.network.n_features + N_MEMBERS)
+        return max(1, min(_CHUNK_ROWS, _CHUNK_CELLS // width))
+
     def judge(self, x: Tensor, target: Tensor) -> Judgement:
         """Return the `Judgement` of rows `x` (m, d) about their targets (m,)."""
         logits = self.network.logits(x) / self.temperature
@@ -114,7 +121,7 @@ class Model(nn.Module):
 
     def certificate(self, x: Tensor, target: Tensor, probability: float | None) -> dict[str, np.ndarray]:
         """Return what the report says of rows `x` (m, d) toward `target` (m,), as arrays (m,)."""
-        parts = [self.judge(x[rows], target[rows]) for rows in chunks(len(x), _CHUNK_ROWS)]
+        parts = [self.judge(x[rows], target[rows]) for rows in chunks(len(x), self.rows_at_once)]
         judged = Judgement(*(torch.cat(part) for part in zip(*parts, strict=True)))
         demands = self.demands(target, probability)
         said = {

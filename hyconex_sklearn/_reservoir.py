@@ -24,7 +24,7 @@ def offer_reservoir(best: Incumbent, rows: Tensor, k: int) -> None:
     k = min(k, len(reservoir))
     if k == 0:
         return
-    for part in chunks(len(rows), max(1, _MAX_JUDGED // k)):
+    for part in chunks(len(rows), max(1, min(_MAX_JUDGED, 4 * best.model.rows_at_once) // k)):
         at = rows[part]
         near = _nearest(best.model, best.query[at], k)
         many = at.repeat_interleave(k)
@@ -71,7 +71,7 @@ def fill_reservoir(model: Model, free: FeasibleSet, per_class: int) -> None:
     """
     drawn = [_drawn(model, label, free, per_class) for label in range(model.n_classes)]
     weak = [label for label, (_, shortfall) in enumerate(drawn) if int((shortfall == 0).sum()) < _FEW_CERTIFIED]
-    for some in chunks(len(weak), max(1, _MENDED_AT_ONCE // per_class)):
+    for some in chunks(len(weak), max(1, min(_MENDED_AT_ONCE, model.rows_at_once) // per_class)):
         labels = weak[some]
         x = torch.cat([drawn[label][0] for label in labels])
         target = torch.cat([torch.full((len(drawn[label][0]),), label, device=x.device) for label in labels])

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-_ROWS_AT_ONCE = 16_384  # of a table that is evaluated at fit
+_ROWS_AT_ONCE, _CELLS_AT_ONCE = 16_384, 16_000_000  # of a table that is evaluated at fit, and of what is made of it
 _TRAINING = threading.RLock()  # held by the thread that trains
 _LIMITING = threading.Lock()  # held by the thread that sets its number of torch threads
 _FORKED = False
@@ -145,9 +145,10 @@ def chunks(n: int, size: int, first: int = 0) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def in_chunks(function: Callable[..., Tensor], *rows: Tensor) -> Tensor:
-    """Return `function` of tensors of n rows each, (n, ...), a few thousand rows at a time."""
-    parts = [function(*(part[at] for part in rows)) for at in chunks(len(rows[0]), _ROWS_AT_ONCE)]
+def in_chunks(function: Callable[..., Tensor], *rows: Tensor, width: int = 1) -> Tensor:
+    """Return `function` of tensors of n rows each, (n, ...), thousands of rows at a time; fewer where it is `width`."""
+    size = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width))
+    parts = [function(*(part[at] for part in rows)) for at in chunks(len(rows[0]), size)]
     return torch.cat(parts)
 
 
