@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from _helpers import differ, settings_of_the_user, short_searches, state_of
-from _models import fitted, iris, mixed, small_parts
+from _models import fast, iris, mixed, small_parts
 from joblib import Parallel, delayed
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
@@ -118,26 +118,33 @@ def test_a_thread_that_starts_during_a_query_has_the_users_number_of_torch_threa
         torch.set_num_threads(own)
 
 
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_fits_at_the_same_time_are_the_fits_of_one_after_another() -> None:
     _, X, y = iris()
-    short: dict[str, Any] = {"flow_epochs": 2, "pretrain_epochs": 2, "joint_epochs": 1}
-    expected, own = fitted(X, y, **short).predict_proba(X), settings_of_the_user()
-    for found in in_threads(lambda _: fitted(X, y, **short).predict_proba(X), 3):
+
+    def fit_and_predict(_: int) -> np.ndarray:
+        return fast(flow_epochs=2, pretrain_epochs=2, joint_epochs=1).fit(X, y).predict_proba(X)
+
+    expected, own = fit_and_predict(0), settings_of_the_user()
+    for found in in_threads(fit_and_predict, 3):
         np.testing.assert_array_equal(found, expected)
     assert settings_of_the_user() == own
 
 
 def test_silence_in_two_threads_leaves_the_filters_of_warnings() -> None:
-    before, inside = list(warnings.filters), threading.Event()
+    before, inside, left = list(warnings.filters), threading.Event(), threading.Event()
 
     def other() -> None:
         with _silence():
             inside.set()
+            left.wait()  # until the first one to come has gone
 
     second = threading.Thread(target=other)
     with _silence():
         second.start()
         inside.wait(0.2)  # as long as it takes to come in, if it may
+    left.set()
     second.join()
     assert warnings.filters == before
 
