@@ -548,6 +548,34 @@ def test_a_step_without_inverse_is_named_before_any_search(name: str) -> None:
     assert pipe[-1].asked_ == []
 
 
+def lost(Z: Any) -> Any:
+    raise KeyError("lost")
+
+
+@pytest.mark.parametrize(
+    ("inverse", "message"),
+    [
+        (lost, "its inverse_transform failed: 'lost'"),
+        (lambda Z: Z[:, :1], r"its inverse gave \(1, 1\), not a table of shape \(1, 2\)"),
+    ],
+)
+def test_a_step_whose_inverse_fails_is_named_before_any_search(inverse: Callable[[Any], Any], message: str) -> None:
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    step = FunctionTransformer(keep, inverse_func=inverse, check_inverse=False)
+    pipe = make_pipeline(step, Mover()).fit(X, np.arange(20) % 2)
+    with pytest.raises(ValueError, match=rf"'functiontransformer' \(FunctionTransformer\) cannot be.*{message}"):
+        counterfactuals(pipe, X)
+    assert pipe[-1].asked_ == []
+
+
+def test_a_category_that_is_a_number_comes_back_as_the_nearest_one() -> None:
+    X = pd.DataFrame({"dose": pd.Categorical([1, 2, 5, 9] * 5), "age": np.arange(20.0)})
+    pipe = make_pipeline(FunctionTransformer(np.asarray, inverse_func=keep, check_inverse=False), Mover(add(c0=2.9)))
+    cf = counterfactuals(pipe.fit(X, np.arange(20) % 2), X)
+    assert cf.data["dose"].dtype == X["dose"].dtype
+    assert cf.data["dose"].tolist() == [5, 5, 9, 9] * 5  # of 3.9, 4.9, 7.9 and 11.9
+
+
 def test_a_rotation_comes_back_through_its_inverse() -> None:
     X = np.random.default_rng(0).normal(size=(30, 3))
     pipe = make_pipeline(PCA(), Mover(add(c0=1.0))).fit(X, (X[:, 0] > 0).astype(int))
