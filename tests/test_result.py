@@ -203,10 +203,12 @@ def test_a_gap_that_is_filled_or_made_is_a_change(dtype: str, value: Any) -> Non
     assert changes["from"][1] == value and pd.isna(changes["to"][1])
 
 
-def test_integers_stay_integers_beside_changed_floats() -> None:
+def test_changed_cells_of_all_columns_stand_together_as_objects() -> None:
     original = pd.DataFrame({"n": [1, 2], "x": [0.5, 1.5]})
     changes = result(original, original.assign(n=[7, 2], x=[0.5, 2.5])).changes()
     assert [type(value) for value in changes["from"]] == [type(value) for value in changes["to"]] == [int, float]
+    text = result(pd.DataFrame({"job": ["a"]}), pd.DataFrame({"job": ["b"]})).changes()
+    assert text["from"].dtype == text["to"].dtype == object
 
 
 CELLS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([np.nan, 0.0, -0.0, 1.5, "a", "b"]))
