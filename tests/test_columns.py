@@ -86,8 +86,8 @@ def test_arrays_of_text_grow_and_hold_what_is_no_text_as_objects() -> None:
     grown = codec.decode(codec.encode(np.array([["a"], ["1"]])), query)
     assert grown.tolist() == [["a"], ["1"]] and grown.dtype.kind == "U"
     for label in (None, 1):
-        mixed = codec.decode(codec.encode(_objects(label, "a")[:, None]), query)
-        assert mixed.tolist() == [[label], ["a"]] and mixed.dtype == object
+        mixed = codec.decode(codec.encode(_objects(label, "1")[:, None]), query)
+        assert mixed.tolist() == [[label], ["1"]] and mixed.dtype == object
     long = TableCodec.fit(np.array([["a", "x"], ["lengthy", "y"]]))
     result = long.decode(long.encode(np.array([["lengthy", "x"]])), np.array([["a", "x"]]))
     assert result.tolist() == [["lengthy", "x"]] and result.dtype.kind == "U"
