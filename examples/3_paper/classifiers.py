@@ -70,7 +70,7 @@ class _PlainNetwork(nn.Module):
 
     def __init__(self, n_features: int, n_classes: int, size: int, n_blocks: int, dropout: float) -> None:
         super().__init__()
-        self.n_classes = n_classes
+        self.n_classes = self.width = n_classes  # width: numbers that are computed of a row
         blocks = [ResidualBlock(size, dropout) for _ in range(n_blocks)]
         head = nn.Linear(size, n_classes)
         self.layers = nn.Sequential(nn.Linear(n_features, size), *blocks, nn.LayerNorm(size), nn.GELU(), head)
