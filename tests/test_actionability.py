@@ -198,10 +198,11 @@ def test_rules_know_which_of_them_go_by_position(rules: dict[str, Any], told: li
     assert Actionability(**rules).by_position(["a", ("b", 1), "c"]) == told
 
 
-def test_integers_may_be_names_but_a_mask_goes_by_position_all_the_same() -> None:
+def test_integers_may_be_names_but_masks_and_lists_go_by_position_all_the_same() -> None:
     names = [0, 1, 2]
     assert Actionability(immutable=[2], bounds={0: (1, 2)}).by_position(names) == []
     assert Actionability(immutable=[True, False, False]).by_position(names) == ["immutable"]
+    assert Actionability(monotonic_cst=[1, 0, 0]).by_position(names) == ["monotonic_cst"]
 
 
 def test_rules_cannot_be_assigned() -> None:

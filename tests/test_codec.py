@@ -195,6 +195,7 @@ def test_arrays_come_back_as_the_same_kind_of_array(seed: int, n: int, dtype: st
     codec = TableCodec.fit(X)
     Z = codec.encode(X)
     result = codec.decode(Z, X)
+    assert codec.schema.container == "ndarray" and codec.schema.dtype == str(X.dtype)
     assert type(result) is np.ndarray and result.dtype == X.dtype and (result == X).all()
     moved = codec.decode(Z[::-1].copy(), X)
     assert moved.dtype == X.dtype and (moved == X[::-1]).all()
@@ -226,6 +227,7 @@ def test_kinds_follow_the_dtypes(people: pd.DataFrame) -> None:
     kinds = ["integer", "numeric", "ordered", "categorical", "boolean", "numeric", "categorical", "constant"]
     assert [column.kind for column in columns] == kinds
     assert columns[1].decimals == 2 and columns[5].decimals is None
+    assert (columns[7].lower, columns[7].upper) == (1, 1)
     assert columns[2].categories == ("S", "M", "L")
     assert columns[3].categories == ("baker", "judge", "smith")
     assert columns[6].categories == ("x", "y", None)

@@ -30,6 +30,8 @@ def written(fitted: Any, goal: Any, query: Any, listed: Any = "from_dtype") -> p
         warnings.simplefilter("error")
         result = codec.decode(Z[rows], pd.DataFrame({"v": query}), rows, reference)["v"]
     assert result[0] == query[0]
+    if result.dtype == object:
+        assert isinstance(result[0], float) == isinstance(query[0], float)
     return result[1:]
 
 
