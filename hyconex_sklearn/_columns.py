@@ -198,12 +198,18 @@ def _put_labels(cells: Array, at: Array, labels: Array) -> Array:
 
 def _exactly(labels: Array, dtype: np.dtype[Any]) -> Array | None:
     """Labels in a numeric dtype; None if they do not fit: a label that is rounded is another one."""
+    if dtype.kind in "iu" and any(isinstance(label, int) and not _in_range(label, dtype) for label in labels):
+        return None
     try:
         with np.errstate(all="ignore"):
             cast = labels.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         return None
     return cast if ((cast.astype(object) == labels) | missing_cells(labels)).all() else None
+
+
+def _in_range(number: int, dtype: np.dtype[Any]) -> bool:
+    return np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
 
 
 def _put_numbers(cells: Array, at: Array, numbers: Array) -> Array:

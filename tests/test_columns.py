@@ -35,6 +35,7 @@ def written(fitted: Any, goal: Any, query: Any, listed: Any = "from_dtype") -> p
     return result[1:]
 
 
+TEXT = pd.Series(["a", "a"]).array  # in the dtype that this pandas gives to text
 LABELS_OF_ANY_TYPE = _objects("a", 1, "1", None)
 
 
@@ -48,7 +49,7 @@ LABELS_OF_ANY_TYPE = _objects("a", 1, "1", None)
         (np.array([0.0, 1e39]), [1e39, 0.0], np.array([1, 2], dtype="float32"), [1e39, 0.0], "float64"),
         (np.array([0.0, 1e39]), [1e39, 0.0], pd.array([1, 2], dtype="Float32"), [1e39, 0.0], "Float64"),
         # Labels into columns of text, numbers and booleans.
-        (LABELS_OF_ANY_TYPE, _objects(None, "1"), pd.array(["a", "a"], dtype="str"), [None, "1"], "str"),
+        (LABELS_OF_ANY_TYPE, _objects(None, "1"), TEXT, [None, "1"], str(TEXT.dtype)),
         (LABELS_OF_ANY_TYPE, _objects("a", 1), np.array([1, 1]), ["a", 1], "object"),
         (LABELS_OF_ANY_TYPE, _objects("a", 1), pd.array([1, 1], dtype="Int64"), ["a", 1], "object"),
         (_objects(True, False, None), _objects(None, True), np.array([False, False]), [None, True], "object"),
