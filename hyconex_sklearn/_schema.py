@@ -238,7 +238,7 @@ class NumericMap:
                 lost = np.isnan(values[:, j])
                 values[lost, j] = np.where(z[lost, j] > 0, self.upper[j], self.lower[j])
         for j in self.discrete:
-            values[:, j] = np.rint(values[:, j] * self.factor[j]) / self.factor[j]
+            values[:, j] = np.rint(values[:, j] * self.factor[j]) / self.factor[j] + 0.0  # never a negative zero
         np.clip(values, self.lower, self.upper, out=values)
         for j, dtype in self.single:
             values[:, j] = values[:, j].astype(dtype)

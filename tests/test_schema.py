@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import yeojohnson
 
+from hyconex_sklearn._codec import TableCodec
 from hyconex_sklearn._schema import Column, TableSchema, inverse_yeo_johnson, yeo_johnson
 
 
@@ -136,3 +137,12 @@ def test_the_power_is_yeo_johnson_and_has_an_inverse(power: float, values: list[
     near = min(abs(power), abs(power - 2)) or 1.0  # there scipy 1.11 takes differences of almost equal numbers
     assert u == pytest.approx(yeojohnson(x, lmbda=power), rel=1e-6, abs=1e-9 + 1e-12 / near)
     assert (np.abs(inverse_yeo_johnson(u, power) - x) <= 1e-6 * (1 + np.abs(x))).all()
+
+
+def test_a_number_that_is_rounded_to_zero_has_no_sign() -> None:
+    X = np.array([[-1.0], [0.0], [1.0]])
+    codec = TableCodec.fit(X)
+    reference = codec.encode(X[2:])
+    soft = np.array([[-0.1]], dtype=np.float32)
+    assert not np.signbit(codec.snap(soft, reference)).any()
+    assert codec.decode(soft, X[2:]).tolist() == [[0.0]] and not np.signbit(codec.decode(soft, X[2:])).any()
