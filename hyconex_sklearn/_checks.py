@@ -132,7 +132,7 @@ _RULES: dict[str, tuple[Rule, str]] = {
         Rule(
             "None or a finite number > 0",
             lambda value: value is None or _is_real(value),
-            lambda value: value is None or bool(np.isfinite(value) and value > 0),
+            lambda value: value is None or (_is_finite(value) and value > 0),
         ),
         "It is the number of seconds that training may take; None sets no limit.",
     ),

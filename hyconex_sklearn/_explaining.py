@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,19 @@ from ._schema import Column
 from ._torch_utils import chunks
 
 _BLOCK_CELLS = 500_000  # encoded cells of the counterfactuals that are decoded and judged at once
+
+
+class _Question(NamedTuple):
+    """A table of n rows with all that is asked about it."""
+
+    X: Any
+    x: Tensor  # (n, d), encoded
+    wanted: Tensor | str | None
+    rules: Actionability
+    allowed: FeasibleSet  # what the rules come to for these rows
+    search: str
+    k: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -50,17 +63,17 @@ class Explainer:
         self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, search: str, k: int, seed: int
     ) -> Counterfactuals:
         """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `answer`."""
-        allowed = self._allowed(rules, X, x)
+        question = _Question(X, x, wanted, rules, self._allowed(rules, X, x), search, k, seed)
         # Block by block, so that beside the table and the answer memory holds no more than one block's worth.
         names = list(self.codec.schema.feature_names)
         k_all = k * (len(self.classes) - 1 if wanted is None else 1)  # counterfactuals of a row, at most
         size = self._block_rows(k_all)
         if len(x) <= size:
-            only = self._explain_block(X, x, wanted, rules, allowed, search, k, seed, slice(0, len(x)))
+            only = self._explain_block(question, slice(0, len(x)))
             return Counterfactuals.adopted(feature_names=names, **only)
         joined = Joined(len(x) * k_all, [column.categories for column in self._columns_of(X)])
         for block in chunks(len(x), size):
-            joined.add(self._explain_block(X, x, wanted, rules, allowed, search, k, seed, block))
+            joined.add(self._explain_block(question, block))
         return Counterfactuals.adopted(feature_names=names, **joined.fields())
 
     def _block_rows(self, k: int) -> int:
@@ -73,36 +86,12 @@ class Explainer:
         by_place = np.argsort(self.codec.match(X))
         return [self.codec.schema.columns[j] for j in by_place]
 
-    def _explain_block(
-        self,
-        X: Any,
-        x: Tensor,
-        wanted: Tensor | str | None,
-        rules: Actionability,
-        allowed: FeasibleSet,
-        search: str,
-        k: int,
-        seed: int,
-        block: slice,
-    ) -> dict[str, Any]:
+    def _explain_block(self, question: _Question, block: slice) -> dict[str, Any]:
         """Return the fields of `Counterfactuals` for some rows of the table."""
-        found = Answers.joined(
-            [
-                answer(
-                    self.model,
-                    x[rows],
-                    wanted[rows] if isinstance(wanted, Tensor) else wanted,
-                    allowed.take(rows),
-                    probability=rules.target_probability,
-                    search=search,
-                    k=k,
-                    seed=seed,
-                    offset=rows.start,
-                )
-                for rows in chunks(block.stop, self.chunk_rows, block.start)
-            ]
-        )
-        reference = x[block].cpu().numpy()[found.row - block.start]
+        X, allowed, probability = question.X, question.allowed, question.rules.target_probability
+        parts = chunks(block.stop, self.chunk_rows, block.start)
+        found = Answers.joined([self._answer_chunk(question, rows) for rows in parts])
+        reference = question.x[block].cpu().numpy()[found.row - block.start]
         data = self.codec.decode(found.z, X, found.row, reference)
         original = self.codec.decode(reference, X, found.row, reference)
         spoilt = np.zeros(len(reference), dtype=bool)  # by the user's function
@@ -111,10 +100,24 @@ class Explainer:
         return {
             "data": data,
             "original": original,
-            "report": self._report(data, original, reference, found, allowed, rules.target_probability, spoilt),
+            "report": self._report(data, original, reference, found, allowed, probability, spoilt),
             "probability_before": found.before,
             "prediction_before": self.classes[found.predicted],
         }
+
+    def _answer_chunk(self, question: _Question, rows: slice) -> Answers:
+        wanted = question.wanted
+        return answer(
+            self.model,
+            question.x[rows],
+            wanted[rows] if isinstance(wanted, Tensor) else wanted,
+            question.allowed.take(rows),
+            probability=question.rules.target_probability,
+            search=question.search,
+            k=question.k,
+            seed=question.seed,
+            offset=rows.start,
+        )
 
     def report_again(self, X: Any, x: Tensor, rules: Actionability, data: Any, report: pd.DataFrame) -> pd.DataFrame:
         """Return `report` anew for rows `data` that came back changed: rounded in a pipeline, say."""

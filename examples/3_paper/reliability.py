@@ -62,7 +62,21 @@ MEMORY = {
     "output": "output, MB",
     "extra": "more at the peak, MB",
 }
-MUTATED = {"module": "module", "made": "made", "tried": "tried", "killed": "killed", "survived": "survived"}
+THREADS = {
+    "threads": "threads",
+    "calls": "calls",
+    "different": "different answers",
+    "raised": "raised",
+    "settings_kept": "global settings as before",
+}
+MUTATED = {
+    "module": "module",
+    "made": "mutants",
+    "tried": "tried (drawn at random)",
+    "killed_before": "noticed at first",
+    "killed_after": "noticed by now",
+    "survived_after": "left",
+}
 
 
 def lines(frame: pd.DataFrame, columns: Mapping[str, str]) -> str:
@@ -125,10 +139,17 @@ def kept(page: Page) -> None:
 
 def threads(page: Page) -> None:
     """Many threads, one estimator."""
-    frame = page.records("threads")
-    if frame is not None:
-        page.head("Threads", "threads", frame)
-        page.add("Every answer is compared with that of a single thread.", lines(frame, {c: c for c in frame}))
+    _section(
+        page,
+        "Threads",
+        "threads",
+        "Every answer of several threads that ask one estimator is compared, bit for bit, with that of a single "
+        "thread. What threads do share: while one fits, the others see a seeded random state and float32 as the "
+        "default dtype of torch, and fits take turns (`max_time` counts the waiting); while a pipeline is probed "
+        "for rules, warnings of all threads are hidden. Another `n_jobs` may change the last bits of an answer. A "
+        "forked child computes on one thread, since those of its parent were not forked along.",
+        THREADS,
+    )
 
 
 def memory(page: Page) -> None:
@@ -157,9 +178,10 @@ def mutation(page: Page) -> None:
     if frame is not None:
         page.add(
             "## Mutation testing",
-            "The code is changed in one place at a time, and the tests are run: do they notice? Once, by hand; what "
-            "survived and matters got a test.",
-            lines(frame, MUTATED | {name: name for name in frame if name not in MUTATED and name != "quick"}),
+            "The code is changed in one place at a time, and the tests are run: do they notice? Done once. What went "
+            "unnoticed and matters got a test; what is left was judged one by one, in "
+            "[mutation.json](reliability/mutation.json).",
+            lines(frame, MUTATED),
         )
 
 

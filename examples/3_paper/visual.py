@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import sys
 import time
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -169,15 +169,15 @@ def attempts(records: Records, trial: Trial, picture: Path | None) -> None:
 def one_attempt(records: Records, trial: Trial) -> None:
     """Measure every search of a single attempt that has no record."""
     for key in records.missing(part=["ablation"], seed=[trial.seed], variant=ABLATION):
-        records.add(key, attempt(lambda key: trial.measured("convolutions", **ABLATION[key["variant"]]), key))
+        records.add(key, attempt(partial(trial.measured, "convolutions", **ABLATION[key["variant"]])))
     for key in records.missing(
         part=["smoothing"], seed=[trial.seed], classifier=CLASSIFIERS, space=SPACES, variant=SMOOTHINGS
     ):
         changes = SPACES[key["space"]] | SMOOTHINGS[key["variant"]]
-        records.add(key, attempt(lambda key, changes: trial.measured(key["classifier"], **changes), key, changes))
+        records.add(key, attempt(partial(trial.measured, key["classifier"], **changes)))
     for key in records.missing(part=["probability"], seed=[trial.seed], space=SPACES, probability=PROBABILITIES):
         changes = SPACES[key["space"]] | {"target_probability": key["probability"]}
-        records.add(key, attempt(lambda changes: trial.measured("convolutions", **changes), changes))
+        records.add(key, attempt(partial(trial.measured, "convolutions", **changes)))
 
 
 def main() -> None:
