@@ -12,12 +12,13 @@ from torch import Tensor
 
 from ._actionability import Actionability
 from ._answers import Answers, answer
+from ._cells import cells_differ
 from ._codec import TableCodec
 from ._joining import Joined
 from ._model import Model
 from ._repair import RepairedSet, repaired_where
 from ._report import build_report
-from ._result import Counterfactuals, Status, cells_differ
+from ._result import Counterfactuals, Status
 from ._rules import FeasibleSet, compile_rules
 from ._schema import Column
 from ._torch_utils import chunks
@@ -65,16 +66,17 @@ class Explainer:
         """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `answer`."""
         question = _Question(X, x, wanted, rules, self._allowed(rules, X, x), search, k, seed)
         # Block by block, so that beside the table and the answer memory holds no more than one block's worth.
-        names = list(self.codec.schema.feature_names)
+        columns = self._columns_of(X)
+        whole = {"feature_names": [column.name for column in columns], "ranges": _ranges(columns)}
         k_all = k * (len(self.classes) - 1 if wanted is None else 1)  # counterfactuals of a row, at most
         size = self._block_rows(k_all)
         if len(x) <= size:
             only = self._explain_block(question, slice(0, len(x)))
-            return Counterfactuals.adopted(feature_names=names, **only)
-        joined = Joined(len(x) * k_all, [column.categories for column in self._columns_of(X)])
+            return Counterfactuals.adopted(**whole, **only)
+        joined = Joined(len(x) * k_all, [column.categories for column in columns])
         for block in chunks(len(x), size):
             joined.add(self._explain_block(question, block))
-        return Counterfactuals.adopted(feature_names=names, **joined.fields())
+        return Counterfactuals.adopted(**whole, **joined.fields())
 
     def _block_rows(self, k: int) -> int:
         """Return how many rows, of k counterfactuals each, are answered, decoded and judged at once: whole chunks."""
@@ -172,3 +174,9 @@ class Explainer:
             moved=(again.astype(np.float64) - reference) * allowed.weights,
             **self.model.certificate(x, target, probability),
         )
+
+
+def _ranges(columns: list[Column]) -> np.ndarray:
+    """Smallest and largest value that fit has seen in each column, NaN for all but numbers; shape (d, 2)."""
+    ends = [(c.lower, c.upper) if c.kind in ("numeric", "integer") else (np.nan, np.nan) for c in columns]
+    return np.array(ends, dtype=float)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ._cells import cells_differ
 from ._metric_units import (
     Array,
     Units,
@@ -20,7 +21,6 @@ from ._metric_units import (
     numbers_in,
     placed,
 )
-from ._result import cells_differ
 
 
 def l1_distance(X: Any, X_cf: Any, X_train: Any) -> Array:

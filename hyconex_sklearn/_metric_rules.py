@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from ._actionability import Actionability
+from ._cells import cells_differ
 from ._metric_units import Array, aligned, check_length, column_at, found_in, labels_in, number_columns, numbers_in
-from ._result import cells_differ
 
 _ROUNDING = 1e-9  # what adding up the terms of a relation may be off, as a share of their size
 

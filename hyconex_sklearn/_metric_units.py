@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ._result import cells_differ
+from ._cells import cells_differ
 
 Array = NDArray[Any]
 

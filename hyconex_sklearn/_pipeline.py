@@ -13,7 +13,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
 
-from ._result import Counterfactuals, Table, cells_differ, values_differ
+from ._cells import Table, cells_differ, take_rows, values_differ
+from ._ranges import ranges_before
+from ._result import Counterfactuals
 from ._translation import Translation, translate
 
 Step = tuple[str, Any]
@@ -83,15 +85,16 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     tables = _transform(steps, X)
 
     def back(rows: np.ndarray, changed: Table) -> Table:
-        return _map_back(steps, [_take(table, rows) for table in tables], changed)
+        return _map_back(steps, [take_rows(table, rows) for table in tables], changed)
 
     back(np.arange(1), tables[-1][:1])  # a step without inverse is reported before the search spends any time
     told = translate(kwargs, X, tables[-1], lambda table: _transform(steps, table)[-1], back)
     found = told.ask(final, tables[-1])
     rows = found.report["row"].to_numpy()
-    original = _take(X, rows)
+    original = take_rows(X, rows)
     data = told.settled(back(rows, found.data), original, rows)
-    return _certified(steps, final, found, original, data, tables[-1], told)
+    ranges = ranges_before(found.ranges, tables[-1], X, back)
+    return _certified(steps, final, found, original, data, tables[-1], told, ranges)
 
 
 def _unwrap(estimator: Any) -> tuple[list[Step], Any]:
@@ -330,6 +333,7 @@ def _certified(
     data: Table,
     asked: Table,
     told: Translation,
+    ranges: np.ndarray | None,
 ) -> Counterfactuals:
     """The result in the units of the user's table, its flags computed from the rows that are returned."""
     report, again = found.report, _transform(steps, data)[-1]
@@ -342,6 +346,7 @@ def _certified(
         feature_names=list(data.columns) if isinstance(data, pd.DataFrame) else [f"x{j}" for j in range(data.shape[1])],
         probability_before=found.probability_before,
         prediction_before=found.prediction_before,
+        ranges=ranges,
     )
 
 
@@ -399,10 +404,6 @@ def _column_positions(columns: Any, table: Table) -> np.ndarray:
 
 def _select(table: Table, columns: Any) -> Table:
     return table.iloc[:, columns] if isinstance(table, pd.DataFrame) else table[:, columns]
-
-
-def _take(table: Table, rows: np.ndarray) -> Table:
-    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]
 
 
 def _series(table: Table, j: int) -> pd.Series:

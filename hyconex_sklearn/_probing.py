@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._cells import Table, cells_differ, take_rows, values_differ
 from ._columns import dense_cells, kind_of, own_cells, read_labels, read_numbers, with_columns, write_cells
-from ._result import Table, cells_differ, values_differ
 
 Array = NDArray[Any]
 
@@ -58,9 +58,9 @@ class Passage:
         random = np.random.default_rng(0)
         rows = np.linspace(0, len(self.X) - 1, _PROBES).astype(int)
         with _silence():
-            found = _moved(_take(self.X, rows), self.forward, random)
+            found = _moved(take_rows(self.X, rows), self.forward, random)
             with suppress(Exception):  # somebody else's inverse may refuse any value: the way there has to do
-                shaken = _shaken(_take(self.Z, rows), random)
+                shaken = _shaken(take_rows(self.Z, rows), random)
                 found |= _moved(shaken, lambda table: self.back(np.resize(rows, len(table)), table), random).T
         return found
 
@@ -136,7 +136,7 @@ class Passage:
         # From far away: a cell that its own value would do for comes back as it is.
         far = np.where(image > own.mean(), own.argmin(), own.argmax())
         try:
-            return numbers_in(self.back(far, with_values(_take(self.Z, far), k, image)), j)
+            return numbers_in(self.back(far, with_values(take_rows(self.Z, far), k, image)), j)
         except Exception as error:
             raise self.refusal(rule, j, f"the steps do not bring back {image[:5].tolist()} ({error})") from error
 
@@ -162,7 +162,7 @@ class Passage:
 
     def _sent(self, j: int, values: Array) -> Table:
         """The first row, with each of some values in column j, after the steps."""
-        return self.forward(with_values(_take(self.X, np.zeros(len(values), dtype=int)), j, values))
+        return self.forward(with_values(take_rows(self.X, np.zeros(len(values), dtype=int)), j, values))
 
     def _grid(self, j: int, near: Iterable[float] = ()) -> Array:
         """Numbers over the range of column j and of the numbers `near`, in order."""
@@ -211,7 +211,7 @@ def _tried(
         for part in (changes[:half], changes[half:]) if half else ():
             yield from _tried(table, before, part, apply)
         return
-    differ = cells_differ(_take(before, np.resize(np.arange(len(table)), len(after))), after)
+    differ = cells_differ(take_rows(before, np.resize(np.arange(len(table)), len(after))), after)
     for (j, _), cells in zip(changes, differ.reshape(len(changes), len(table), -1), strict=True):
         yield j, cells
 
@@ -288,10 +288,6 @@ def with_cells(table: Table, j: int, cells: Any) -> Table:
 def with_values(table: Table, j: int, values: Array, at: Array | None = None) -> Table:
     """The table with numbers or labels in column j, in all rows or at some."""
     return with_cells(table, j, write_cells(own_cells(table, j), np.arange(len(table)) if at is None else at, values))
-
-
-def _take(table: Table, rows: Array) -> Table:
-    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]
 
 
 def _listed(names: list[Any], mask: Array, limit: int = 8) -> str:

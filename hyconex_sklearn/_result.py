@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from html import escape
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-Table = pd.DataFrame | np.ndarray
-Column = pd.Series | np.ndarray
+from ._cells import Table, cells_differ, column_of, objects_of, row_positions, take_rows
+from ._notebook import notebook_table
+from ._wording import format_pair, format_probability, is_missing, join, shorten, spread_of
 
 _KEYS = ["row", "target", "rank"]
-_HTML_ROWS = 20
-_HTML_COLUMNS = 30
-_HTML_FLAGS = ["probability", "valid", "plausible", "status"]
 _REPR_SENTENCES = 3
-_REPR_WIDTH = 200
-_CHANGED_STYLE = "font-weight:bold;background:#fff3b0;color:#000"
 
 
 class Status(StrEnum):
@@ -100,6 +94,9 @@ class Counterfactuals:
         Probability of the target class for the original row.
     prediction_before : ndarray of shape (m,)
         Predicted label of the original row.
+    ranges : ndarray of shape (d, 2), or None
+        Smallest and largest value that fit has seen in each column, in the units of `data`; NaN for columns that are
+        not numbers and where it is not known, None where nothing is known.
 
     Notes
     -----
@@ -112,6 +109,7 @@ class Counterfactuals:
     feature_names: list[Any]
     probability_before: np.ndarray
     prediction_before: np.ndarray
+    ranges: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         owned = {
@@ -121,6 +119,7 @@ class Counterfactuals:
             "feature_names": list(self.feature_names),
             "probability_before": np.array(self.probability_before),
             "prediction_before": np.array(self.prediction_before),
+            "ranges": None if self.ranges is None else np.array(self.ranges, dtype=float),
         }
         _check_aligned(owned)
         for name, value in owned.items():
@@ -144,12 +143,13 @@ class Counterfactuals:
     def __getitem__(self, key: Any) -> Counterfactuals:
         rows = row_positions(key, len(self))
         return Counterfactuals(
-            data=_take(self.data, rows),
-            original=_take(self.original, rows),
+            data=take_rows(self.data, rows),
+            original=take_rows(self.original, rows),
             report=self.report.iloc[rows],
             feature_names=self.feature_names,
             probability_before=self.probability_before[rows],
             prediction_before=self.prediction_before[rows],
+            ranges=self.ranges,
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -193,12 +193,12 @@ class Counterfactuals:
         """
         parts: list[list[str]] = [[] for _ in range(len(self))]
         long, at = self._changed_cells()
-        spreads = {j: _spread(_column(self.original, j), _column(self.data, j)) for j in at["column"].unique()}
+        spreads = {j: spread_of(column_of(self.original, j), column_of(self.data, j)) for j in at["column"].unique()}
         cells = zip(at["position"], at["column"], long["feature"], long["from"], long["to"], strict=True)
         for position, column, feature, before, after in cells:
-            old, new = _format_pair(before, after, spreads[column])
+            old, new = format_pair(before, after, spreads[column])
             parts[position].append(f"{feature} {old} -> {new}")
-        return [self._sentence(position, _join(listed)) for position, listed in enumerate(parts)]
+        return [self._sentence(position, join(listed)) for position, listed in enumerate(parts)]
 
     def to_json(self, *, indent: int | None = None) -> str:
         """The result as JSON text, with plain scalars only; missing and infinite values become ``null``.
@@ -232,28 +232,13 @@ class Counterfactuals:
         lines = [f"Counterfactuals: {len(self)} {noun}, {valid:.0%} valid, {plausible:.0%} plausible"]
         shown = self[:_REPR_SENTENCES].explain()
         rows = self.report["row"].head(_REPR_SENTENCES)
-        lines += [f"  row {row}: {_shorten(text)}" for row, text in zip(rows, shown, strict=True)]
+        lines += [f"  row {row}: {shorten(text)}" for row, text in zip(rows, shown, strict=True)]
         if len(self) > _REPR_SENTENCES:
             lines.append(f"  ... and {len(self) - _REPR_SENTENCES} more")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        head = self[:_HTML_ROWS]
-        changed = cells_differ(head.original, head.data)  # (rows shown, d)
-        columns, notes = list(range(len(self.feature_names))), []
-        if len(columns) > _HTML_COLUMNS:
-            columns = [j for j in columns if changed[:, j].any()]
-            notes.append(f"{len(columns)} of {len(self.feature_names)} columns shown: those that change")
-        if len(self) > len(head):
-            notes.append(f"... and {len(self) - len(head)} more")
-        names = _KEYS + [str(self.feature_names[j]) for j in columns] + _HTML_FLAGS
-        cells = [_html_plain(head.report[name]) for name in _KEYS]
-        cells += [_html_cells(_column(head.original, j), _column(head.data, j), changed[:, j]) for j in columns]
-        cells += [_html_plain(head.report[name]) for name in _HTML_FLAGS]
-        header = "".join(f"<th>{escape(name)}</th>" for name in names)
-        body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*cells, strict=True))
-        footer = "".join(f"<p>{escape(note)}</p>" for note in notes)
-        return f"<div><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>{footer}</div>"
+        return notebook_table(self)
 
     def _changed_cells(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Changed cells as (feature, from, to), and their places as (position, column)."""
@@ -262,8 +247,8 @@ class Counterfactuals:
         before, after = np.empty(len(positions), dtype=object), np.empty(len(positions), dtype=object)
         for j in np.flatnonzero(changed.any(axis=0)).tolist():
             here = columns == j
-            before[here] = _objects(_column(self.original, j))[changed[:, j]]
-            after[here] = _objects(_column(self.data, j))[changed[:, j]]
+            before[here] = objects_of(column_of(self.original, j))[changed[:, j]]
+            after[here] = objects_of(column_of(self.data, j))[changed[:, j]]
         names = np.empty(len(self.feature_names), dtype=object)
         names[:] = self.feature_names
         long = {
@@ -278,7 +263,7 @@ class Counterfactuals:
         target, status = line["target"], str(line["status"])
         if status == Status.ALREADY_TARGET:
             return f"Already predicted as {target}; nothing to change."
-        old, new = (_format_probability(p) for p in (self.probability_before[position], line["probability"]))
+        old, new = (format_probability(p) for p in (self.probability_before[position], line["probability"]))
         probability = f"(probability {old} -> {new})"
         if not line["valid"] or status in (Status.NOT_VALID, Status.INFEASIBLE):
             if status == Status.INFEASIBLE:
@@ -293,26 +278,6 @@ class Counterfactuals:
         return f"{change} {probability}{doubt}."
 
 
-def cells_differ(before: Table, after: Table) -> np.ndarray:
-    """Which cells hold different values, shape (m, d); two missing values are the same, and so are 0.0 and -0.0."""
-    differs = [values_differ(_column(before, j), _column(after, j)) for j in range(before.shape[1])]
-    return np.column_stack(differs) if differs else np.zeros(before.shape, dtype=bool)
-
-
-def values_differ(before: Column, after: Column) -> np.ndarray:
-    """Which entries of two columns differ, shape (m,), whatever the dtypes."""
-    if all(isinstance(c.dtype, np.dtype) and c.dtype.kind in "biuf" for c in (before, after)):
-        left, right = np.asarray(before), np.asarray(after)
-        return (left != right) & ~((left != left) & (right != right))
-    left, right = _objects(before), _objects(after)
-    gone_left, gone_right = np.asarray(pd.isna(left)), np.asarray(pd.isna(right))
-    differs = gone_left != gone_right
-    both = ~(gone_left | gone_right)  # missing markers such as pd.NA refuse a comparison
-    with np.errstate(over="ignore"):  # a narrow float among objects, beside a number that it can't hold
-        differs[both] = np.asarray(left[both] != right[both], dtype=bool)
-    return differs
-
-
 def _check_aligned(parts: dict[str, Any]) -> None:
     m = len(parts["report"])
     for name in ("data", "original", "probability_before", "prediction_before"):
@@ -324,48 +289,9 @@ def _check_aligned(parts: dict[str, Any]) -> None:
         if parts[name].ndim != 2 or parts[name].shape[1] != d:
             got = parts[name].shape
             raise ValueError(f"{name} has shape {got}, but there are {d} feature names; give shape ({m}, {d}).")
-
-
-def row_positions(key: Any, m: int) -> np.ndarray:
-    """Positions (-m to m-1) that an integer, slice, boolean mask or integer array stands for."""
-    if isinstance(key, slice):
-        return np.arange(m)[key]
-    if not isinstance(key, (bool, np.bool_)) and hasattr(type(key), "__index__") and np.ndim(key) == 0:
-        positions = np.array([operator.index(key)])
-    else:
-        positions = _array_positions(key, m)
-    outside = (positions < -m) | (positions >= m)
-    if outside.any():
-        raise IndexError(f"Position {positions[outside][0]} is out of range; expected -{m} to {m - 1}.")
-    return positions
-
-
-def _array_positions(key: Any, m: int) -> np.ndarray:
-    array = np.asarray(key)
-    if array.ndim == 1 and array.dtype == object and len(array) and all(isinstance(v, (bool, np.bool_)) for v in array):
-        array = array.astype(bool)  # a nullable mask without gaps
-    if array.ndim == 1 and array.dtype == bool:
-        if len(array) != m:
-            raise IndexError(f"The mask has {len(array)} entries; expected {m}, one per counterfactual.")
-        return np.flatnonzero(array)
-    if array.ndim == 1 and (array.dtype.kind in "iu" or array.size == 0):
-        return array.astype(np.intp)
-    raise TypeError(
-        f"Counterfactuals are cut by an integer, a slice, a boolean mask or an array of positions; got {key!r:.80}."
-    )
-
-
-def _take(table: Table, rows: np.ndarray) -> Table:
-    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]
-
-
-def _column(table: Table, j: int) -> Column:
-    return table.iloc[:, j] if isinstance(table, pd.DataFrame) else table[:, j]
-
-
-def _objects(column: Column) -> np.ndarray:
-    """The column as plain Python objects, shape (m,)."""
-    return column.to_numpy(dtype=object) if isinstance(column, pd.Series) else column.astype(object)
+    ranges = parts.get("ranges")
+    if ranges is not None and ranges.shape != (d, 2):
+        raise ValueError(f"ranges has shape {ranges.shape}; give shape ({d}, 2), smallest and largest of each column.")
 
 
 def _free_name(name: str, taken: set[Any]) -> str:
@@ -374,79 +300,9 @@ def _free_name(name: str, taken: set[Any]) -> str:
     return name
 
 
-def _join(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
-
-
-def _shorten(text: str) -> str:
-    return text if len(text) <= _REPR_WIDTH else text[: _REPR_WIDTH - 3] + "..."
-
-
-def _spread(*columns: Column) -> float:
-    """Largest minus smallest finite number of float columns; 0.0 where there is none, or for other dtypes."""
-    if not all(pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == object for column in columns):
-        return 0.0
-    joined = np.concatenate([_objects(column) for column in columns])
-    try:
-        series = pd.to_numeric(pd.Series(joined, dtype=object), errors="coerce")
-        numbers = series.to_numpy(dtype=float, na_value=np.nan)
-    except OverflowError:  # labels that are integers beyond float64
-        return 0.0
-    finite = numbers[np.isfinite(numbers)]
-    return float(finite.max()) - float(finite.min()) if finite.size else 0.0
-
-
-def _is_missing(value: Any) -> bool:
-    if isinstance(value, (float, np.floating)):
-        return bool(value != value)
-    return value is None or value is pd.NA or value is pd.NaT
-
-
-def _decimals(spread: float, *values: Any) -> int:
-    """Decimals that show about four digits of `spread`, or of the largest value where all values are the same."""
-    if not 0 < spread < math.inf:
-        spread = max((abs(v) for v in values if isinstance(v, float) and math.isfinite(v)), default=1.0) or 1.0
-    return min(max(3 - math.floor(math.log10(spread)), 0), 17)
-
-
-def _format_pair(before: Any, after: Any, spread: float) -> tuple[str, str]:
-    """Both values as text, rounded to the spread of their column, with more digits where they would look alike."""
-    first = _decimals(spread, before, after)
-    for decimals in range(first, 18):
-        old, new = _format(before, decimals), _format(after, decimals)
-        if old != new:
-            return old, new
-    if str(before) != str(after):  # neighbouring floats
-        return str(before), str(after)
-    if repr(before) != repr(after):  # 1 and "1"
-        return repr(before), repr(after)
-    return _format(before, first), _format(after, first)
-
-
-def _format_probability(probability: float) -> str:
-    """Two decimals, and never a certainty that is none."""
-    if 0 < probability < 0.005:
-        return "<0.01"
-    return ">0.99" if 0.995 <= probability < 1 else f"{probability:.2f}"
-
-
-def _format(value: Any, decimals: int) -> str:
-    if _is_missing(value):
-        return "missing"
-    if isinstance(value, np.floating):
-        value = float(value)
-    if not isinstance(value, float) or not math.isfinite(value):
-        return str(value)
-    if decimals > 8 or abs(value) >= 1e15:  # fixed point would be a row of zeros
-        return f"{value:.{max(decimals - 4, 4)}g}"
-    text = f"{value:.{decimals}f}"
-    text = text.rstrip("0").rstrip(".") if "." in text else text
-    return "0" if text == "-0" else text
-
-
 def _plain(value: Any) -> Any:
     """A scalar that JSON knows, None for missing and infinite values."""
-    if _is_missing(value):
+    if is_missing(value):
         return None
     if isinstance(value, np.generic):
         value = value.item()
@@ -457,23 +313,6 @@ def _plain(value: Any) -> Any:
 
 def _records(table: Table, names: Sequence[Any] | None = None) -> list[dict[str, Any]]:
     names = list(table.columns) if names is None and isinstance(table, pd.DataFrame) else names or []
-    columns = [[_plain(value) for value in _objects(_column(table, j))] for j in range(len(names))]
+    columns = [[_plain(value) for value in objects_of(column_of(table, j))] for j in range(len(names))]
     keys = [str(name) for name in names]
     return [dict(zip(keys, (column[i] for column in columns), strict=True)) for i in range(len(table))]
-
-
-def _html_cells(before: Column, after: Column, changed: np.ndarray) -> list[str]:
-    spread, cells = _spread(before, after), []
-    for old, new, differs in zip(_objects(before), _objects(after), changed, strict=True):
-        if differs:
-            left, right = (escape(text) for text in _format_pair(old, new, spread))
-            cells.append(f'<td class="hyconex-changed" style="{_CHANGED_STYLE}">{left} &rarr; {right}</td>')
-        else:
-            cells.append(f"<td>{escape(_format(new, _decimals(spread, new)))}</td>")
-    return cells
-
-
-def _html_plain(column: pd.Series) -> list[str]:
-    """Cells of a report column; flags as words, so that no colour is needed to read them."""
-    words = {True: "yes", False: "no"} if column.name in ("valid", "plausible") else {}
-    return [f"<td>{escape(words.get(value) or _format(value, 3))}</td>" for value in _objects(column)]

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from ._actionability import Actionability
+from ._cells import cells_differ
 from ._metric_distances import (
     diversity,
     gower_distance,
@@ -43,7 +44,7 @@ from ._metric_judges import (
 )
 from ._metric_rules import broken_rules, violations
 from ._metric_units import Array, aligned, as_frame, found_in, labels_1d, placed, predictions_of, same_labels, take
-from ._result import Counterfactuals, cells_differ
+from ._result import Counterfactuals
 
 __all__ = [
     "agreement",

@@ -21,7 +21,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 import hyconex_sklearn
 from hyconex_sklearn import Counterfactuals, HyConExClassifier, Status
-from hyconex_sklearn._result import cells_differ
+from hyconex_sklearn._cells import cells_differ
 
 #: Rows of the query that counterfactuals are asked for.
 ASKED = 6

@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyconex_sklearn._result import Counterfactuals, Status, Table, cells_differ
+from hyconex_sklearn._cells import Table, cells_differ
+from hyconex_sklearn._result import Counterfactuals, Status
 
 
 def result(original: Table, data: Table, **report: Any) -> Counterfactuals:

@@ -13,9 +13,9 @@ import torch
 from _helpers import short_fits, short_searches
 from _models import fast, fitted, iris, small_parts
 
+from hyconex_sklearn._cells import values_differ
 from hyconex_sklearn._codec import TableCodec
 from hyconex_sklearn._columns import write_cells
-from hyconex_sklearn._result import values_differ
 
 __all__ = ["short_fits", "short_searches", "small_parts"]  # fixtures
 

@@ -1,0 +1,75 @@
+"""Cells of a table, be it a DataFrame or an array: some rows, one column, and where two tables differ."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+Table = pd.DataFrame | np.ndarray
+Column = pd.Series | np.ndarray
+
+
+def cells_differ(before: Table, after: Table) -> np.ndarray:
+    """Which cells hold different values, shape (m, d); two missing values are the same, and so are 0.0 and -0.0."""
+    differs = [values_differ(column_of(before, j), column_of(after, j)) for j in range(before.shape[1])]
+    return np.column_stack(differs) if differs else np.zeros(before.shape, dtype=bool)
+
+
+def values_differ(before: Column, after: Column) -> np.ndarray:
+    """Which entries of two columns differ, shape (m,), whatever the dtypes."""
+    if all(isinstance(c.dtype, np.dtype) and c.dtype.kind in "biuf" for c in (before, after)):
+        left, right = np.asarray(before), np.asarray(after)
+        return (left != right) & ~((left != left) & (right != right))
+    left, right = objects_of(before), objects_of(after)
+    gone_left, gone_right = np.asarray(pd.isna(left)), np.asarray(pd.isna(right))
+    differs = gone_left != gone_right
+    both = ~(gone_left | gone_right)  # missing markers such as pd.NA refuse a comparison
+    with np.errstate(over="ignore"):  # a narrow float among objects, beside a number that it can't hold
+        differs[both] = np.asarray(left[both] != right[both], dtype=bool)
+    return differs
+
+
+def row_positions(key: Any, m: int) -> np.ndarray:
+    """Positions (-m to m-1) that an integer, slice, boolean mask or integer array stands for."""
+    if isinstance(key, slice):
+        return np.arange(m)[key]
+    if not isinstance(key, (bool, np.bool_)) and hasattr(type(key), "__index__") and np.ndim(key) == 0:
+        positions = np.array([operator.index(key)])
+    else:
+        positions = _array_positions(key, m)
+    outside = (positions < -m) | (positions >= m)
+    if outside.any():
+        raise IndexError(f"Position {positions[outside][0]} is out of range; expected -{m} to {m - 1}.")
+    return positions
+
+
+def _array_positions(key: Any, m: int) -> np.ndarray:
+    array = np.asarray(key)
+    if array.ndim == 1 and array.dtype == object and len(array) and all(isinstance(v, (bool, np.bool_)) for v in array):
+        array = array.astype(bool)  # a nullable mask without gaps
+    if array.ndim == 1 and array.dtype == bool:
+        if len(array) != m:
+            raise IndexError(f"The mask has {len(array)} entries; expected {m}, one per counterfactual.")
+        return np.flatnonzero(array)
+    if array.ndim == 1 and (array.dtype.kind in "iu" or array.size == 0):
+        return array.astype(np.intp)
+    raise TypeError(
+        f"Counterfactuals are cut by an integer, a slice, a boolean mask or an array of positions; got {key!r:.80}."
+    )
+
+
+def take_rows(table: Table, rows: np.ndarray) -> Table:
+    """Some rows of a table, by position."""
+    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]
+
+
+def column_of(table: Table, j: int) -> Column:
+    return table.iloc[:, j] if isinstance(table, pd.DataFrame) else table[:, j]
+
+
+def objects_of(column: Column) -> np.ndarray:
+    """The column as plain Python objects, shape (m,)."""
+    return column.to_numpy(dtype=object) if isinstance(column, pd.Series) else column.astype(object)

@@ -1,0 +1,84 @@
+"""Values as people read them: as many digits as their column deserves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ._cells import Column, objects_of
+
+_LONGEST = 200  # characters of a sentence in a short listing
+
+
+def join(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def spread_of(*columns: Column) -> float:
+    """Largest minus smallest finite number of float columns; 0.0 where there is none, or for other dtypes."""
+    if not all(pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == object for column in columns):
+        return 0.0
+    joined = np.concatenate([objects_of(column) for column in columns])
+    try:
+        series = pd.to_numeric(pd.Series(joined, dtype=object), errors="coerce")
+        numbers = series.to_numpy(dtype=float, na_value=np.nan)
+    except OverflowError:  # labels that are integers beyond float64
+        return 0.0
+    finite = numbers[np.isfinite(numbers)]
+    return float(finite.max()) - float(finite.min()) if finite.size else 0.0
+
+
+def is_missing(value: Any) -> bool:
+    if isinstance(value, (float, np.floating)):
+        return bool(value != value)
+    return value is None or value is pd.NA or value is pd.NaT
+
+
+def decimals_for(spread: float, *values: Any) -> int:
+    """Decimals that show about four digits of `spread`, or of the largest value where all values are the same."""
+    if not 0 < spread < math.inf:
+        spread = max((abs(v) for v in values if isinstance(v, float) and math.isfinite(v)), default=1.0) or 1.0
+    return min(max(3 - math.floor(math.log10(spread)), 0), 17)
+
+
+def format_pair(before: Any, after: Any, spread: float) -> tuple[str, str]:
+    """Both values as text, rounded to the spread of their column, with more digits where they would look alike."""
+    first = decimals_for(spread, before, after)
+    for decimals in range(first, 18):
+        old, new = format_value(before, decimals), format_value(after, decimals)
+        if old != new:
+            return old, new
+    if str(before) != str(after):  # neighbouring floats
+        return str(before), str(after)
+    if repr(before) != repr(after):  # 1 and "1"
+        return repr(before), repr(after)
+    return format_value(before, first), format_value(after, first)
+
+
+def format_probability(probability: float) -> str:
+    """Two decimals, and never a certainty that is none."""
+    if 0 < probability < 0.005:
+        return "<0.01"
+    return ">0.99" if 0.995 <= probability < 1 else f"{probability:.2f}"
+
+
+def format_value(value: Any, decimals: int) -> str:
+    if is_missing(value):
+        return "missing"
+    if isinstance(value, np.floating):
+        value = float(value)
+    if not isinstance(value, float) or not math.isfinite(value):
+        return str(value)
+    if decimals > 8 or abs(value) >= 1e15:  # fixed point would be a row of zeros
+        return f"{value:.{max(decimals - 4, 4)}g}"
+    text = f"{value:.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text
