@@ -26,7 +26,7 @@ from ._result import Counterfactuals
 from ._rules import compile_rules
 from ._search import SEARCHES
 from ._space import EncodedSpace
-from ._torch_utils import choose_threads, chunks, plain_torch, resolve_device, seeded, thread_limit
+from ._torch_utils import choose_threads, chunks, in_chunks, plain_torch, resolve_device, seeded, thread_limit
 from ._training import History
 from ._validation import check_labels, check_table
 
@@ -277,7 +277,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
             Columns in the order of `classes_`.
         """
         with self._asked(X) as (_, encoded):
-            logits = torch.cat([self._model.network.logits(x) for x in self._chunks(encoded)])
+            logits = in_chunks(self._model.network.logits, encoded, size=self._chunk_size)
             return (logits / self._model.temperature).softmax(1).cpu().numpy()
 
     def local_linear(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -294,7 +294,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         intercept : ndarray of shape (n, K)
         """
         with self._asked(X) as (_, encoded):
-            local = [self._model.network(x) for x in self._chunks(encoded)]
+            local = [self._model.network(encoded[rows]) for rows in chunks(len(encoded), self._chunk_size)]
             coef, intercept = (torch.cat(part).cpu().numpy() for part in zip(*local, strict=True))
             return coef, intercept
 
@@ -313,7 +313,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
             log p(x | y) in encoded units: for the given labels, or for every class.
         """
         with self._asked(X) as (_, encoded):
-            density = torch.cat([self._model.density.log_prob_all(x) for x in self._chunks(encoded)]).cpu().numpy()
+            density = in_chunks(self._model.density.log_prob_all, encoded, size=self._chunk_size).cpu().numpy()
         if y is None:
             return density
         return density[np.arange(len(density)), target_numbers(column_or_1d(y), len(density), self.classes_)]
@@ -326,10 +326,6 @@ class HyConExClassifier(ClassifierMixin, Kept):
         encoded = self._codec.encode(X)
         with plain_torch(), torch.no_grad(), thread_limit(self._threads(min(len(encoded), _CHUNK_ROWS), self._codec)):
             yield X, torch.from_numpy(encoded).to(self.device_)
-
-    def _chunks(self, encoded: torch.Tensor) -> Iterator[torch.Tensor]:
-        for rows in chunks(len(encoded), self._chunk_size):
-            yield encoded[rows]
 
     @property
     def _chunk_size(self) -> int:

@@ -13,6 +13,7 @@ from ._torch_utils import chunks
 
 _DRAWS, _FEW_CERTIFIED = 6, 20  # rows drawn for each row of the reservoir; certified rows that make a class well served
 _MENDING_STEPS, _MENDED_AT_ONCE = 60, 2_048  # rows of all the classes together that are too few
+_MENDING_WORK = 20_000_000  # rows x classes x steps; of a hundred classes and more, steps are saved
 _MAX_CELLS = 4_000_000  # bound of rows x columns in one distance matrix
 _MAX_JUDGED = 16_384  # rows judged at once
 
@@ -71,13 +72,14 @@ def fill_reservoir(model: Model, free: FeasibleSet, per_class: int) -> None:
     """
     drawn = [_drawn(model, label, free, per_class) for label in range(model.n_classes)]
     weak = [label for label, (_, shortfall) in enumerate(drawn) if int((shortfall == 0).sum()) < _FEW_CERTIFIED]
-    for some in chunks(len(weak), max(1, min(_MENDED_AT_ONCE, model.rows_at_once) // per_class)):
+    steps = min(_MENDING_STEPS, _MENDING_WORK // max(1, len(weak) * per_class * model.n_classes))
+    for some in chunks(len(weak) if steps else 0, max(1, min(_MENDED_AT_ONCE, model.rows_at_once) // per_class)):
         labels = weak[some]
         x = torch.cat([drawn[label][0] for label in labels])
         target = torch.cat([torch.full((len(drawn[label][0]),), label, device=x.device) for label in labels])
         best = _settled(model, x, target, free)
         rows = torch.arange(len(x), device=x.device)
-        descend(best, rows, nothing(best, rows), _MENDING_STEPS)
+        descend(best, rows, nothing(best, rows), steps)
         for label in labels:
             drawn[label] = best.x[target == label], best.shortfall[target == label]
     kept = [_served_best(x, shortfall) for x, shortfall in drawn]

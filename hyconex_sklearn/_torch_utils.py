@@ -145,11 +145,20 @@ def chunks(n: int, size: int, first: int = 0) -> Iterator[slice]:
         yield slice(start, min(start + size, n))
 
 
-def in_chunks(function: Callable[..., Tensor], *rows: Tensor, width: int = 1) -> Tensor:
-    """Return `function` of tensors of n rows each, (n, ...), thousands of rows at a time; fewer where it is `width`."""
-    size = max(1, min(_ROWS_AT_ONCE, _CELLS_AT_ONCE // width))
-    parts = [function(*(part[at] for part in rows)) for at in chunks(len(rows[0]), size)]
-    return torch.cat(parts)
+def in_chunks(function: Callable[..., Tensor], *rows: Tensor, width: int = 1, size: int = _ROWS_AT_ONCE) -> Tensor:
+    """Return `function` of tensors of n > 0 rows each, (n, ...), `size` rows at a time; fewer where it is `width`.
+
+    Each part goes to its place at once: parts that were kept in a list would lie between the large tensors that come
+    and go, and hold hundreds of MB apart.
+    """
+    n, size = len(rows[0]), max(1, min(size, _CELLS_AT_ONCE // width))
+    result: Tensor | None = None
+    for at in chunks(n, size):
+        part = function(*(tensor[at] for tensor in rows))
+        result = part.new_empty(n, *part.shape[1:]) if result is None else result
+        result[at] = part
+    assert result is not None
+    return result
 
 
 def copy_state(module: nn.Module) -> dict[str, Tensor]:
