@@ -174,7 +174,7 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
         If the folder is missing, the path is no place for a file, or the disk is full.
     """
     target = Path(os.path.realpath(path))
-    _check_place(target, path)
+    check_place(target, path)
     scratch = target.with_name(f".hyconex-{secrets.token_hex(8)}.tmp")
     try:
         with scratch.open("xb") as stream:
@@ -190,7 +190,7 @@ def write_file(path: str | os.PathLike[str], data: bytes) -> None:
     _sync_folder(target.parent)
 
 
-def _check_place(target: Path, path: str | os.PathLike[str]) -> None:
+def check_place(target: Path, path: str | os.PathLike[str]) -> None:
     if target.is_dir():
         raise IsADirectoryError(
             f"{os.fspath(path)!r} is a directory; pass the path of a file, such as 'model.safetensors'."

@@ -90,7 +90,7 @@ class HyperNetwork(nn.Module):
         """Return the classifiers of rows `x` (n, d); `mask` (n, d) is 1 where a feature may move, None means all."""
         mask = torch.ones_like(x) if mask is None else mask
         hidden = self.norm(self.blocks(self.stem(torch.cat([x, mask], dim=1))))  # (n, hidden)
-        out = self.head(hidden).view(len(x), self.n_classes, self.n_features + 1)  # (n, K, d + 1)
+        out = self.head(hidden).unflatten(1, (self.n_classes, self.n_features + 1))  # (n, K, d + 1)
         return LocalLinear(self.weight0 + out[..., :-1], self.bias0 + out[..., -1])
 
     def logits(self, x: Tensor) -> Tensor:

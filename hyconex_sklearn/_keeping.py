@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import warnings
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -17,6 +18,7 @@ from . import __version__
 from ._checks import check_parameters, user_stacklevel
 from ._codec import TableCodec
 from ._model import Model
+from ._onnx import write_onnx
 from ._persistence import Fitted, read_fitted, write_fitted
 from ._torch_utils import resolve_device
 
@@ -68,6 +70,40 @@ class Kept(BaseEstimator):
         names = getattr(self, "feature_names_in_", None)
         parts = (self._codec.schema, self.classes_, names, self.history_, self.n_iter_, self._model)
         write_fitted(path, Fitted(parameters, *parts))
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> Path:
+        """Write one graph for other runtimes, and beside it how rows become its numbers and back.
+
+        The graph takes encoded ``rows`` and a ``mask`` (n, d), 1 where a feature may move, and gives calibrated
+        ``probabilities`` (n, K) and ``counterfactuals`` (n, K, d): the one pass toward every class. It is compared
+        with torch before anything is written. Searches, density and committee stay here: what comes out of the graph
+        is a proposal, to be asked about again as the row that you hold, not a certified answer.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write, such as "model.onnx".
+
+        Returns
+        -------
+        Path
+            Of the description, ``path`` with the ending ``.json``: classes, inputs, outputs and columns.
+
+        Raises
+        ------
+        NotFittedError
+            If there is nothing to write.
+        ImportError
+            If a package of the extra ``onnx`` is missing.
+        TypeError
+            If a label or the name of a column is of a type that JSON can't tell.
+        RuntimeError
+            If onnxruntime gives other numbers than torch, by more than 1e-5.
+        OSError
+            If a file can't be written.
+        """
+        check_is_fitted(self)
+        return write_onnx(path, self._model, self._codec.schema, self.classes_)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: Any = None) -> Self:

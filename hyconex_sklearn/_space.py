@@ -135,7 +135,11 @@ class EncodedSpace(nn.Module):
         Gradients pass through a choice as if it were a soft one, and through a clip where they lead back inside.
         """
         moved = x - mask * step
-        moved = _InwardClip.apply(moved, torch.minimum(self.lower, x), torch.maximum(self.upper, x))
+        lower, upper = torch.minimum(self.lower, x), torch.maximum(self.upper, x)
+        if torch.is_grad_enabled():
+            moved = _InwardClip.apply(moved, lower, upper)
+        else:
+            moved = torch.minimum(torch.maximum(moved, lower), upper)
         return self._choose(moved, x, mask, choices) if self.blocks.numel() else moved
 
     def _choose(self, moved: Tensor, x: Tensor, mask: Tensor, choices: Tensor | None) -> Tensor:

@@ -57,6 +57,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "_metric_rules": {*TORCH, "_feasible", "_reading", "_rules", "_translation", "_classifier"},
     "_metric_units": {*TORCH, "_classifier"},
     "_model": {"pandas", "_training", "_search", "_classifier"},
+    "_onnx": {"pandas", "_codec", "_search", "_classifier"},
     "_persistence": {"pandas", "_fitting", "_search", "_classifier"},
     "_notebook": {*TORCH, "matplotlib", "_classifier"},
     "_pipeline": {*TORCH, "_classifier"},
@@ -152,7 +153,7 @@ def test_pandas_and_torch_meet_in_one_module_only(path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("package", ["matplotlib", "diffusers"])
+@pytest.mark.parametrize("package", ["matplotlib", "diffusers", "onnx", "onnxruntime", "onnxscript"])
 def test_what_is_optional_is_imported_inside_functions_only(package: str) -> None:
     for path in MODULES:
         top = ast.Module([node for node in ast.parse(path.read_text()).body if not _defines(node)], [])
