@@ -26,7 +26,7 @@ from ._result import Counterfactuals
 from ._rules import compile_rules
 from ._search import SEARCHES
 from ._space import EncodedSpace
-from ._torch_utils import choose_threads, chunks, in_chunks, plain_torch, resolve_device, seeded, thread_limit
+from ._torch_utils import choose_threads, chunks, in_chunks, placed, plain_torch, resolve_device, seeded, thread_limit
 from ._training import History
 from ._validation import check_labels, check_table
 
@@ -294,8 +294,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
         intercept : ndarray of shape (n, K)
         """
         with self._asked(X) as (_, encoded):
-            local = [self._model.network(encoded[rows]) for rows in chunks(len(encoded), self._chunk_size)]
-            coef, intercept = (torch.cat(part).cpu().numpy() for part in zip(*local, strict=True))
+            parts = ((rows, self._model.network(encoded[rows])) for rows in chunks(len(encoded), self._chunk_size))
+            coef, intercept = (part.cpu().numpy() for part in placed(len(encoded), parts))
             return coef, intercept
 
     def score_samples(self, X: Any, y: ArrayLike | None = None) -> np.ndarray:

@@ -14,7 +14,7 @@ from ._density import MixedDensity
 from ._hypernet import HyperNetwork
 from ._losses import log_odds
 from ._space import EncodedSpace
-from ._torch_utils import chunks
+from ._torch_utils import chunks, placed
 
 _CHUNK_ROWS = 4_096
 _CHUNK_CELLS = 8_000_000  # numbers that the weights and votes of one chunk of rows may hold
@@ -121,8 +121,8 @@ class Model(nn.Module):
 
     def certificate(self, x: Tensor, target: Tensor, probability: float | None) -> dict[str, np.ndarray]:
         """Return what the report says of rows `x` (m, d) toward `target` (m,), as arrays (m,)."""
-        parts = [self.judge(x[rows], target[rows]) for rows in chunks(len(x), self.rows_at_once)]
-        judged = Judgement(*(torch.cat(part) for part in zip(*parts, strict=True)))
+        parts = ((rows, self.judge(x[rows], target[rows])) for rows in chunks(len(x), self.rows_at_once))
+        judged = Judgement(*placed(len(x), parts))
         demands = self.demands(target, probability)
         said = {
             "prediction": judged.prediction,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -146,19 +146,23 @@ def chunks(n: int, size: int, first: int = 0) -> Iterator[slice]:
 
 
 def in_chunks(function: Callable[..., Tensor], *rows: Tensor, width: int = 1, size: int = _ROWS_AT_ONCE) -> Tensor:
-    """Return `function` of tensors of n > 0 rows each, (n, ...), `size` rows at a time; fewer where it is `width`.
+    """Return `function` of tensors of n > 0 rows each, (n, ...), `size` rows at a time; fewer where it is `width`."""
+    n, size = len(rows[0]), max(1, min(size, _CELLS_AT_ONCE // width))
+    return placed(n, ((at, (function(*(tensor[at] for tensor in rows)),)) for at in chunks(n, size)))[0]
+
+
+def placed(n: int, parts: Iterable[tuple[slice, tuple[Tensor, ...]]]) -> tuple[Tensor, ...]:
+    """Return tensors of n rows of which each part tells some rows, slice by slice.
 
     Each part goes to its place at once: parts that were kept in a list would lie between the large tensors that come
     and go, and hold hundreds of MB apart.
     """
-    n, size = len(rows[0]), max(1, min(size, _CELLS_AT_ONCE // width))
-    result: Tensor | None = None
-    for at in chunks(n, size):
-        part = function(*(tensor[at] for tensor in rows))
-        result = part.new_empty(n, *part.shape[1:]) if result is None else result
-        result[at] = part
-    assert result is not None
-    return result
+    whole: tuple[Tensor, ...] = ()
+    for at, part in parts:
+        whole = whole or tuple(tensor.new_empty(n, *tensor.shape[1:]) for tensor in part)
+        for tensor, rows in zip(whole, part, strict=True):
+            tensor[at] = rows
+    return whole
 
 
 def copy_state(module: nn.Module) -> dict[str, Tensor]:
