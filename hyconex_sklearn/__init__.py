@@ -5,6 +5,7 @@ __version__ = "0.1.0"  # first, since model files and pickles name it
 from ._actionability import Actionability
 from ._classifier import HyConExClassifier
 from ._pipeline import counterfactuals
-from ._result import Counterfactuals, Status
+from ._result import Counterfactuals
+from ._status import Status
 
 __all__ = ["Actionability", "Counterfactuals", "HyConExClassifier", "Status", "counterfactuals"]

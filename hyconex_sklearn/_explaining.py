@@ -18,9 +18,10 @@ from ._joining import Joined
 from ._model import Model
 from ._repair import RepairedSet, repaired_where
 from ._report import build_report
-from ._result import Counterfactuals, Status
+from ._result import Counterfactuals
 from ._rules import FeasibleSet, compile_rules
 from ._schema import Column
+from ._status import Status
 from ._torch_utils import chunks
 
 _BLOCK_CELLS = 500_000  # encoded cells of the counterfactuals that are decoded and judged at once

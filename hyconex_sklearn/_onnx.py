@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._container import check_place, write_file
+from ._files import check_place, write_file
 from ._described import describe
 from ._model import Model
 from ._plain import encode

@@ -29,9 +29,10 @@ from torch import Tensor
 
 from . import __version__
 from ._committee import Committee
-from ._container import Content, Layout, check_digest, pack, read_file, unpack, write_file
+from ._container import Content, Layout, check_digest, pack, read_file, unpack
 from ._density import MixedDensity, n_transforms
 from ._described import describe, schema_from
+from ._files import write_file
 from ._hypernet import HyperNetwork
 from ._model import Model
 from ._plain import decode, encode, items, members, real, text, whole, wrong

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ._result import Status
+from ._status import Status
 
 
 def build_report(

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -14,56 +13,12 @@ import pandas as pd
 
 from ._cells import Table, cells_differ, column_of, objects_of, row_positions, take_rows
 from ._notebook import notebook_table
+from ._status import Status
 from ._wording import format_pair, format_probability, is_missing, join, shorten, spread_of
 
 _KEYS = ["row", "target", "rank"]
 _REPR_SENTENCES = 3
 
-
-class Status(StrEnum):
-    """Outcome of one counterfactual; compares equal to its plain text, such as ``"ok"``."""
-
-    OK = "ok"
-    ALREADY_TARGET = "already_target"
-    NOT_VALID = "not_valid"
-    IMPLAUSIBLE = "implausible"
-    UNSURE = "unsure"
-    INFEASIBLE = "infeasible"
-    FEWER = "fewer"
-
-    @property
-    def description(self) -> str:
-        """One plain sentence: what happened, and what to try."""
-        return _DESCRIPTIONS[self]
-
-
-_DESCRIPTIONS = {
-    Status.OK: "The row is predicted as the target and meets every demand; nothing to do.",
-    Status.ALREADY_TARGET: (
-        "The row was predicted as the target before any change, so it came back unchanged; "
-        "ask for another target to get a counterfactual."
-    ),
-    Status.NOT_VALID: (
-        "No row was found that is predicted as the target; try search='auto', fewer immutable columns, "
-        "wider bounds, or a larger max_changes."
-    ),
-    Status.IMPLAUSIBLE: (
-        "The row is predicted as the target, but it is rarer than the plausibility threshold of that class; "
-        "try search='auto', looser rules, or a fit with a larger alpha_plausibility."
-    ),
-    Status.UNSURE: (
-        "The row is predicted as the target and plausible, but the probability or the committee's support that was "
-        "asked for is not reached; try search='auto', looser rules, or a lower target_probability."
-    ),
-    Status.INFEASIBLE: (
-        "No row was found that obeys every rule, so the query row came back, unchanged where it could be; "
-        "free some immutable columns, widen the bounds, or allow more changes."
-    ),
-    Status.FEWER: (
-        "The row meets every demand, and is the last of fewer alternatives than n_counterfactuals asked for; "
-        "try looser rules, or ask for fewer."
-    ),
-}
 
 _DOUBTS = {
     Status.IMPLAUSIBLE: ", but rows like the changed one are rare",

@@ -21,8 +21,8 @@ from ._columns import own_cells
 from ._probing import Passage, is_number, kind_in, labels_in, names_of, numbers_in, with_cells, with_values
 from ._reading import by_column, read_bounds, read_directions, read_free, read_relations
 from ._relations import Relation
-from ._result import Status
 from ._schema import Column, TableSchema
+from ._status import Status
 
 Array = NDArray[Any]
 

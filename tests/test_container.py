@@ -20,7 +20,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyconex_sklearn import _container
-from hyconex_sklearn._container import Content, check_digest, pack, read_file, unpack, write_file
+from hyconex_sklearn._container import Content, check_digest, pack, read_file, unpack
+from hyconex_sklearn._files import write_file
 
 HEADER = {"zeros": "0" * 64, "quotes": '\\"sha256\\": "', "name": "ä\ud800", "list": [1, 0.1, None]}
 TENSORS = {"a": torch.arange(6.0).view(2, 3).T, "b": torch.tensor([True, False]), "none": torch.zeros(0, 3)}
@@ -265,7 +266,7 @@ def test_a_place_without_a_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_a_read_only_file_stays_as_it_is(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_container.os, "access", lambda *_: False)  # root may write to any
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write to any
     with pytest.raises(PermissionError, match="is read-only"):
         write_file(old, DATA)
     assert old.read_bytes() == b"old"

@@ -27,7 +27,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 
 import hyconex_sklearn
-from hyconex_sklearn import HyConExClassifier, _container, _persistence
+from hyconex_sklearn import HyConExClassifier, _persistence
 from hyconex_sklearn._container import pack, unpack
 from hyconex_sklearn._search import SEARCHES
 
@@ -412,7 +412,7 @@ def test_an_interrupted_save_leaves_the_older_model(tmp_path: Path, monkeypatch:
     def interrupted(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    for module, name in ((_container.os, "fsync"), (_container.os, "replace"), (_persistence, "pack")):
+    for module, name in ((os, "fsync"), (os, "replace"), (_persistence, "pack")):
         with monkeypatch.context() as patched:
             patched.setattr(module, name, interrupted)
             with pytest.raises(KeyboardInterrupt):

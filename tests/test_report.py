@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from hyconex_sklearn._report import build_report
-from hyconex_sklearn._result import Status
+from hyconex_sklearn._status import Status
 
 #: What makes a counterfactual less than "ok", the gravest first.
 FLAWS: dict[Status, dict[str, Any]] = {

@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyconex_sklearn._cells import Table, cells_differ
-from hyconex_sklearn._result import Counterfactuals, Status
+from hyconex_sklearn._result import Counterfactuals
+from hyconex_sklearn._status import Status
 
 
 def result(original: Table, data: Table, **report: Any) -> Counterfactuals:

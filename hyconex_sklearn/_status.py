@@ -1,0 +1,51 @@
+"""What can become of a counterfactual that was asked for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Outcome of one counterfactual; compares equal to its plain text, such as ``"ok"``."""
+
+    OK = "ok"
+    ALREADY_TARGET = "already_target"
+    NOT_VALID = "not_valid"
+    IMPLAUSIBLE = "implausible"
+    UNSURE = "unsure"
+    INFEASIBLE = "infeasible"
+    FEWER = "fewer"
+
+    @property
+    def description(self) -> str:
+        """One plain sentence: what happened, and what to try."""
+        return _DESCRIPTIONS[self]
+
+
+_DESCRIPTIONS = {
+    Status.OK: "The row is predicted as the target and meets every demand; nothing to do.",
+    Status.ALREADY_TARGET: (
+        "The row was predicted as the target before any change, so it came back unchanged; "
+        "ask for another target to get a counterfactual."
+    ),
+    Status.NOT_VALID: (
+        "No row was found that is predicted as the target; try search='auto', fewer immutable columns, "
+        "wider bounds, or a larger max_changes."
+    ),
+    Status.IMPLAUSIBLE: (
+        "The row is predicted as the target, but it is rarer than the plausibility threshold of that class; "
+        "try search='auto', looser rules, or a fit with a larger alpha_plausibility."
+    ),
+    Status.UNSURE: (
+        "The row is predicted as the target and plausible, but the probability or the committee's support that was "
+        "asked for is not reached; try search='auto', looser rules, or a lower target_probability."
+    ),
+    Status.INFEASIBLE: (
+        "No row was found that obeys every rule, so the query row came back, unchanged where it could be; "
+        "free some immutable columns, widen the bounds, or allow more changes."
+    ),
+    Status.FEWER: (
+        "The row meets every demand, and is the last of fewer alternatives than n_counterfactuals asked for; "
+        "try looser rules, or ask for fewer."
+    ),
+}
