@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ._cells import Table, cells_differ, column_of, objects_of, row_positions, take_rows
+from ._files import write_file
 from ._notebook import notebook_table
-from ._status import Status
-from ._wording import format_pair, format_probability, is_missing, join, shorten, spread_of
+from ._page import report_page
+from ._sentences import sentences, told_changes
+from ._wording import is_missing, shorten
 
 _KEYS = ["row", "target", "rank"]
 _REPR_SENTENCES = 3
-
-
-_DOUBTS = {
-    Status.IMPLAUSIBLE: ", but rows like the changed one are rare",
-    Status.UNSURE: ", but less surely than was asked for",
-}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -146,14 +144,7 @@ class Counterfactuals:
             Such as ``"age 38 -> 45 would change the prediction from no to yes (probability 0.31 -> 0.64)."``. Numbers
             are rounded to the spread of their column, never so far that two different values look alike.
         """
-        parts: list[list[str]] = [[] for _ in range(len(self))]
-        long, at = self._changed_cells()
-        spreads = {j: spread_of(column_of(self.original, j), column_of(self.data, j)) for j in at["column"].unique()}
-        cells = zip(at["position"], at["column"], long["feature"], long["from"], long["to"], strict=True)
-        for position, column, feature, before, after in cells:
-            old, new = format_pair(before, after, spreads[column])
-            parts[position].append(f"{feature} {old} -> {new}")
-        return [self._sentence(position, join(listed)) for position, listed in enumerate(parts)]
+        return sentences(self, told_changes(self))
 
     def to_json(self, *, indent: int | None = None) -> str:
         """The result as JSON text, with plain scalars only; missing and infinite values become ``null``.
@@ -178,6 +169,39 @@ class Counterfactuals:
         for position, feature, old, new in cells:
             records[position]["changes"][str(feature)] = {"from": _plain(old), "to": _plain(new)}
         return json.dumps(records, indent=indent, allow_nan=False)
+
+    def to_html(self, path: str | os.PathLike[str], *, title: str = "Counterfactuals") -> Path:
+        """Write the result as a page to look at, filter and print, for people who do not program.
+
+        One file that needs no network and no other file: choose a row, see its prediction and, for every target, what
+        would have to be different, as sentences and as bars on the range that fit has seen. Some thousand
+        counterfactuals open at once; cut a larger result first (``cf[:2000]``). The page holds the rows, so whoever
+        gets it can read all of them.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write, such as "report.html"; its folder has to exist. An older file is replaced at once or not at
+            all.
+        title : str, default="Counterfactuals"
+            Heading of the page.
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        ValueError
+            If there is no counterfactual to show.
+        OSError
+            If the folder is missing or the file can't be written.
+        """
+        if not len(self):
+            raise ValueError("The result is empty, so a page would show nothing; expected one counterfactual or more.")
+        write_file(path, report_page(self, title))
+        return Path(path)
 
     def __repr__(self) -> str:
         if not len(self):
@@ -212,25 +236,6 @@ class Counterfactuals:
             "to": pd.Series(after, dtype=object),
         }
         return pd.DataFrame(long), pd.DataFrame({"position": positions, "column": columns})
-
-    def _sentence(self, position: int, changes: str) -> str:
-        line = self.report.iloc[position]
-        target, status = line["target"], str(line["status"])
-        if status == Status.ALREADY_TARGET:
-            return f"Already predicted as {target}; nothing to change."
-        old, new = (format_probability(p) for p in (self.probability_before[position], line["probability"]))
-        probability = f"(probability {old} -> {new})"
-        if not line["valid"] or status in (Status.NOT_VALID, Status.INFEASIBLE):
-            if status == Status.INFEASIBLE:
-                return f"No row was found that obeys the rules and is predicted as {target} {probability}."
-            missed = f"No change was found that makes the prediction {target}"
-            attempt = f"the closest attempt, {changes or 'the row itself'}, is predicted as {line['prediction']}"
-            return f"{missed}; {attempt} {probability}."
-        doubt = _DOUBTS.get(Status(status), "")
-        change = (
-            f"{changes or 'No change'} would change the prediction from {self.prediction_before[position]} to {target}"
-        )
-        return f"{change} {probability}{doubt}."
 
 
 def _check_aligned(parts: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ import pandas as pd
 
 from ._cells import Column, objects_of
 
+_TURNING = {"R", "AL", "AN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_MARKS = dict.fromkeys((*range(8234, 8239), *range(8294, 8298)))
 _LONGEST = 200  # characters of a sentence in a short listing
 
 
@@ -20,6 +23,13 @@ def join(parts: Sequence[str]) -> str:
 
 def shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def isolated(text: str) -> str:
+    """The text between marks that keep its direction to itself; text that is written from left to right stays bare."""
+    if not any(unicodedata.bidirectional(character) in _TURNING for character in text):
+        return text
+    return f"\u2068{text.translate(_MARKS)}\u2069"
 
 
 def spread_of(*columns: Column) -> float:
