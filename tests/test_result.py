@@ -14,44 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from _results import adults, result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyconex_sklearn._cells import Table, cells_differ
 from hyconex_sklearn._result import Counterfactuals
 from hyconex_sklearn._status import Status
-
-
-def result(original: Table, data: Table, **report: Any) -> Counterfactuals:
-    """A result around two tables, with report columns that can be overridden."""
-    m, d = data.shape
-    columns: dict[str, Any] = {
-        "row": np.arange(m), "target": ">50K", "rank": 0, "prediction": ">50K", "probability": 0.64, "support": 1.0,
-        "valid": True, "plausible": True, "feasible": True, "log_density": -3.5, "distance_l1": 1.0,
-        "distance_l2": 1.0, "n_changed": cells_differ(original, data).sum(axis=1), "status": "ok",
-    } | report  # fmt: skip
-    names = list(data.columns) if isinstance(data, pd.DataFrame) else [f"x{j}" for j in range(d)]
-    frame = pd.DataFrame(columns, index=range(m))
-    return Counterfactuals(data, original, frame, names, np.full(m, 0.31), np.array(["<=50K"] * m))
-
-
-def adults() -> Counterfactuals:
-    original = pd.DataFrame(
-        {
-            "hours": [38, 40, 50],
-            "wage": [1.25, np.nan, 3.0],
-            "education": pd.Categorical(["HS-grad", "HS-grad", "Bachelors"]),
-            "member": pd.array([True, None, False], dtype="boolean"),
-        },
-        index=[7, 8, 9],
-    )
-    data = original.copy()
-    data.loc[7, "hours"] = 45
-    data.loc[7, "education"] = "Bachelors"
-    data.loc[8, "wage"] = 2.5
-    data.loc[9, "member"] = True
-    return result(original, data)
-
 
 # ----------------------------------------------------------------------------------------- cutting
 

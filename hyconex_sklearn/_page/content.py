@@ -22,7 +22,7 @@ _OUTCOMES: dict[str, tuple[str, str, str]] = {
     Status.FEWER: (
         "✓",
         "Meets every check, the last",
-        "The model would predict this. More were asked for, none found.",
+        "The model would predict this; no more alternatives were found.",
     ),
     Status.UNSURE: ("!", "Less sure", "The model would predict this, but with less certainty than was asked for."),
     Status.IMPLAUSIBLE: ("!", "Unusual values", "The model would predict this, but it has rarely seen such values."),
