@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,22 @@ import pandas as pd
 
 from hyconex_sklearn._cells import Table, cells_differ
 from hyconex_sklearn._result import Counterfactuals
+
+#: Names, labels and values that are no markup, whatever they look like.
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "</script><img src=x onerror=alert(1)>",
+    "<!--<script>",
+    "</noscript><b>",
+    "&lt;b&gt; & \"quotes\" 'too' `and` ${these}",
+    "$title $content",
+    "line\u2028and\u2029paragraph\r\n\x00",
+    "🦊 wage 💶",
+    "\ud800 alone",
+    "\u202erevoked",
+    "הכנסה",
+    "n" * 200,
+]
 
 
 def result(original: Table, data: Table, **report: Any) -> Counterfactuals:
@@ -40,3 +57,10 @@ def adults() -> Counterfactuals:
     data.loc[8, "wage"] = 2.5
     data.loc[9, "member"] = True
     return result(original, data)
+
+
+def hostile(names: list[str]) -> Counterfactuals:
+    """One column for each name, which is also a cell before and after, a target and a prediction."""
+    original = pd.DataFrame([names, names[::-1]], columns=names, dtype=object)
+    cf = result(original, original.iloc[::-1].reset_index(drop=True), target=names[0], prediction=names[-1])
+    return dataclasses.replace(cf, prediction_before=np.array([names[0]] * 2, dtype=object))
