@@ -438,6 +438,10 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     # ------------------------------------------------------------------------------------------------ scikit-learn
 
+    # What the HTML form of an estimator links to.
+    _doc_link_module = "hyconex_sklearn"
+    _doc_link_template = "https://hyconex-sklearn.readthedocs.io/en/stable/api.html#{estimator_module}.{estimator_name}"
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
