@@ -9,50 +9,85 @@ import numpy as np
 import pandas as pd
 
 from ._cells import Column, cells_differ, column_of, objects_of
-from ._wording import decimals_for, format_pair, format_value, spread_of
+from ._status import Status
+from ._wording import counted, decimals_for, format_pair, format_value, isolated, shorten, spread_of
 
 if TYPE_CHECKING:
     from ._result import Counterfactuals
 
 _ROWS = 20
 _COLUMNS = 30
-_KEYS = ["row", "target", "rank"]
-_FLAGS = ["probability", "valid", "plausible", "status"]
-_CHANGED_STYLE = "font-weight:bold;background:#fff3b0;color:#000"
+_REPORT = ["row", "target", "rank", "probability", "valid", "plausible", "status"]  # first, to be in sight
+_MEANINGS = {str(status): status.description for status in Status}
+# Colours that let the notebook's own ground and ink through, so that they do for light and dark themes. Where a viewer
+# drops the style, bold type and arrows are left.
+_STYLE = """
+.hyconex { overflow-x: auto; }
+.hyconex caption { caption-side: top; text-align: start; white-space: nowrap; padding: .3em 0; }
+.hyconex table { width: max-content; }
+.hyconex th, .hyconex td { max-width: 16em; overflow-wrap: break-word; }
+.hyconex td[title] { text-decoration: underline dotted; cursor: help; }
+.hyconex .hyconex-changed { background: rgba(240, 170, 0, .3); }
+"""
 
 
 def notebook_table(result: Counterfactuals) -> str:
-    """Return the first rows of a result as HTML; every text in it is escaped."""
+    """Return the first rows of a result as HTML without scripts; every text in it is escaped and cut."""
     head = result[:_ROWS]
     changed = cells_differ(head.original, head.data)  # (rows shown, d)
-    columns, notes = list(range(len(result.feature_names))), []
-    if len(columns) > _COLUMNS:
-        columns = [j for j in columns if changed[:, j].any()]
-        notes.append(f"{len(columns)} of {len(result.feature_names)} columns shown: those that change")
+    columns, notes = _columns_shown(changed)
     if len(result) > len(head):
         notes.append(f"... and {len(result) - len(head)} more")
-    names = _KEYS + [str(result.feature_names[j]) for j in columns] + _FLAGS
-    cells = [_plain_cells(head.report[name]) for name in _KEYS]
+    names = _REPORT + [str(result.feature_names[j]) for j in columns]
+    cells = [_plain_cells(head.report[name]) for name in _REPORT]
     cells += [_cells(column_of(head.original, j), column_of(head.data, j), changed[:, j]) for j in columns]
-    cells += [_plain_cells(head.report[name]) for name in _FLAGS]
-    header = "".join(f"<th>{escape(name)}</th>" for name in names)
+    header = "".join(f"<th>{_text(name)}</th>" for name in names)
     body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*cells, strict=True))
     footer = "".join(f"<p>{escape(note)}</p>" for note in notes)
-    return f"<div><table><thead><tr>{header}</tr></thead><tbody>{body}</tbody></table>{footer}</div>"
+    table = f"<caption>{_caption(result)}</caption><thead><tr>{header}</tr></thead><tbody>{body}</tbody>"
+    return f'<style>{_STYLE}</style><div class="hyconex"><table>{table}</table>{footer}</div>'
+
+
+def _columns_shown(changed: np.ndarray) -> tuple[list[int], list[str]]:
+    """All columns where they are few, else those that change, as far as there is room; and a note about the rest."""
+    d = changed.shape[1]
+    if d <= _COLUMNS:
+        return list(range(d)), []
+    moving = np.flatnonzero(changed.any(axis=0)).tolist()
+    which = "those that change" if len(moving) <= _COLUMNS else f"the first of {len(moving)} that change"
+    columns = moving[:_COLUMNS]
+    return columns, [f"{len(columns)} of {d} columns shown: {which}"]
+
+
+def _caption(result: Counterfactuals) -> str:
+    told = f"{counted(len(result), 'counterfactual')} for {counted(result.report['row'].nunique(), 'row')}"
+    numbers = {status: int((result.report["status"] == status).sum()) for status in Status}
+    outcomes = [f"{number:,} {status}" for status, number in numbers.items() if number]
+    return f"{told}: {', '.join(outcomes)}" if outcomes else told
+
+
+def _text(text: str) -> str:
+    return escape(isolated(shorten(text)).encode(errors="replace").decode())  # half of a surrogate pair is no text
 
 
 def _cells(before: Column, after: Column, changed: np.ndarray) -> list[str]:
     spread, cells = spread_of(before, after), []
     for old, new, differs in zip(objects_of(before), objects_of(after), changed, strict=True):
         if differs:
-            left, right = (escape(text) for text in format_pair(old, new, spread))
-            cells.append(f'<td class="hyconex-changed" style="{_CHANGED_STYLE}">{left} &rarr; {right}</td>')
+            left, right = (_text(text) for text in format_pair(old, new, spread))
+            cells.append(f'<td class="hyconex-changed"><b>{left} &rarr; {right}</b></td>')
         else:
-            cells.append(f"<td>{escape(format_value(new, decimals_for(spread, new)))}</td>")
+            cells.append(f"<td>{_text(format_value(new, decimals_for(spread, new)))}</td>")
     return cells
 
 
+def _tooltip(status: str) -> str:
+    return f' title="{escape(_MEANINGS[status])}"' if status in _MEANINGS else ""
+
+
 def _plain_cells(column: pd.Series) -> list[str]:
-    """Cells of a report column; flags as words, so that no colour is needed to read them."""
+    """Cells of a report column; flags as words, so that no colour is needed to read them, and outcomes explained."""
+    if column.name == "status":
+        return [f"<td{_tooltip(str(value))}>{_text(str(value))}</td>" for value in column]
     words = {True: "yes", False: "no"} if column.name in ("valid", "plausible") else {}
-    return [f"<td>{escape(words.get(value) or format_value(value, 3))}</td>" for value in objects_of(column)]
+    return [f"<td>{_text(words.get(value) or format_value(value, 3))}</td>" for value in objects_of(column)]

@@ -18,7 +18,7 @@ from ._files import write_file
 from ._notebook import notebook_table
 from ._page import report_page
 from ._sentences import sentences, told_changes
-from ._wording import is_missing, shorten
+from ._wording import counted, is_missing, shorten
 
 _KEYS = ["row", "target", "rank"]
 _REPR_SENTENCES = 3
@@ -206,9 +206,9 @@ class Counterfactuals:
     def __repr__(self) -> str:
         if not len(self):
             return "Counterfactuals: none"
-        noun = "counterfactual" if len(self) == 1 else "counterfactuals"
         valid, plausible = (float(self.report[flag].mean()) for flag in ("valid", "plausible"))
-        lines = [f"Counterfactuals: {len(self)} {noun}, {valid:.0%} valid, {plausible:.0%} plausible"]
+        number = counted(len(self), "counterfactual")
+        lines = [f"Counterfactuals: {number}, {valid:.0%} valid, {plausible:.0%} plausible"]
         shown = self[:_REPR_SENTENCES].explain()
         rows = self.report["row"].head(_REPR_SENTENCES)
         lines += [f"  row {row}: {shorten(text)}" for row, text in zip(rows, shown, strict=True)]

@@ -25,6 +25,10 @@ def shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
 
 
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def isolated(text: str) -> str:
     """The text between marks that keep its direction to itself; text that is written from left to right stays bare."""
     if not any(unicodedata.bidirectional(character) in _TURNING for character in text):

@@ -369,7 +369,7 @@ def test_json_takes_every_array(dtype: Any) -> None:
 def test_html_marks_changed_cells_and_shows_flags_as_words() -> None:
     page = adults()._repr_html_()
     assert page.count('<td class="hyconex-changed"') == 4
-    assert "38 &rarr; 45</td>" in page and "missing &rarr; 2.5</td>" in page and "font-weight:bold" in page
+    assert "<b>38 &rarr; 45</b></td>" in page and "<b>missing &rarr; 2.5</b></td>" in page
     assert "<td>1.25</td>" in page and page.count("<td>yes</td>") == 6
 
 

@@ -1,0 +1,87 @@
+"""What a notebook shows of results and estimators."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from _models import fast, mixed
+from _results import HOSTILE, adults, hostile, result
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
+
+from hyconex_sklearn import HyConExClassifier, Status
+
+DOCS = "https://hyconex-sklearn.readthedocs.io/en/stable/api.html#hyconex_sklearn.HyConExClassifier"
+
+
+def test_the_caption_counts_rows_answers_and_outcomes() -> None:
+    cf = adults()
+    statuses = ["ok", "not_valid", "ok"]
+    page = result(cf.original, cf.data, row=[0, 0, 1], status=statuses)._repr_html_()
+    assert "<caption>3 counterfactuals for 2 rows: 2 ok, 1 not_valid</caption>" in page
+    assert "<caption>1 counterfactual for 1 row: 1 ok</caption>" in cf[:1]._repr_html_()
+    many = result(np.zeros((1_500, 1)), np.ones((1_500, 1)))._repr_html_()
+    assert "<caption>1,500 counterfactuals for 1,500 rows: 1,500 ok</caption>" in many and len(many) < 10_000
+    assert "<caption>0 counterfactuals for 0 rows</caption>" in cf[:0]._repr_html_()
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_the_outcome_tells_what_it_means_when_it_is_pointed_at(status: Status) -> None:
+    page = result(np.zeros((1, 1)), np.ones((1, 1)), status=status)._repr_html_()
+    assert f'<td title="{escape(status.description)}">{status}</td>' in page
+
+
+def test_no_result_is_too_wide_for_a_notebook() -> None:
+    original = pd.DataFrame(np.zeros((2, 90))).add_prefix("x")
+    page = result(original, original + 1)._repr_html_()
+    assert page.count("<th>") == 3 + 30 + 4 and "30 of 90 columns shown: the first of 90 that change" in page
+    long = pd.DataFrame({"name" * 500: ["cell" * 500]})
+    page = result(long, long + "!", target="label" * 500)._repr_html_()
+    assert not re.search(r"\w{201}", page) and page.count("...") == 4
+
+
+def test_hostile_names_stay_text_in_a_notebook() -> None:
+    page = hostile(HOSTILE)._repr_html_()
+    assert page.encode() and f"\u2068{HOSTILE[-2]}\u2069" in page and "\u202e" not in page
+    assert re.findall(r"<(\w+)", page).count("b") == 2 * len(HOSTILE)
+    assert set(re.findall(r"<(\w+)", page)) == set(re.findall(r"<(\w+)", adults()._repr_html_()))
+
+
+def test_colours_do_for_light_and_dark_notebooks_and_no_script_is_needed() -> None:
+    page = adults()._repr_html_()
+    style = page[page.index("<style>") : page.index("</style>")]
+    assert not re.search(r"[^-]color:|#[0-9a-f]{3}", style)  # text keeps the notebook's own colour
+    assert all(line.startswith(".hyconex ") for line in style.splitlines()[1:] if line)  # and so do other outputs
+    assert "<script" not in page and "http" not in page
+
+
+@pytest.mark.parametrize("fit", [False, True])
+def test_the_estimator_links_to_its_own_documentation(fit: bool) -> None:
+    clf = mixed()[0] if fit else fast()
+    page = clf._repr_html_()
+    assert f'href="{DOCS}"' in page
+    assert f'href="{DOCS}"' in make_pipeline(StandardScaler(), fast())._repr_html_()
+
+
+@pytest.mark.skipif(parse_version(sklearn.__version__) < parse_version("1.8"), reason="shows no texts yet")
+def test_the_estimator_shows_every_parameter_with_its_documented_text() -> None:
+    page = re.sub(r"\s+", " ", HyConExClassifier()._repr_html_())
+    shown = re.findall(r'class="param-doc-description"[^>]*>(.*?)</span>', page)
+    told = {text.split(":")[0].strip(): text for text in shown}
+    assert told.keys() == set(HyConExClassifier().get_params())
+    assert all(len(text.split("<br><br>")[1]) > 15 for text in told.values())
+    assert "Weight of the distance between a row and its counterfactual." in told["alpha_proximity"]
+
+
+def test_a_users_own_subclass_links_nowhere() -> None:
+    class Mine(HyConExClassifier):
+        pass
+
+    assert isinstance(Mine(), BaseEstimator) and DOCS not in Mine()._repr_html_()
