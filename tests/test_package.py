@@ -303,6 +303,16 @@ def test_the_code_of_the_readme_runs(
 
 
 @pytest.mark.slow
+def test_the_guide_to_the_report_page_writes_one(tmp_path: Path) -> None:
+    script = ROOT / "examples" / "2_guides" / "report_page.py"
+    environment = {**os.environ, "PYTHONPATH": str(HOME.parent)}
+    command = [sys.executable, str(script), "--output", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "<h1" in (tmp_path / "report.html").read_text(encoding="utf-8") and "report.html" in done.stdout
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("guide", ["constraints", "diversity", "pipelines"])
 def test_the_guides_run(guide: str) -> None:
     script = ROOT / "examples" / "2_guides" / f"{guide}.py"
