@@ -22,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 import hyconex_sklearn
 from hyconex_sklearn import Counterfactuals, HyConExClassifier, Status
 from hyconex_sklearn._cells import cells_differ
+from hyconex_sklearn._page import report_page
 
 #: Rows of the query that counterfactuals are asked for.
 ASKED = 6
@@ -210,4 +211,4 @@ def check_views(cf: Counterfactuals, n_cells: int) -> None:
     """Every way to read the answer works, and they agree."""
     assert len(cf.to_frame()) == len(cf.explain()) == len(json.loads(cf.to_json())) == len(cf)
     assert len(cf.changes()) == n_cells
-    assert repr(cf) and cf._repr_html_()
+    assert repr(cf) and cf._repr_html_().encode() and report_page(cf, "page")

@@ -18,6 +18,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, counterfactuals
 from hyconex_sklearn._model import Model
+from hyconex_sklearn._page import report_page
 from hyconex_sklearn.metrics import evaluate_counterfactuals
 
 __all__ = ["model", "short_searches", "small_parts"]  # fixtures
@@ -34,7 +35,13 @@ FROZEN = Actionability(immutable=[0])
 def read(cf: Counterfactuals) -> None:
     """Everything that a result says of itself."""
     assert cf.to_frame() is not None and cf.changes() is not None and cf.explain() and cf.to_json()
-    assert repr(cf) and cf._repr_html_() and [len(one) for one in cf] and len(cf[cf.report["valid"]]) <= len(cf)
+    assert (
+        repr(cf)
+        and cf._repr_html_()
+        and report_page(cf, "page")
+        and [len(one) for one in cf]
+        and len(cf[cf.report["valid"]]) <= len(cf)
+    )
 
 
 QUERIES: list[Callable[[HyConExClassifier, Any], object]] = [
