@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ._files import check_place, write_file
 from ._described import describe
+from ._files import check_place, write_file
 from ._model import Model
 from ._plain import encode
 from ._schema import TableSchema
