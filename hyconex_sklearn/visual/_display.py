@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .._plotting import pyplot
 from ._result import VisualCounterfactuals
 
 _INCHES = 1.4  # of one picture
@@ -100,12 +101,6 @@ def _show(axis: Any, image: np.ndarray) -> None:
 
 
 def _new_axes(n_rows: int, n_columns: int) -> Any:
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            "VisualCounterfactualDisplay needs matplotlib, which is not installed. Install it with "
-            "pip install 'hyconex-sklearn[plot]'."
-        ) from error
     size = (_INCHES * n_columns, 1.25 * _INCHES * n_rows)
+    plt = pyplot("VisualCounterfactualDisplay")
     return plt.subplots(n_rows, n_columns, squeeze=False, figsize=size, layout="constrained")[1]
