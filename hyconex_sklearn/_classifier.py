@@ -111,7 +111,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Epochs of all phases.
     history_ : list of dict
         One record for each epoch: phase, epoch, train_loss, valid_loss and, in the joint phase, the share of valid and
-        plausible counterfactuals on held-out rows and their distance; "stopped" in the last one that `max_time` left.
+        plausible counterfactuals on held-out rows and their distance; "kept" in that of the epoch whose state a phase
+        keeps, where an epoch improved on its start; "stopped" in the last one that `max_time` left.
     device_ : torch.device
         Where the fitted parts live.
 
@@ -294,9 +295,24 @@ class HyConExClassifier(ClassifierMixin, Kept):
         intercept : ndarray of shape (n, K)
         """
         with self._asked(X) as (_, encoded):
-            parts = ((rows, self._model.network(encoded[rows])) for rows in chunks(len(encoded), self._chunk_size))
-            coef, intercept = (part.cpu().numpy() for part in placed(len(encoded), parts))
-            return coef, intercept
+            return self._local_linear(encoded)
+
+    def _local_linear(self, encoded: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+        parts = ((rows, self._model.network(encoded[rows])) for rows in chunks(len(encoded), self._chunk_size))
+        coef, intercept = (part.cpu().numpy() for part in placed(len(encoded), parts))
+        return coef, intercept
+
+    def _contributions(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each column of X adds to each class, by the row's own linear classifier, and the intercepts.
+
+        Shapes (n, K, n_features), in the order of X's columns, and (n, K), in calibrated logits: the softmax of their
+        sum is `predict_proba`.
+        """
+        with self._asked(X) as (X, encoded):
+            coef, intercept = self._local_linear(encoded)
+            terms = self._codec.schema.by_column(coef * encoded.cpu().numpy()[:, None])
+            temperature = float(self._model.temperature)
+            return terms[:, :, np.argsort(self._codec.match(X))] / temperature, intercept / temperature
 
     def score_samples(self, X: Any, y: ArrayLike | None = None) -> np.ndarray:
         """Return the log-density of rows under the flow.

@@ -225,12 +225,14 @@ def fit_jointly(
     validate = partial(_held_out_record, network, space, sample, targets, objective)
     before = validate()["cross_entropy"]
     best = EarlyStopping(network, schedule.patience)
-    for record in annealed(network, loss, len(train), schedule, "joint", epochs, history, validate):
+    records = annealed(network, loss, len(train), schedule, "joint", epochs, history, validate)
+    for epoch, record in enumerate(records):
         honest = record["cross_entropy"] <= before + max(0.02, 0.05 * before)
         score = (honest, round(record["valid"], 2), round(record["plausible"], 1), -record["distance"])
-        best.update(score)
+        best.update(score, epoch)
     if best.still_improving and best.best[1] < _CONVERGED_VALIDITY and "joint" not in history.stopped:
         history.unconverged.append("joint")
+    history.keep("joint", best.kept)
     best.restore()
 
 

@@ -409,6 +409,10 @@ class TableSchema:
         starts = np.array([c.start for c in self.columns], dtype=np.intp)
         return np.logical_or.reduceat(ours != theirs, starts, axis=1)
 
+    def by_column(self, terms: Array) -> Array:
+        """Sum of encoded terms (..., d) over the positions of each table column: (..., n_columns)."""
+        return np.add.reduceat(terms, [c.start for c in self.columns], axis=-1)
+
     def to_dict(self) -> dict[str, Any]:
         """Container, dtype and columns in plain types that JSON knows, but for the names of columns."""
         return {

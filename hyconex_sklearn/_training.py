@@ -95,6 +95,12 @@ class History:
         """Return how many epochs of the phase were recorded."""
         return sum(record["phase"] == phase for record in self.records)
 
+    def keep(self, phase: str, epoch: int | None) -> None:
+        """Mark the record of the epoch whose state the phase keeps; None for a state that no epoch left."""
+        for record in self.records:
+            if epoch is not None and (record["phase"], record["epoch"]) == (phase, epoch):
+                record["kept"] = True
+
     def add(self, phase: str, epoch: int, train_loss: float, valid_loss: float, **more: float) -> None:
         """Record an epoch.
 
@@ -122,12 +128,13 @@ class EarlyStopping:
         self._module, self._patience = module, patience
         self._since = 1  # the state before training is not an improvement
         self.best: tuple[float, ...] = (-math.inf,)
+        self.kept: int | None = None  # epoch of the best state; None: that before the first one
         self._state = copy_state(module)
 
-    def update(self, score: tuple[float, ...]) -> bool:
+    def update(self, score: tuple[float, ...], epoch: int | None = None) -> bool:
         """Note the epoch's score (larger is better, compared item by item); return whether to stop."""
         if score > self.best:
-            self.best, self._since, self._state = score, 0, copy_state(self._module)
+            self.best, self._since, self._state, self.kept = score, 0, copy_state(self._module), epoch
         else:
             self._since += 1
         return self._since >= self._patience
@@ -205,7 +212,7 @@ def fit_density(
         with torch.no_grad():
             valid_loss = float(-in_chunks(density.log_prob, x_valid, valid.labels).mean())
         history.add("density", epoch, float(np.mean(losses)), valid_loss)
-        if best.update((-valid_loss,)):
+        if best.update((-valid_loss,), epoch):
             break
     _finish(best, "density", history)
 
@@ -214,6 +221,7 @@ def _finish(best: EarlyStopping, phase: str, history: History) -> None:
     """Restore the best epoch and note a phase that was still improving when its epochs ran out."""
     if best.still_improving and phase not in history.stopped and history.count(phase):
         history.unconverged.append(phase)
+    history.keep(phase, best.kept)
     best.restore()
 
 
@@ -250,7 +258,7 @@ def pretrain_classifier(
             average.update_parameters(network)
         valid_loss = held_out_loss(averaged, valid)
         history.add("classifier", epoch, float(np.mean(losses)), valid_loss)
-        if best.update((-valid_loss,)):
+        if best.update((-valid_loss,), epoch):
             break
     _finish(best, "classifier", history)
     network.load_state_dict(averaged.state_dict())

@@ -20,6 +20,7 @@ from _models import FAST, fast, fitted, iris, mixed, mixed_table, model, small_p
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.datasets import load_breast_cancer, make_classification
@@ -59,6 +60,23 @@ def test_each_row_has_its_own_linear_classifier(model: Any) -> None:
     ratio = (logits[:, 1] - logits[:, 0]) / np.log(clf.predict_proba(X)[:, 1] / clf.predict_proba(X)[:, 0])
     np.testing.assert_array_equal(clf.classes_[logits.argmax(1)], clf.predict(X))
     assert np.ptp(ratio) < 1e-2 * ratio.mean()  # up to one temperature, they are the probabilities
+
+
+def test_contributions_of_columns_add_up_to_the_calibrated_logits(model: Any) -> None:
+    clf, X, _ = model
+    terms, intercept = clf._contributions(X)
+    assert terms.shape == (len(X), len(clf.classes_), X.shape[1])
+    np.testing.assert_allclose(softmax(terms.sum(2) + intercept, axis=1), clf.predict_proba(X), atol=1e-4)
+    # A column that stands where its encoded values are all 0 adds nothing: here one that never varied.
+    if isinstance(X, pd.DataFrame):
+        assert not terms[:, :, list(X.columns).index("fixed")].any()
+
+
+def test_contributions_stand_in_the_order_of_the_asked_table() -> None:
+    clf, X, _ = mixed()
+    terms, _ = clf._contributions(X[:5])
+    turned, _ = clf._contributions(X.iloc[:5, ::-1])
+    np.testing.assert_array_equal(turned, terms[:, :, ::-1])
 
 
 def test_log_densities_for_given_labels_are_columns_of_those_for_all() -> None:
@@ -154,6 +172,15 @@ def test_every_epoch_is_in_the_history() -> None:
     assert clf.n_iter_ == len(clf.history_)
     assert phases.size()["joint"] == FAST["joint_epochs"] and phases.size()["density"] <= FAST["flow_epochs"]
     assert all(np.isfinite([record["train_loss"], record["valid_loss"]]).all() for record in clf.history_)
+
+
+def test_the_history_marks_the_epoch_that_each_phase_keeps() -> None:
+    clf, *_ = iris()
+    kept = {record["phase"]: record for record in clf.history_ if record.get("kept")}
+    assert len(kept) == sum("kept" in record for record in clf.history_) and {"density", "joint"} <= kept.keys()
+    for phase in {"density", "classifier"} & kept.keys():
+        assert kept[phase]["valid_loss"] == min(r["valid_loss"] for r in clf.history_ if r["phase"] == phase)
+    assert kept["joint"]["valid"] >= max(r["valid"] for r in clf.history_ if r["phase"] == "joint") - 0.01
 
 
 @pytest.mark.usefixtures("short_fits")

@@ -146,3 +146,11 @@ def test_a_number_that_is_rounded_to_zero_has_no_sign() -> None:
     soft = np.array([[-0.1]], dtype=np.float32)
     assert not np.signbit(codec.snap(soft, reference)).any()
     assert codec.decode(soft, X[2:]).tolist() == [[0.0]] and not np.signbit(codec.decode(soft, X[2:])).any()
+
+
+def test_terms_are_added_within_each_table_column(schema: TableSchema) -> None:
+    terms = np.arange(2 * schema.n_encoded, dtype=float).reshape(2, -1)
+    added = schema.by_column(terms)
+    assert added.shape == (2, len(schema.columns))
+    for j in range(len(schema.columns)):
+        np.testing.assert_allclose(added[:, j], terms[:, schema.owner == j].sum(1))

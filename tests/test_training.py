@@ -251,7 +251,18 @@ def test_the_classifier_learns_and_keeps_its_best_epoch(parts: Parts) -> None:
     assert cross_entropy(parts) < before - 0.3
     losses = [record["valid_loss"] for record in parts.history.records]
     assert cross_entropy(parts) == pytest.approx(min(losses), abs=1e-5)
+    assert [record.get("kept", False) for record in parts.history.records] == [loss == min(losses) for loss in losses]
     assert not parts.network.training
+
+
+def test_no_epoch_is_kept_where_none_beats_the_start(parts: Parts) -> None:
+    best = EarlyStopping(parts.network, 5)
+    best.update((0.0,))
+    for epoch in parts.history.epochs("classifier", 2):
+        parts.history.add("classifier", epoch, 1.0, 1.0)
+        best.update((-1.0,), epoch)
+    parts.history.keep("classifier", best.kept)
+    assert not any("kept" in record for record in parts.history.records)
 
 
 def test_phases_of_no_epochs_change_nothing_and_do_not_complain(parts: Parts) -> None:
