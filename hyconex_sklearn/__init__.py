@@ -7,5 +7,16 @@ from ._classifier import HyConExClassifier
 from ._pipeline import counterfactuals
 from ._result import Counterfactuals
 from ._status import Status
+from .displays import CounterfactualDisplay, DecisionMapDisplay, HistoryDisplay, LocalWeightsDisplay
 
-__all__ = ["Actionability", "Counterfactuals", "HyConExClassifier", "Status", "counterfactuals"]
+__all__ = [
+    "Actionability",
+    "CounterfactualDisplay",
+    "Counterfactuals",
+    "DecisionMapDisplay",
+    "HistoryDisplay",
+    "HyConExClassifier",
+    "LocalWeightsDisplay",
+    "Status",
+    "counterfactuals",
+]

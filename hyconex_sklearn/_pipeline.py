@@ -97,6 +97,28 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     return _certified(steps, final, found, original, data, tables[-1], told, ranges)
 
 
+def final_classifier(estimator: Any) -> Any:
+    """The classifier at the end of a pipeline or search, or the estimator itself."""
+    return _unwrap(estimator)[1]
+
+
+def behind_steps(estimator: Any, X: Table) -> tuple[Any, Table, list[Any]]:
+    """The classifier at the end, the rows of `X` as it gets them, and the names of its columns."""
+    steps, final = _unwrap(estimator)
+    table = _transform(steps, X)[-1]
+    if isinstance(table, pd.DataFrame):
+        return final, table, list(table.columns)
+    names = list(getattr(final, "feature_names_in_", [f"x{j}" for j in range(table.shape[1])]))
+    told = X.columns.to_numpy(dtype=object) if isinstance(X, pd.DataFrame) else None
+    for _, step in steps:
+        if not _is_identity(step):
+            try:
+                told = step.get_feature_names_out(told)
+            except Exception:  # somebody else's transformer may lack it, or raise anything
+                return final, table, names
+    return final, table, list(told) if told is not None and len(told) == len(names) else names
+
+
 def _unwrap(estimator: Any) -> tuple[list[Step], Any]:
     """Transformers in order, and the classifier at the end that explains itself."""
     estimator = _thaw(estimator)

@@ -1,0 +1,70 @@
+"""Many rows and what their counterfactuals have in common: the drawing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._result import Counterfactuals
+from ._changes import CERTIFIED, NO_ANSWER, answers
+from ._grid import MOST_PANELS, Cell, PanelGrid
+from ._style import and_more, class_name, labels_of, several
+
+_WAYS = {  # colour, hatch, words
+    "up": ("#9ecae1", "///", "rises"),
+    "down": ("#f4a582", "...", "falls"),
+    "other": ("#dddddd", "xxx", "another category, or was missing"),
+}
+
+
+def draw_shares(cf: Counterfactuals, table: pd.DataFrame, most: int, ax: Any) -> Any:
+    found = answers(cf)
+    targets, names = list(found)[:MOST_PANELS], list(dict.fromkeys(table["feature"]))
+    notes = and_more(len(names) - most, "column changes", "columns change")
+    notes += and_more(len(found) - len(targets), "target, cut off", "targets, cut off")
+    if not names:
+        notes.append("No column changes.")
+    title = f"What the counterfactuals of {several(cf.report['row'].nunique(), 'row')} change"
+    rows = [(label, "") for label in labels_of(names[:most])]
+    headers = [_summary(cf, target, found[target]) for target in targets]
+    grid = PanelGrid(ax, title, rows, headers, 0.32, [*notes, "", ""], "CounterfactualDisplay")
+    for i, target in enumerate(targets):
+        lines = table[table["target"] == target].head(most)
+        for j, line in enumerate(lines.to_dict("records")):
+            _draw_share(grid, grid.cell(i, j), line)
+    _draw_legend(grid, [way for way in _WAYS if table[way].any()])
+    return grid.finish()
+
+
+def _summary(cf: Counterfactuals, target: Any, part: np.ndarray) -> list[str]:
+    status = cf.report["status"].astype(str).to_numpy()
+    own = (cf.report["target"] == target).to_numpy()
+    doubtful = int((~np.isin(status[part], CERTIFIED)).sum())
+    silent = int((own & np.isin(status, NO_ANSWER)).sum())
+    told = f"of them {doubtful} not certified" if doubtful else "all certified" if len(part) else ""
+    left = f"{silent} more rows without an answer" if silent > 1 else "1 more row without an answer" if silent else ""
+    return [line for line in (f"to {class_name(target)}", several(len(part), "counterfactual"), told, left) if line]
+
+
+def _draw_share(grid: PanelGrid, cell: Cell, line: dict[str, Any]) -> None:
+    room = 0.8 * (cell.right - cell.left)  # the rest is for the number
+    left, ax = cell.left, grid.ax
+    ax.plot([left, left], [cell.y - 0.16, cell.y + 0.16], color="0.3", lw=0.8, zorder=3)
+    for way, (colour, hatch, _) in _WAYS.items():
+        if line[way] > 0:
+            ax.barh(cell.y, room * line[way], 0.19, left=left, color=colour, hatch=hatch, ec="0.2", lw=0.6, zorder=2)
+            left += room * line[way]
+    total = line["up"] + line["down"] + line["other"]
+    grid.text(left + 0.02, cell.y, f"{total:.0%}" if total else "never", size=8, va="center", color="black")
+
+
+def _draw_legend(grid: PanelGrid, ways: list[str]) -> None:
+    from matplotlib.patches import Patch
+
+    handles = []
+    for colour, hatch, words in (_WAYS[way] for way in ways):
+        handles.append(Patch(facecolor=colour, hatch=hatch, edgecolor="0.2", label=words))
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 0), "borderpad": 0}
+    grid.ax.legend(handles=handles, ncols=3, fontsize=8, frameon=False, **place)

@@ -1,0 +1,319 @@
+"""The picture of a classifier of two numbers: class regions, densities, and arrows to counterfactuals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from .._cells import Table, column_of, objects_of
+from .._plotting import pyplot
+from .._result import Counterfactuals
+from ._changes import CERTIFIED
+from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, plain, several, shorten_middle
+
+_MARGIN = 0.08  # of the span, around the rows
+_INSIDE = (0.9, 0.5)  # shares of a class's rows that its contours enclose
+_FEWEST = 10  # rows of a class from which contours are read
+_NUMBERS = ("integer", "floating", "mixed-integer-float")
+
+
+class DecisionMapDisplay:
+    """Regions of the classes of a table of two numbers, their densities, rows, and arrows to counterfactuals.
+
+    A region has the colour and hatch of the class that is predicted there; contours, with the class's own line style,
+    enclose the densest parts that hold 50 % and 90 % of its rows. Rows are marked by their class, as given or as
+    predicted. Black arrows lead to certified counterfactuals, hollow ones to the others.
+
+    Build it with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    xx0, xx1 : ndarray of shape (r, r)
+        The grid, as of ``numpy.meshgrid``.
+    probability : ndarray of shape (r, r, K)
+        Of each class on the grid.
+    classes : sequence of length K
+        Class labels.
+    feature_names : sequence of length 2
+    log_density : ndarray of shape (r, r, K) or None, default=None
+        log p(x | class) on the grid.
+    levels : sequence of K sequences of float, default=()
+        Log-densities at which each class has contours.
+    rows : ndarray of shape (n, 2) or None, default=None
+        Rows to mark.
+    row_classes : ndarray of shape (n,) or None, default=None
+        Class of each row.
+    arrows : ndarray of shape (m, 2, 2) or None, default=None
+        Start and end of each arrow.
+    certified : ndarray of bool of shape (m,) or None, default=None
+        Whether each arrow's counterfactual is certified.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+
+    Examples
+    --------
+    >>> cf = clf.counterfactuals(X_test[:5])  # doctest: +SKIP
+    >>> DecisionMapDisplay.from_estimator(clf, X_test, y=y_test, counterfactuals=cf)  # doctest: +SKIP
+    """
+
+    ax_: Any
+    figure_: Any
+
+    def __init__(
+        self,
+        xx0: np.ndarray,
+        xx1: np.ndarray,
+        probability: np.ndarray,
+        *,
+        classes: Sequence[Any],
+        feature_names: Sequence[Any],
+        log_density: np.ndarray | None = None,
+        levels: Sequence[Sequence[float]] = (),
+        rows: np.ndarray | None = None,
+        row_classes: np.ndarray | None = None,
+        arrows: np.ndarray | None = None,
+        certified: np.ndarray | None = None,
+    ) -> None:
+        self.xx0, self.xx1, self.probability = xx0, xx1, probability
+        self.classes, self.feature_names = classes, feature_names
+        self.log_density, self.levels = log_density, levels
+        self.rows, self.row_classes = rows, row_classes
+        self.arrows, self.certified = arrows, certified
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        y: Any = None,
+        counterfactuals: Counterfactuals | None = None,
+        grid_resolution: int = 100,
+        ax: Any = None,
+    ) -> Self:
+        """Ask a classifier about a grid around rows, and draw its answers.
+
+        Parameters
+        ----------
+        estimator : fitted classifier, Pipeline or search
+            With ``predict_proba``; contours need ``score_samples`` too, of shape (n, K). In a pipeline these are the
+            log-densities behind the steps, as they judge plausibility.
+        X : DataFrame or array-like of shape (n, 2)
+            Rows to mark, two columns of numbers in the units that `estimator` takes. Rows with gaps are left out.
+        y : array-like of shape (n,) or None, default=None
+            Class of each row; None takes the predicted ones.
+        counterfactuals : Counterfactuals or None, default=None
+            Of rows of the same two columns; an arrow each.
+        grid_resolution : int, default=100
+            Points of the grid in each direction.
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        DecisionMapDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        TypeError, ValueError
+            If X, or the table behind `counterfactuals`, is not of two columns of numbers, if `y` has another length or
+            an unknown label, or the estimator has no probabilities.
+        """
+        X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+        rows = _two_numbers(X, "X")
+        kept = np.isfinite(rows).all(1)
+        if not kept.any():
+            raise ValueError("X has no row without gaps to draw; give at least one.")
+        if not isinstance(grid_resolution, (int, np.integer)) or grid_resolution < 2:
+            raise ValueError(f"grid_resolution must be an integer >= 2, got {grid_resolution!r}. 100 is the default.")
+        if not hasattr(estimator, "predict_proba"):
+            raise TypeError(f"{type(estimator).__name__} has no predict_proba; expected a fitted classifier that has.")
+        arrows, certified = _arrows(counterfactuals)
+        classes = np.asarray(estimator.classes_)
+        shown = X[kept]
+        labels = classes[estimator.predict_proba(shown).argmax(1)] if y is None else _given(y, kept, classes)
+        xx0, xx1 = _grid(np.concatenate([rows[kept], arrows.reshape(-1, 2)]), int(grid_resolution))
+        points = _like(X, np.column_stack([xx0.ravel(), xx1.ravel()]))
+        shape = (*xx0.shape, len(classes))
+        density, levels = _density(estimator, points, shown, labels, classes)
+        display = cls(
+            xx0,
+            xx1,
+            estimator.predict_proba(points).reshape(shape),
+            classes=classes.tolist(),
+            feature_names=list(X.columns) if isinstance(X, pd.DataFrame) else ["x0", "x1"],
+            log_density=None if density is None else density.reshape(shape),
+            levels=levels,
+            rows=rows[kept],
+            row_classes=labels,
+            arrows=arrows,
+            certified=certified,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw; None makes a figure.
+
+        Returns
+        -------
+        DecisionMapDisplay
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        if ax is None:
+            ax = pyplot("DecisionMapDisplay").subplots(figsize=(6.4, 4.4), layout="constrained")[1]
+        self.ax_, self.figure_ = ax, ax.figure
+        for k in range(len(self.classes)):
+            self._draw_class(k)
+        self._draw_arrows()
+        for name, set_label in zip(self.feature_names, (ax.set_xlabel, ax.set_ylabel), strict=True):
+            set_label(shorten_middle(plain(name), 50), **VERBATIM)
+        ax.set(xlim=(self.xx0.min(), self.xx0.max()), ylim=(self.xx1.min(), self.xx1.max()))
+        self._draw_legend()
+        return self
+
+    def _draw_class(self, k: int) -> None:
+        """Region, contours and rows of one class."""
+        colour, hatch, line, marker = (signs[k % len(signs)] for signs in (COLOURS, HATCHES, LINES, MARKERS))
+        others = np.delete(self.probability, k, axis=2).max(2)
+        lead = self.probability[..., k] - others
+        if (lead > 0).any():
+            region = self.ax_.contourf(
+                self.xx0, self.xx1, lead, levels=[0, 2], colors=[_tint(colour)], hatches=[hatch], zorder=0
+            )
+            region.set_edgecolor(_tint(colour, 0.5))  # of the hatch
+            region.set_linewidth(0)
+            if (lead < 0).any():
+                self.ax_.contour(self.xx0, self.xx1, lead, levels=[0], colors="0.35", linewidths=0.8, zorder=1)
+        if self.log_density is not None:
+            density = self.log_density[..., k]
+            levels = [level for level in self.levels[k] if density.min() < level < density.max()]
+            if levels:
+                density = np.maximum(density, min(levels) - 20.0)  # what lies far below would only roughen the contours
+                style = {"colors": [colour], "linestyles": [line], "linewidths": 1.6, "zorder": 2}
+                self.ax_.contour(self.xx0, self.xx1, density, levels=sorted(set(levels)), **style)
+        if self.rows is not None and self.row_classes is not None:
+            own = self.rows[np.asarray(self.row_classes) == self.classes[k]]
+            style = {"color": colour, "edgecolors": "white", "linewidths": 0.5, "s": 26, "zorder": 3}
+            self.ax_.scatter(*own.T, marker=marker, **style)
+
+    def _draw_arrows(self) -> None:
+        if self.arrows is None or not len(self.arrows):
+            return
+        certified = np.ones(len(self.arrows), dtype=bool) if self.certified is None else self.certified
+        for part, colour in ((certified, "black"), (~certified, "white")):
+            if part.any():
+                (x, y), (dx, dy) = self.arrows[part, 0].T, (self.arrows[part, 1] - self.arrows[part, 0]).T
+                style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.0035, "zorder": 4}
+                self.ax_.quiver(x, y, dx, dy, fc=colour, ec="black", linewidth=0.7, **style)
+
+    def _draw_legend(self) -> None:
+        from matplotlib.lines import Line2D
+        from matplotlib.patches import Patch
+
+        handles: list[Any] = []
+        for k in range(len(self.classes)):
+            colour, hatch, line, marker = (signs[k % len(signs)] for signs in (COLOURS, HATCHES, LINES, MARKERS))
+            line = line if self.log_density is not None else "none"
+            area = Patch(facecolor=_tint(colour), hatch=hatch, edgecolor=_tint(colour, 0.5), linewidth=0)
+            handles.append((area, Line2D([], [], color=colour, ls=line, marker=marker, mec="white", mew=0.5)))
+        names = [shorten_middle(plain(label), 24) for label in self.classes]
+        if self.log_density is not None:
+            handles.append(Line2D([], [], color="0.3"))
+            names.append("around 50 % and 90 % of its rows")
+        if self.arrows is not None and len(self.arrows):
+            certified = self.certified is None or self.certified.any()
+            handles.append(Line2D([], [], color="black", marker=">", mfc="black" if certified else "white"))
+            names.append("counterfactual")
+            if certified and self.certified is not None and not self.certified.all():
+                handles.append(Line2D([], [], color="black", marker=">", mfc="white"))
+                names.append("not certified")
+        style = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "fontsize": 8, "frameon": False}
+        legend = self.ax_.legend(handles, ["" for _ in names], handlelength=2.8, handleheight=1.4, **style)
+        for text, name in zip(legend.get_texts(), names, strict=True):  # a legend leaves out labels that begin with _
+            text.set(text=name, **VERBATIM)
+
+
+def _tint(colour: str, strength: float = 0.25) -> tuple[float, float, float]:
+    """The colour thinned with white."""
+    red, green, blue = (1 - strength * (1 - int(colour[i : i + 2], 16) / 255) for i in (1, 3, 5))
+    return red, green, blue
+
+
+def _two_numbers(table: Table, name: str) -> np.ndarray:
+    """The table as float64 of shape (n, 2), NaN for gaps; raise where it has other columns."""
+    if table.ndim != 2 or table.shape[1] != 2:
+        raise ValueError(
+            f"{name} has shape {table.shape}; expected (n, 2): a map has two columns. Fit a classifier on two columns, "
+            "or draw with CounterfactualDisplay, which takes any number."
+        )
+    for j in range(2):
+        kind = pd.api.types.infer_dtype(objects_of(column_of(table, j)), skipna=True)
+        if len(table) and kind not in (*_NUMBERS, "empty"):
+            told = table.columns[j] if isinstance(table, pd.DataFrame) else j
+            raise ValueError(f"Column {told!r} of {name} holds {kind} values; expected two columns of numbers.")
+    return table.to_numpy(dtype=float, na_value=np.nan) if isinstance(table, pd.DataFrame) else table.astype(float)
+
+
+def _arrows(cf: Counterfactuals | None) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends (m, 2, 2) of the changed rows without gaps, and whether each is certified (m,)."""
+    if cf is None:
+        return np.empty((0, 2, 2)), np.empty(0, dtype=bool)
+    if not isinstance(cf, Counterfactuals):
+        raise TypeError(f"counterfactuals is a {type(cf).__name__}; expected what clf.counterfactuals(X) returns.")
+    ends = np.stack([_two_numbers(table, "counterfactuals") for table in (cf.original, cf.data)], axis=1)
+    drawn = np.isfinite(ends).all((1, 2)) & (ends[:, 0] != ends[:, 1]).any(1)
+    return ends[drawn], cf.report["status"].isin(CERTIFIED).to_numpy()[drawn]
+
+
+def _given(y: Any, kept: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    labels = np.asarray(y)
+    if labels.shape != kept.shape:
+        raise ValueError(f"y has shape {labels.shape}, but X has {several(len(kept), 'row')}; give a label for each.")
+    unknown = set(labels.tolist()) - set(classes.tolist())
+    if unknown:
+        raise ValueError(f"y holds {unknown.pop()!r}, which is none of the classes {classes.tolist()}.")
+    return labels[kept]
+
+
+def _grid(points: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    low, high = points.min(0), points.max(0)
+    margin = np.where(high > low, _MARGIN * (high - low), 1.0)
+    axes = [np.linspace(low[j] - margin[j], high[j] + margin[j], resolution) for j in range(2)]
+    xx0, xx1 = np.meshgrid(*axes)
+    return xx0, xx1
+
+
+def _like(X: Table, points: np.ndarray) -> Table:
+    return pd.DataFrame(points, columns=X.columns) if isinstance(X, pd.DataFrame) else points
+
+
+def _density(
+    estimator: Any, points: Table, X: Table, labels: np.ndarray, classes: np.ndarray
+) -> tuple[np.ndarray | None, list[list[float]]]:
+    """log p(x | class) of points (r * r, K), and the levels that enclose `_INSIDE` of each class's rows."""
+    if not hasattr(estimator, "score_samples"):
+        return None, []
+    own = np.asarray(estimator.score_samples(X))
+    if own.shape != (len(X), len(classes)):
+        return None, []  # another kind of score
+    parts = [own[labels == label, k] for k, label in enumerate(classes.tolist())]
+    outside = [1 - share for share in _INSIDE]
+    levels = [np.quantile(part, outside).tolist() if len(part) >= _FEWEST else [] for part in parts]
+    return np.asarray(estimator.score_samples(points), dtype=float), levels
