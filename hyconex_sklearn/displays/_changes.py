@@ -126,7 +126,7 @@ def _numbers(cells: np.ndarray) -> np.ndarray:
     return pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
 
 
-def shares(cf: Counterfactuals, columns: list[ChangedColumn]) -> pd.DataFrame:
+def shares(cf: Counterfactuals) -> pd.DataFrame:
     """How often each column changes, and which way, for each target.
 
     Returns
@@ -135,13 +135,17 @@ def shares(cf: Counterfactuals, columns: list[ChangedColumn]) -> pd.DataFrame:
         Columns ``target``, ``n`` (counterfactuals that count), ``feature``, ``up``, ``down``, ``other`` (shares of n).
         Only answers count: not those that no change was found for, and no row that already was its target.
     """
-    lines = []
-    for target, part in answers(cf).items():
+    found = answers(cf)
+    columns = changed_columns(cf[np.concatenate(list(found.values()))])
+    lines, first = [], 0
+    for target, part in found.items():
+        own = slice(first, first + len(part))
+        first += len(part)
         for column in columns:
-            changed, way = column.changed[part], column.direction[part]
+            changed, way = column.changed[own], column.direction[own]
             counts = {"up": way > 0, "down": way < 0, "other": changed & (way == 0)}
-            found = {name: float(mask.mean()) if len(part) else 0.0 for name, mask in counts.items()}
-            lines.append({"target": target, "n": len(part), "feature": column.name, **found})
+            means = {name: float(mask.mean()) if len(part) else 0.0 for name, mask in counts.items()}
+            lines.append({"target": target, "n": len(part), "feature": column.name, **means})
     return pd.DataFrame(lines, columns=["target", "n", "feature", "up", "down", "other"])
 
 

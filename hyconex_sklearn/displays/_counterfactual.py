@@ -9,7 +9,7 @@ import pandas as pd
 
 from .._pipeline import counterfactuals as ask
 from .._result import Counterfactuals
-from ._changes import changed_columns, shares
+from ._changes import shares
 from ._many_rows import draw_shares
 from ._one_row import draw_row
 from ._rows import check_max_features, one_row
@@ -146,11 +146,10 @@ class CounterfactualDisplay:
             If there is nothing to draw, or no such row.
         """
         cf = self._drawn()
-        columns = changed_columns(cf)
         if self.row is not None or cf.report["row"].nunique() == 1:
-            self.ax_ = draw_row(cf, columns, self.max_features, ax)
+            self.ax_ = draw_row(cf, self.max_features, ax)
         else:
-            self.shares_ = shares(cf, columns)
+            self.shares_ = shares(cf)
             self.ax_ = draw_shares(cf, self.shares_, self.max_features, ax)
         self.figure_ = self.ax_.figure
         return self

@@ -20,6 +20,7 @@ _WAYS = {  # colour, hatch, words
 
 
 def draw_shares(cf: Counterfactuals, table: pd.DataFrame, most: int, ax: Any) -> Any:
+    """Draw how often at most `most` columns change, the result of `shares`; return the axes."""
     found = answers(cf)
     targets, names = list(found)[:MOST_PANELS], list(dict.fromkeys(table["feature"]))
     notes = and_more(len(names) - most, "column changes", "columns change")
@@ -33,7 +34,8 @@ def draw_shares(cf: Counterfactuals, table: pd.DataFrame, most: int, ax: Any) ->
     for i, target in enumerate(targets):
         lines = table[table["target"] == target].head(most)
         for j, line in enumerate(lines.to_dict("records")):
-            _draw_share(grid, grid.cell(i, j), line)
+            if line["n"]:
+                _draw_share(grid, grid.cell(i, j), line)
     _draw_legend(grid, [way for way in _WAYS if table[way].any()])
     return grid.finish()
 
@@ -44,7 +46,7 @@ def _summary(cf: Counterfactuals, target: Any, part: np.ndarray) -> list[str]:
     doubtful = int((~np.isin(status[part], CERTIFIED)).sum())
     silent = int((own & np.isin(status, NO_ANSWER)).sum())
     told = f"of them {doubtful} not certified" if doubtful else "all certified" if len(part) else ""
-    left = f"{silent} more rows without an answer" if silent > 1 else "1 more row without an answer" if silent else ""
+    left = f"{several(silent, 'row')} without an answer" if silent else ""
     return [line for line in (f"to {class_name(target)}", several(len(part), "counterfactual"), told, left) if line]
 
 
@@ -57,7 +59,14 @@ def _draw_share(grid: PanelGrid, cell: Cell, line: dict[str, Any]) -> None:
             ax.barh(cell.y, room * line[way], 0.19, left=left, color=colour, hatch=hatch, ec="0.2", lw=0.6, zorder=2)
             left += room * line[way]
     total = line["up"] + line["down"] + line["other"]
-    grid.text(left + 0.02, cell.y, f"{total:.0%}" if total else "never", size=8, va="center", color="black")
+    grid.text(left + 0.02, cell.y, _percent(total), size=8, va="center", color="black")
+
+
+def _percent(share: float) -> str:
+    """Whole percent, and neither never nor always what is only nearly so."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 - 1e-9 else f"{share:.0%}" if share else "never"
 
 
 def _draw_legend(grid: PanelGrid, ways: list[str]) -> None:

@@ -12,7 +12,7 @@ from .._cells import Table, column_of, objects_of
 from .._plotting import pyplot
 from .._result import Counterfactuals
 from ._changes import CERTIFIED
-from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, plain, several, shorten_middle
+from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, class_name, plain, several, shorten_middle
 
 _MARGIN = 0.08  # of the span, around the rows
 _INSIDE = (0.9, 0.5)  # shares of a class's rows that its contours enclose
@@ -177,7 +177,7 @@ class DecisionMapDisplay:
             If matplotlib is not installed.
         """
         if ax is None:
-            ax = pyplot("DecisionMapDisplay").subplots(figsize=(6.4, 4.4), layout="constrained")[1]
+            ax = pyplot("DecisionMapDisplay").subplots(figsize=(6.8, 4.6), layout="constrained")[1]
         self.ax_, self.figure_ = ax, ax.figure
         for k in range(len(self.classes)):
             self._draw_class(k)
@@ -233,10 +233,10 @@ class DecisionMapDisplay:
             line = line if self.log_density is not None else "none"
             area = Patch(facecolor=_tint(colour), hatch=hatch, edgecolor=_tint(colour, 0.5), linewidth=0)
             handles.append((area, Line2D([], [], color=colour, ls=line, marker=marker, mec="white", mew=0.5)))
-        names = [shorten_middle(plain(label), 24) for label in self.classes]
+        names = [shorten_middle(class_name(label), 24) for label in self.classes]
         if self.log_density is not None:
             handles.append(Line2D([], [], color="0.3"))
-            names.append("around 50 % and 90 % of its rows")
+            names.append("around 50 % and\n90 % of its rows")
         if self.arrows is not None and len(self.arrows):
             certified = self.certified is None or self.certified.any()
             handles.append(Line2D([], [], color="black", marker=">", mfc="black" if certified else "white"))

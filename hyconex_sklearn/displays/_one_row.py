@@ -8,7 +8,7 @@ import numpy as np
 
 from .._result import Counterfactuals, Status
 from .._wording import format_probability
-from ._changes import CERTIFIED, ChangedColumn
+from ._changes import CERTIFIED, ChangedColumn, changed_columns
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, plain, shorten_middle
 
@@ -23,7 +23,9 @@ _WORDS = {
 }
 
 
-def draw_row(cf: Counterfactuals, columns: list[ChangedColumn], most: int, ax: Any) -> Any:
+def draw_row(cf: Counterfactuals, most: int, ax: Any) -> Any:
+    """Draw the counterfactuals of one row and at most `most` columns; return the axes."""
+    columns = changed_columns(cf)
     panels, shown = min(len(cf), MOST_PANELS), columns[:most]
     notes = and_more(len(columns) - most, "column changes", "columns change")
     notes += and_more(len(cf) - panels, "counterfactual, cut off", "counterfactuals, cut off")

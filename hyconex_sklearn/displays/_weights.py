@@ -19,8 +19,8 @@ class LocalWeightsDisplay:
     """What each column of a row adds to each class, in the row's own linear classifier.
 
     A panel for each class (of two classes, for the predicted one), the most probable first; a bar for each column, to
-    the right where it speaks for the class and to the left, hatched, where it speaks against it. The largest come
-    first; the rest is one bar, the intercept another, so that the bars of a panel add up.
+    the right where it speaks for the class and to the left, hatched, where it speaks against it. What weighs most for
+    or against the predicted class comes first; the rest is one bar, the intercept another: the bars of a panel add up.
 
     Build it with :meth:`from_estimator`.
 
@@ -147,7 +147,7 @@ class LocalWeightsDisplay:
             If matplotlib is not installed.
         """
         shown = np.argsort(-self.probability, kind="stable")[: 1 if len(self.classes) == 2 else MOST_PANELS]
-        order = np.argsort(-np.abs(self.contributions[shown]).max(0), kind="stable")
+        order = np.argsort(-np.abs(self.contributions[shown[0]]), kind="stable")
         own, rest = order[: self.max_features], order[self.max_features :]
         bars = np.column_stack([self.contributions[:, own], self.contributions[:, rest].sum(1), self.intercept])
         rows = [*self._labels(own), (f"{several(len(rest), 'other column')}", ""), ("intercept", "")]
