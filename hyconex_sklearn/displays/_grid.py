@@ -64,7 +64,7 @@ class PanelGrid:
         self._fits: list[tuple[Any, float, Callable[[int], str]]] = []
         if self.ax is None:
             self.ax = self._new_axes()
-        self.ax.set(xlim=(0, self._across), ylim=(self._height, 0))
+        self.ax.set(xlim=(0, self._across), ylim=(self._height, 0), xticks=[], yticks=[])
         self.ax.set_axis_off()
         self.ax.set_title(self.title, loc="left", fontsize=10, **VERBATIM)
         self._scale = self._font_scale()

@@ -32,7 +32,8 @@ def draw_row(cf: Counterfactuals, most: int, ax: Any) -> Any:
     if not columns:
         notes.append("No column changes.")
     if any(column.scaled for column in shown):
-        notes.append("○ as it is   ▶ ◀ as it would be, on the range that fit has seen")
+        span = "these cells span" if cf.ranges is None else "fit has seen"
+        notes.append(f"○ as it is   ▶ ◀ as it would be, on the range that {span}")
         if not cf.report["status"].iloc[:panels].isin([*CERTIFIED, Status.ALREADY_TARGET]).all():
             notes.append("dotted: not certified")
     title = f"Row {cf.report['row'].iloc[0]}, predicted {shorten_middle(class_name(cf.prediction_before[0]), 30)}"
@@ -60,7 +61,7 @@ def _draw_cell(grid: PanelGrid, cell: Cell, column: ChangedColumn, i: int, certi
     if not column.changed[i]:
         tone: dict[str, Any] = {"color": QUIET, "size": 8, "width": width}
         on_scale = column.scaled and np.isfinite(column.start[i])
-        grid.text(cell.left, cell.y - 0.09 * on_scale, column.value(i), va="center", **tone)
+        grid.text(cell.left, cell.y - 0.09 * on_scale, plain(column.value(i)), va="center", **tone)
         if on_scale:
             _draw_track(grid, cell, column, column.start[i], None, certified)
         return
@@ -91,8 +92,8 @@ def _draw_track(
     ax.plot([cell.left, cell.right], [y, y], color="0.75", lw=1.5, solid_capstyle="butt", zorder=1)
     known = np.isfinite(start)
     if end is not None:
-        rises = not known or end > start
-        colour = BLUE if rises else VERMILLION
+        rises = end > start
+        colour = QUIET if not known else BLUE if rises else VERMILLION
         if known:
             ax.plot([place(start), place(end)], [y, y], color=colour, lw=2.2, ls="-" if certified else ":", zorder=2)
         marker = "D" if not known else ">" if rises else "<"

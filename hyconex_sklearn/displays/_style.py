@@ -29,8 +29,8 @@ _LINE = 28  # characters of a line of a column's label
 
 
 def plain(value: Any) -> str:
-    """Text on one line."""
-    return " ".join(str(value).split())
+    """Text on one line; quotes for none."""
+    return " ".join(str(value).split()) or "''"
 
 
 def class_name(label: Any) -> str:

@@ -155,7 +155,7 @@ class LocalWeightsDisplay:
             bars, rows = np.delete(bars, len(own), axis=1), [*rows[:-2], rows[-1]]
         title = f"Row {self.row}, predicted {shorten_middle(class_name(self.classes[shown[0]]), 30)}"
         headers = [self._header(k, bars[k].sum()) for k in shown]
-        grid = PanelGrid(ax, title, rows, headers, 0.4, self._notes(shown), "LocalWeightsDisplay")
+        grid = PanelGrid(ax, title, rows, headers, 0.46, self._notes(shown), "LocalWeightsDisplay")
         largest = float(np.abs(bars[shown]).max()) or 1.0
         for panel, k in enumerate(shown):
             for place, value in enumerate(bars[k]):

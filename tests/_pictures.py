@@ -1,0 +1,104 @@
+"""Made-up results for pictures, and a look at what a picture shows."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hyconex_sklearn import Counterfactuals
+
+ODD_NAMES = [
+    "$x_1$",
+    "100 % of_it",
+    "_hidden",
+    "收入",
+    "a\nname on\ttwo lines",
+    "the_share_of_all_payments_that_were_made_late_in_the_last_two_years",
+    "the_share_of_all_payments_that_were_made_late_in_the_very_last_years",
+    "Pneumonoultramicroscopicsilicovolcanoconiosisdiagnosisprobability",
+    "{brace}^\\alpha",
+    "",
+]
+
+
+def result(original: Any, data: Any, ranges: Any = None, **report: Any) -> Counterfactuals:
+    """A result of these tables; report columns as given, else those of certified answers of different rows."""
+    m = len(original)
+    columns = {
+        "row": range(m),
+        "target": "granted",
+        "rank": 0,
+        "prediction": "granted",
+        "probability": 0.8,
+        "support": 1.0,
+        "valid": True,
+        "plausible": True,
+        "feasible": True,
+        "log_density": 0.0,
+        "distance_l1": 1.0,
+        "distance_l2": 1.0,
+        "n_changed": 1,
+        "status": "ok",
+    }
+    names = (
+        list(original.columns) if isinstance(original, pd.DataFrame) else [f"x{j}" for j in range(original.shape[1])]
+    )
+    return Counterfactuals(
+        data=data,
+        original=original,
+        report=pd.DataFrame(columns | report, index=range(m)),
+        feature_names=list(names),
+        probability_before=np.full(m, 0.2),
+        prediction_before=np.full(m, "refused", dtype=object),
+        ranges=ranges,
+    )
+
+
+def wide(n_columns: int = 30, m: int = 9, seed: int = 0) -> Counterfactuals:
+    """Nine targets of one row with many columns of odd names, numbers of all sizes, long categories and gaps."""
+    rng = np.random.default_rng(seed)
+    names = [ODD_NAMES[j] if j < len(ODD_NAMES) else f"column {j} of the table" for j in range(n_columns)]
+    original, data = {}, {}
+    for j, name in enumerate(names):
+        if j % 5 == 4:
+            labels = np.array(["rents", "owns", "lives with $relatives$ in a flat of theirs", "", None], dtype=object)
+            original[name], data[name] = labels[rng.integers(0, 5, m)], labels[rng.integers(0, 4, m)]
+        else:
+            scale = 10.0 ** rng.integers(-6, 9)
+            original[name] = np.full(m, rng.normal() * scale)
+            data[name] = np.where(rng.random(m) < 0.5, rng.normal(size=m) * scale, original[name])
+        if j % 7 == 6:
+            original[name] = np.full(m, np.nan)
+    frames = pd.DataFrame(original), pd.DataFrame(data)
+    targets = [f"class {k} with a name that takes more room than there is" if k % 2 else f"$c_{k}$" for k in range(m)]
+    return result(*frames, target=targets, prediction=targets)
+
+
+def texts(axes: Any) -> list[str]:
+    """All text in some axes, title and legend included."""
+    from matplotlib.text import Text
+
+    return [text.get_text() for text in axes.findobj(Text) if text.get_visible() and text.get_text().strip()]
+
+
+def collisions(figure: Any) -> list[tuple[str, ...]]:
+    """Pairs of texts that overlap by more than a pixel, and texts that leave the figure."""
+    from matplotlib.text import Text
+
+    figure.draw_without_rendering()
+    found: list[tuple[str, ...]] = []
+    boxes = []
+    for text in figure.findobj(Text):
+        if text.get_visible() and text.get_text().strip() and text.get_window_extent().width:
+            boxes.append((text.get_text(), text.get_window_extent()))
+    width, height = figure.bbox.size
+    for text, box in boxes:
+        if box.x0 < -1 or box.y0 < -1 or box.x1 > width + 1 or box.y1 > height + 1:
+            found.append((text,))
+    for (one, a), (other, b) in combinations(boxes, 2):
+        if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1:
+            found.append((one, other))
+    return found

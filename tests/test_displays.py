@@ -1,0 +1,409 @@
+"""Pictures of counterfactuals and of a row's own classifier: what they say, where, and that it can be read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from _helpers import short_searches
+from _models import fitted, iris, mixed
+from _pictures import collisions, result, texts, wide
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import softmax
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from hyconex_sklearn import CounterfactualDisplay, Counterfactuals, LocalWeightsDisplay, counterfactuals
+from hyconex_sklearn.displays._style import labels_of, shorten_middle
+
+pytest.importorskip("matplotlib").use("agg")
+import matplotlib.pyplot as plt  # noqa: E402
+
+__all__ = ["short_searches"]  # a fixture
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:Glyph .* missing from"),  # matplotlib's own font has no Chinese letters
+    pytest.mark.usefixtures("short_searches"),
+]
+
+
+@pytest.fixture(autouse=True)
+def close_figures() -> Iterator[None]:
+    yield
+    plt.close("all")
+
+
+@cache
+def several() -> Counterfactuals:
+    clf, X, _ = mixed()
+    return clf.counterfactuals(X[:20])
+
+
+def bars(ax: Any) -> list[Any]:
+    return [bar for container in ax.containers for bar in container]
+
+
+# ------------------------------------------------------------------------------------------------------------- one row
+
+
+def test_one_row_tells_every_change_of_the_report_and_nothing_else() -> None:
+    cf = several()
+    for row in cf.report["row"].unique()[:6]:
+        part = cf[(cf.report["row"] == row).to_numpy()]
+        display = CounterfactualDisplay.from_counterfactuals(cf, row=row)
+        said = texts(display.ax_)
+        assert sum(" → " in text and "probability" not in text for text in said) == len(part.changes())
+        assert set(part.changes()["feature"]) <= set(said)
+        assert f"Row {row}, predicted {part.prediction_before[0]}" in said
+        assert f"to {part.report['target'][0]}" in said
+
+
+def test_a_number_moves_on_the_range_that_fit_has_seen() -> None:
+    X = np.array([[20.0, 0.0]])
+    cf = result(X, np.array([[30.0, -5.0]]), ranges=np.array([[0.0, 100.0], [-10.0, 10.0]]))
+    display = CounterfactualDisplay.from_counterfactuals(cf)
+    assert {"20 → 30", "0 to 100", "0 → -5", "-10 to 10", "probability 0.20 → 0.80", "certified"} <= set(
+        texts(display.ax_)
+    )
+    marks = {line.get_marker(): line.get_xdata()[0] for line in display.ax_.lines if line.get_marker() in "<>"}
+    tracks = [line.get_xdata() for line in display.ax_.lines if line.get_color() == "0.75"]
+    shares = {sign: (x - tracks[0][0]) / (tracks[0][1] - tracks[0][0]) for sign, x in marks.items()}
+    assert shares == {">": pytest.approx(0.3), "<": pytest.approx(0.25)}  # signs that need no colour
+
+
+@pytest.mark.parametrize("ranges", [None, np.array([[0.0, 1.0]])])
+def test_a_number_outside_the_known_range_stays_in_its_panel(ranges: Any) -> None:
+    display = CounterfactualDisplay.from_counterfactuals(result(np.array([[7.0]]), np.array([[-3.0]]), ranges=ranges))
+    places = [x for line in display.ax_.lines for x in line.get_xdata()]
+    assert min(places) >= 0 and max(places) <= 1
+    assert "-3 to 7" in texts(display.ax_)
+
+
+def test_cells_that_are_no_numbers_or_missing_are_told_in_words() -> None:
+    original = pd.DataFrame({"job": ["clerk"], "home": [None], "income": [np.nan], "code": [1], "same": ["stays"]})
+    data = pd.DataFrame({"job": ["nurse"], "home": ["owns"], "income": [12.5], "code": [3], "same": ["stays"]})
+    ranges = np.array([[np.nan, np.nan]] * 2 + [[0.0, 50.0]] + [[np.nan, np.nan]] * 2)  # a code is a category at fit
+    display = CounterfactualDisplay.from_counterfactuals(result(original, data, ranges=ranges))
+    said = set(texts(display.ax_))
+    assert {"clerk → nurse", "missing → owns", "missing → 12.5", "1 → 3", "0 to 50"} <= said
+    assert "same" not in said and "stays" not in said
+
+
+def test_all_targets_and_ranks_of_a_row_stand_side_by_side() -> None:
+    X = np.zeros((3, 2))
+    data = np.array([[1.0, 0.0], [0.0, 2.0], [1.0, 1.0]])
+    cf = result(X, data, row=5, target=["a", "b", "b"], rank=[0, 0, 1], prediction=["a", "b", "b"])
+    display = CounterfactualDisplay.from_counterfactuals(cf)
+    heads = {text.get_text(): text.get_position()[0] for text in display.ax_.texts}
+    assert heads["to a"] < heads["to b, alternative 1"] < heads["to b, alternative 2"]
+    assert display.ax_.get_xlim() == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "line"),
+    [
+        ("ok", "certified", "-"),
+        ("fewer", "certified, and the last that was found", "-"),
+        ("unsure", "not certified: less sure than asked", ":"),
+        ("implausible", "not certified: such rows are rare", ":"),
+        ("not_valid", "no answer: predicted refused", ":"),
+        ("infeasible", "no answer obeys the rules", ":"),
+    ],
+)
+def test_an_answer_that_is_not_certified_is_dotted_and_says_so(status: str, words: str, line: str) -> None:
+    cf = result(np.zeros((1, 1)), np.ones((1, 1)), status=status, prediction="refused")
+    display = CounterfactualDisplay.from_counterfactuals(cf)
+    said = texts(display.ax_)
+    assert words in said and ("dotted: not certified" in said) == (line == ":")
+    assert [drawn.get_linestyle() for drawn in display.ax_.lines if drawn.get_linewidth() == 2.2] == [line]
+
+
+def test_a_row_without_changes_says_so() -> None:
+    X = np.zeros((1, 2))
+    display = CounterfactualDisplay.from_counterfactuals(result(X, X, status="already_target"))
+    assert {"predicted so already", "No column changes."} <= set(texts(display.ax_))
+    many = CounterfactualDisplay.from_counterfactuals(
+        result(np.zeros((2, 2)), np.zeros((2, 2)), status="already_target")
+    )
+    assert "No column changes." in texts(many.ax_) and many.shares_.empty
+
+
+def test_columns_beyond_max_features_are_counted() -> None:
+    X = np.zeros((1, 9))
+    data = np.arange(9.0)[None]  # the first does not change, the last changes most
+    display = CounterfactualDisplay.from_counterfactuals(
+        result(X, data, ranges=np.array([[0.0, 10.0]] * 9)), max_features=3
+    )
+    said = texts(display.ax_)
+    assert {"x8", "x7", "x6", "and 5 more columns change"} <= set(said) and "x5" not in said
+
+
+def test_only_the_row_that_is_asked_for_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    clf, X, _ = mixed()
+    asked = []
+
+    def ask(estimator: Any, rows: Any, **query: Any) -> Counterfactuals:
+        asked.append(len(rows))
+        return counterfactuals(estimator, rows, **query)
+
+    monkeypatch.setattr("hyconex_sklearn.displays._counterfactual.ask", ask)
+    display = CounterfactualDisplay.from_estimator(clf, X, row=-150, immutable=["age"])
+    cf = display.counterfactuals
+    assert asked == [1] and display.row == 10 and cf.report["row"].tolist() == [10]
+    assert "age" not in cf.changes()["feature"].tolist()
+    assert f"Row 10, predicted {clf.predict(X[10:11])[0]}" in texts(display.ax_)
+
+
+def test_a_pipeline_is_drawn_in_the_units_of_its_table() -> None:
+    _, X, y = iris()
+    frame = pd.DataFrame(X, columns=["sepal length", "sepal width", "petal length", "petal width"])
+    pipe = make_pipeline(StandardScaler(), fitted(StandardScaler().fit_transform(X), y)).fit(frame, y)
+    display = CounterfactualDisplay.from_estimator(pipe, frame, row=0, target=1)
+    change = display.counterfactuals.changes().iloc[0]
+    low, high = frame[change["feature"]].agg(["min", "max"])
+    said = texts(display.ax_)
+    assert change["feature"] in said and f"{low:g} to {high:g}" in said and f"to class {1}" in said
+
+
+# ----------------------------------------------------------------------------------------------------------- many rows
+
+
+def test_shares_of_many_rows_are_those_of_the_changes() -> None:
+    original = pd.DataFrame({"age": [30, 40, 50, 60], "job": ["a", "b", "a", "b"], "same": 1.0})
+    data = original.assign(age=[35, 45, 40, 60], job=["b", "b", "a", "b"])
+    display = CounterfactualDisplay.from_counterfactuals(result(original, data))
+    table = display.shares_.set_index("feature")
+    assert table.index.tolist() == ["age", "job"]  # the most often changed first
+    assert table.loc["age", ["n", "up", "down", "other"]].tolist() == [4, 0.5, 0.25, 0.0]
+    assert table.loc["job", ["n", "up", "down", "other"]].tolist() == [4, 0.0, 0.0, 0.25]
+    assert {"75%", "25%", "rises", "falls", "4 counterfactuals", "all certified"} <= set(texts(display.ax_))
+    room = max(bar.get_width() for bar in bars(display.ax_)) / 0.5
+    assert sorted(bar.get_width() / room for bar in bars(display.ax_)) == pytest.approx([0.25, 0.25, 0.5])
+
+
+def test_an_ordered_category_rises_and_falls() -> None:
+    grades = pd.CategoricalDtype(["low", "mid", "high"], ordered=True)
+    original = pd.DataFrame({"grade": pd.Categorical(["low", "high", None], dtype=grades)})
+    data = pd.DataFrame({"grade": pd.Categorical(["mid", "low", "low"], dtype=grades)})
+    line = CounterfactualDisplay.from_counterfactuals(result(original, data)).shares_.iloc[0]
+    assert line[["up", "down", "other"]].tolist() == pytest.approx([1 / 3] * 3)
+
+
+def test_what_is_no_answer_does_not_count_and_is_told() -> None:
+    X = np.zeros((6, 2))
+    data = np.array([[1.0, 0], [0, 1], [0, 1], [0, 1], [0, 0], [1, 0]])
+    status = ["ok", "not_valid", "infeasible", "not_valid", "already_target", "unsure"]
+    display = CounterfactualDisplay.from_counterfactuals(result(X, data, status=status))
+    assert display.shares_[["feature", "n", "up"]].to_numpy().tolist() == [["x0", 2, 1.0]]
+    said = texts(display.ax_)
+    assert {"2 counterfactuals", "of them 1 not certified", "3 rows without an answer"} <= set(said)
+    assert "x1" not in said
+
+
+def test_each_target_has_its_own_panel_and_shares() -> None:
+    cf = result(np.zeros((4, 1)), np.array([[1.0], [-1], [-1], [0]]), target=["b", "a", "a", "b"])
+    table = CounterfactualDisplay.from_counterfactuals(cf).shares_.set_index("target")
+    assert table.loc["a", ["up", "down"]].tolist() == [0.0, 1.0]
+    assert table.loc["b", ["up", "down"]].tolist() == [0.5, 0.0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.data())
+def test_shares_add_up_to_the_share_of_changed_cells(data: st.DataObject) -> None:
+    m = data.draw(st.integers(2, 12))
+    cells = st.lists(st.sampled_from([0.0, 1.0, -2.0, np.nan]), min_size=2 * m, max_size=2 * m)
+    before, after = (np.reshape(data.draw(cells), (m, 2)) for _ in range(2))
+    cf = result(before, after, target=data.draw(st.lists(st.sampled_from("abc"), min_size=m, max_size=m)))
+    display = CounterfactualDisplay(cf).plot()
+    plt.close(display.figure_)
+    changes = cf.changes().groupby(["target", "feature"]).size()
+    for line in display.shares_.to_dict("records"):
+        total = line["up"] + line["down"] + line["other"]
+        assert total * line["n"] == pytest.approx(changes.get((line["target"], line["feature"]), 0))
+
+
+# ----------------------------------------------------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("name", ["iris", "mixed"])
+def test_bars_add_up_to_what_is_predicted(name: str) -> None:
+    clf, X, _ = iris() if name == "iris" else mixed()
+    n_classes = len(clf.classes_)
+    for row in (0, 77):
+        display = LocalWeightsDisplay.from_estimator(clf, X, row=row)
+        total = display.contributions.sum(1) + display.intercept
+        expected = clf.predict_proba(X[row : row + 1])[0]
+        np.testing.assert_allclose(softmax(total * (n_classes - 1) / n_classes), expected, atol=1e-4)
+        if n_classes == 2:  # then it is the log-odds
+            assert total[1] == pytest.approx(np.log(expected[1] / expected[0]), abs=1e-2)
+        best = clf.predict(X[row : row + 1])[0]
+        assert any(text.startswith(f"Row {row}, predicted") and text.endswith(str(best)) for text in texts(display.ax_))
+
+
+def test_each_bar_is_the_contribution_and_its_sign_needs_no_colour() -> None:
+    terms = np.array([[3.0, -1.5, 0.25, 0.5]])
+    display = LocalWeightsDisplay(
+        np.vstack([terms, -terms]),
+        np.array([1.0, -1.0]),
+        np.array([0.9, 0.1]),
+        classes=["yes", "no"],
+        feature_names=["a", "b", "c", "d"],
+        values=[1, "x", None, 0.12345678],
+        max_features=2,
+    ).plot()
+    widths = np.array([bar.get_width() for bar in bars(display.ax_)])
+    np.testing.assert_allclose(widths / widths[0], np.array([3.0, -1.5, 0.75, 1.0]) / 3.0)
+    said = texts(display.ax_)
+    assert {"+3.00", "-1.50", "+0.75", "+1.00", "2 other columns", "intercept", "for yes"} <= set(said)
+    assert "for no" not in said  # of two classes, the other one says the same
+    assert [bool(bar.get_hatch()) for bar in bars(display.ax_)] == [False, True, False, False]
+
+
+def test_columns_that_have_no_bar_of_their_own_are_one_bar() -> None:
+    clf, X, _ = mixed()
+    few, all_ = (LocalWeightsDisplay.from_estimator(clf, X, row=1, max_features=most) for most in (2, 7))
+    assert "5 other columns" in texts(few.ax_) and not any("other column" in text for text in texts(all_.ax_))
+    assert sum(bar.get_width() for bar in bars(few.ax_)) * np.abs(few.contributions).max() != 0
+    assert len(bars(few.ax_)) == 4 and len(bars(all_.ax_)) == 8
+
+
+def test_cells_stand_beside_their_columns() -> None:
+    clf, X, _ = mixed()
+    row = int(np.flatnonzero(X["income"].isna())[0])
+    said = texts(LocalWeightsDisplay.from_estimator(clf, X, row=row).ax_)
+    assert {"income", "missing", "job", str(X["job"].iloc[row]), str(X["age"].iloc[row])} <= set(said)
+
+
+def test_weights_behind_a_pipeline_have_the_names_behind_its_steps() -> None:
+    X, y = pd.DataFrame({"n": np.arange(60.0), "t": ["a", "b", "c"] * 20}), np.repeat(["no", "yes"], 30)
+    steps = make_column_transformer((StandardScaler(), ["n"]), (OneHotEncoder(sparse_output=False), ["t"]))
+    pipe = make_pipeline(steps, fitted(steps.fit_transform(X), y)).fit(X, y)
+    names = LocalWeightsDisplay.from_estimator(pipe, X, row=3).feature_names
+    assert names == ["standardscaler__n", "onehotencoder__t_a", "onehotencoder__t_b", "onehotencoder__t_c"]
+    nameless = make_pipeline(FunctionTransformer(np.asarray, feature_names_out=None), pipe[-1])
+    assert LocalWeightsDisplay.from_estimator(nameless, steps.transform(X)).feature_names == ["x0", "x1", "x2", "x3"]
+
+
+# ------------------------------------------------------------------------------------------------ what both must bear
+
+
+def one_of(cf: Counterfactuals) -> Counterfactuals:
+    return replace(cf, report=cf.report.assign(row=0))
+
+
+PICTURES: dict[str, Any] = {
+    "one row": lambda ax, most: CounterfactualDisplay(one_of(wide()), max_features=most).plot(ax),
+    "many rows": lambda ax, most: CounterfactualDisplay(wide(), max_features=most).plot(ax),
+    "weights": lambda ax, most: LocalWeightsDisplay(
+        np.random.default_rng(0).normal(size=(10, 30)) * np.logspace(-3, 2, 30),
+        np.arange(10.0),
+        np.full(10, 0.1),
+        classes=[*wide().report["target"], True],
+        feature_names=wide().feature_names,
+        values=wide().data.iloc[0].tolist(),
+        max_features=most,
+    ).plot(ax),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_labels_do_not_overlap_whatever_they_are(name: str) -> None:
+    display = PICTURES[name](None, 30)
+    assert not collisions(display.figure_)
+    said = texts(display.ax_)
+    assert {"$x_1$", "100 % of_it", "_hidden", "a name on two lines", "{brace}^\\alpha"} <= set(said)
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_axes_that_are_given_are_used_and_their_text_fits(name: str) -> None:
+    figure, axes = plt.subplots(1, 2, figsize=(18, 12), layout="constrained")
+    display = PICTURES[name](axes[1], 12)
+    assert display.ax_ is axes[1] and display.figure_ is figure
+    assert len(plt.get_fignums()) == 1 and not axes[0].texts
+    assert not collisions(figure)
+
+
+def test_pictures_of_one_column_are_pictures() -> None:
+    for cf in (result(np.zeros((1, 1)), -np.ones((1, 1))), result(np.zeros((2, 1)), -np.ones((2, 1)))):
+        assert not collisions(CounterfactualDisplay.from_counterfactuals(cf).figure_)
+
+
+def test_directions_are_hatched_differently() -> None:
+    cf = result(np.array([[0.0], [0.0], [np.nan]]), np.array([[1.0], [-1.0], [1.0]]))
+    drawn = bars(CounterfactualDisplay.from_counterfactuals(cf).ax_)
+    assert len({bar.get_hatch() for bar in drawn}) == len(drawn) == 3
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=90), st.integers(1, 60))
+def test_a_shortened_text_keeps_its_ends(text: str, longest: int) -> None:
+    short = shorten_middle(text, longest)
+    assert short == text if len(text) <= longest else "…" in short
+    if longest > 2:
+        assert len(short) <= longest and short[:1] == text[:1] and short[-1:] == text[-1:]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text("ab_ $", min_size=30, max_size=90), unique_by=lambda text: " ".join(text.split())))
+def test_labels_tell_columns_apart(names: list[str]) -> None:
+    labels = labels_of(names)
+    assert len({" ".join(label.split()).replace(" ", "") for label in labels}) >= len(
+        {name.replace(" ", "") for name in names}
+    )
+    assert all(len(line) <= 40 and label.count("\n") <= 1 for label in labels for line in label.split("\n"))
+
+
+# ---------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("cf", "options", "error", "message"),
+    [
+        ("a result", {}, TypeError, r"counterfactuals is a str; .*from_estimator"),
+        (result(np.zeros((2, 1)), np.zeros((2, 1)))[:0], {}, ValueError, "no counterfactual to draw"),
+        (result(np.zeros((2, 1)), np.zeros((2, 1))), {"row": 7}, ValueError, r"no counterfactual of row 7.*rows 0, 1"),
+        (result(np.zeros((2, 1)), np.zeros((2, 1))), {"max_features": 0}, ValueError, "max_features must be"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told(cf: Any, options: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        CounterfactualDisplay.from_counterfactuals(cf, **options)
+
+
+@pytest.mark.parametrize("display", [CounterfactualDisplay, LocalWeightsDisplay])
+@pytest.mark.parametrize("row", [160, -161, "first", 0.5])
+def test_a_row_that_is_not_there_is_told_before_any_work(display: Any, row: Any) -> None:
+    clf, X, _ = mixed()
+    with pytest.raises(ValueError, match=r"row is .*, but X has 160 rows; give a position from 0 to 159"):
+        display.from_estimator(clf, X, row=row)
+
+
+def test_weights_of_what_has_none_are_refused() -> None:
+    X, y = np.zeros((4, 2)), [0, 1, 0, 1]
+    with pytest.raises(TypeError, match="LogisticRegression has no method counterfactuals"):
+        LocalWeightsDisplay.from_estimator(LogisticRegression().fit(X, y), X)
+    with pytest.raises(ValueError, match="max_features must be an integer >= 1, got 0"):
+        LocalWeightsDisplay.from_estimator(iris()[0], iris()[1], max_features=0)
+    with pytest.raises(ValueError, match="X has 1 dimension"):
+        LocalWeightsDisplay.from_estimator(iris()[0], iris()[1][0])
+
+
+@pytest.mark.parametrize("name", ["CounterfactualDisplay", "LocalWeightsDisplay"])
+def test_without_matplotlib_the_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = LocalWeightsDisplay.from_estimator(*iris()[:2])
+    display = (
+        weights if name == "LocalWeightsDisplay" else CounterfactualDisplay(result(np.zeros((1, 1)), np.ones((1, 1))))
+    )
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=rf"{name} needs matplotlib.*pip install 'hyconex-sklearn\[plot\]'"):
+        display.plot()
