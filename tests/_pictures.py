@@ -90,9 +90,10 @@ def collisions(figure: Any) -> list[tuple[str, ...]]:
 
     figure.draw_without_rendering()
     found: list[tuple[str, ...]] = []
+    unseen = _beyond_the_axes(figure)
     boxes = []
     for text in figure.findobj(Text):
-        if text.get_visible() and text.get_text().strip() and text.get_window_extent().width:
+        if text.get_visible() and text.get_text().strip() and id(text) not in unseen:
             boxes.append((text.get_text(), text.get_window_extent()))
     width, height = figure.bbox.size
     for text, box in boxes:
@@ -102,3 +103,14 @@ def collisions(figure: Any) -> list[tuple[str, ...]]:
         if min(a.x1, b.x1) - max(a.x0, b.x0) > 1 and min(a.y1, b.y1) - max(a.y0, b.y0) > 1:
             found.append((one, other))
     return found
+
+
+def _beyond_the_axes(figure: Any) -> set[int]:
+    """Labels of ticks that matplotlib keeps outside the view and does not draw."""
+    unseen = set()
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        low, high = sorted(axis.get_view_interval())
+        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
+            if not low <= tick.get_loc() <= high:
+                unseen |= {id(tick.label1), id(tick.label2)}
+    return unseen
