@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -148,7 +151,9 @@ def test_ten_classes_have_ten_signs() -> None:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 2)), np.arange(200) % 10
     clf = LogisticRegression().fit(X + 9 * y[:, None] % 7, y)
-    display = DecisionMapDisplay.from_estimator(clf, X, grid_resolution=9)
+    display = DecisionMapDisplay.from_estimator(clf, X, y=y, grid_resolution=9)
+    marks = drawn(display.ax_, PathCollection)
+    assert len({(m.get_paths()[0].vertices.tobytes(), m.get_facecolor().tobytes()) for m in marks}) == 10
     assert not collisions(display.figure_)
     assert [f"class {k}" for k in range(10)] == [text for text in texts(display.ax_) if text.startswith("class")]
 
@@ -283,3 +288,13 @@ def test_without_matplotlib_the_extra_is_named(name: str, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=rf"{name} needs matplotlib.*pip install 'hyconex-sklearn\[plot\]'"):
         display.plot()
+
+
+@pytest.mark.slow
+def test_the_guide_to_pictures_runs(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "examples" / "2_guides" / "pictures.py"
+    environment = {**os.environ, "PYTHONPATH": str(script.parents[2]), "MPLBACKEND": "agg"}
+    command = [sys.executable, str(script), "--output", str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*.png"))) == 6

@@ -14,7 +14,7 @@ from .._result import Counterfactuals
 from ._changes import CERTIFIED
 from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, class_name, plain, several, shorten_middle
 
-_MARGIN = 0.08  # of the span, around the rows
+_MARGIN = 0.12  # of the span, around the rows
 _INSIDE = (0.9, 0.5)  # shares of a class's rows that its contours enclose
 _FEWEST = 10  # rows of a class from which contours are read
 _NUMBERS = ("integer", "floating", "mixed-integer-float")
