@@ -84,6 +84,15 @@ def texts(axes: Any) -> list[str]:
     return [text.get_text() for text in axes.findobj(Text) if text.get_visible() and text.get_text().strip()]
 
 
+def interpreted(figure: Any) -> list[str]:
+    """Texts with a dollar sign that matplotlib would take for mathematics, or all of its text for LaTeX."""
+    from matplotlib.text import Text
+
+    found = [text for text in figure.findobj(Text) if "$" in text.get_text()]
+    assert found
+    return [text.get_text() for text in found if text.get_parse_math() or text.get_usetex()]
+
+
 def collisions(figure: Any) -> list[tuple[str, ...]]:
     """Pairs of texts that overlap by more than a pixel, and texts that leave the figure."""
     from matplotlib.text import Text

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from _helpers import short_searches
 from _models import FAST, fitted, iris, mixed
-from _pictures import collisions, result, texts
+from _pictures import collisions, interpreted, result, texts
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
@@ -144,7 +144,7 @@ def test_names_and_labels_are_written_as_they_are_and_do_not_overlap() -> None:
     said = texts(display.ax_)
     assert {"_petal $length$", *LABELS} <= set(said)
     assert any("…" in text for text in said)  # of the long name
-    assert not collisions(display.figure_)
+    assert not collisions(display.figure_) and not interpreted(display.figure_)
 
 
 def test_ten_classes_have_ten_signs() -> None:

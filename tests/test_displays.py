@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from _helpers import short_searches
 from _models import fitted, iris, mixed
-from _pictures import collisions, result, texts, wide
+from _pictures import collisions, interpreted, result, texts, wide
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -199,6 +199,13 @@ def test_an_ordered_category_rises_and_falls() -> None:
     assert line[["up", "down", "other"]].tolist() == pytest.approx([1 / 3] * 3)
 
 
+def test_codes_of_categories_neither_rise_nor_fall() -> None:
+    X, data = np.array([[1.0, 1.5], [1.0, 1.5]]), np.array([[3.0, 2.5], [3.0, 2.5]])
+    for ranges, ups in ((np.full((2, 2), np.nan), [0.0, 1.0]), (None, [1.0, 1.0])):
+        table = CounterfactualDisplay.from_counterfactuals(result(X, data, ranges=ranges)).shares_
+        assert table.sort_values("feature")["up"].tolist() == ups  # what has decimals is a number in any case
+
+
 def test_what_is_no_answer_does_not_count_and_is_told() -> None:
     X = np.zeros((6, 2))
     data = np.array([[1.0, 0], [0, 1], [0, 1], [0, 1], [0, 0], [1, 0]])
@@ -319,7 +326,7 @@ PICTURES: dict[str, Any] = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_labels_do_not_overlap_whatever_they_are(name: str) -> None:
     display = PICTURES[name](None, 30)
-    assert not collisions(display.figure_)
+    assert not collisions(display.figure_) and not interpreted(display.figure_)
     said = texts(display.ax_)
     assert {"$x_1$", "100 % of_it", "_hidden", "a name on two lines", "{brace}^\\alpha"} <= set(said)
 
