@@ -109,7 +109,7 @@ def test_arrows_lead_from_rows_to_counterfactuals_and_are_hollow_where_not_certi
         moves = (after - before).to_numpy()[rows]
         np.testing.assert_allclose(np.column_stack([arrows.U, arrows.V]), moves)
     assert sure.get_facecolor()[0].tolist() == [0, 0, 0, 1] and unsure.get_facecolor()[0].tolist() == [1, 1, 1, 1]
-    assert {"counterfactual", "not certified"} <= set(texts(display.ax_))
+    assert {"counterfactual", "counterfactual,\nnot certified"} <= set(texts(display.ax_))
 
 
 def test_counterfactuals_beyond_the_rows_are_on_the_map() -> None:

@@ -43,6 +43,11 @@ class CounterfactualDisplay:
         ``other`` (shares of n), the drawn ones first. Rows for which no answer was found, or which already are their
         target, do not count. Only where many rows are drawn.
 
+    Notes
+    -----
+    Letters that matplotlib's font lacks (Chinese ones, say) show as boxes; name a font that has them in
+    ``matplotlib.rcParams["font.family"]``.
+
     Examples
     --------
     >>> cf = clf.counterfactuals(X_test)  # doctest: +SKIP

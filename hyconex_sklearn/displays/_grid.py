@@ -100,10 +100,11 @@ class PanelGrid:
     def _draw_band(self, band: int) -> None:
         top = band * self._band + self._header
         headers = self.headers[band * _PER_BAND : (band + 1) * _PER_BAND]
+        stripe = {"xmax": len(headers) / self._across, "color": "0.5", "alpha": 0.09, "lw": 0, "zorder": 0}
         for row, (label, detail) in enumerate(self.rows):
             y = top + row * self.row_height
             if row % 2 == 0:
-                self.ax.axhspan(y, y + self.row_height, 0, len(headers) / self._across, color="0.955", lw=0, zorder=0)
+                self.ax.axhspan(y, y + self.row_height, **stripe)
             self._name(y + self.row_height / 2, label, detail)
         for k, lines in enumerate(headers):
             for i, line in enumerate(lines):

@@ -10,7 +10,7 @@ import pandas as pd
 from .._result import Counterfactuals
 from ._changes import CERTIFIED, NO_ANSWER, answers
 from ._grid import MOST_PANELS, Cell, PanelGrid
-from ._style import and_more, class_name, labels_of, several
+from ._style import QUIET, and_more, class_name, labels_of, several
 
 _WAYS = {  # colour, hatch, words
     "up": ("#9ecae1", "///", "rises"),
@@ -53,13 +53,13 @@ def _summary(cf: Counterfactuals, target: Any, part: np.ndarray) -> list[str]:
 def _draw_share(grid: PanelGrid, cell: Cell, line: dict[str, Any]) -> None:
     room = 0.8 * (cell.right - cell.left)  # the rest is for the number
     left, ax = cell.left, grid.ax
-    ax.plot([left, left], [cell.y - 0.16, cell.y + 0.16], color="0.3", lw=0.8, zorder=3)
+    ax.plot([left, left], [cell.y - 0.16, cell.y + 0.16], color=QUIET, lw=0.8, zorder=3)
     for way, (colour, hatch, _) in _WAYS.items():
         if line[way] > 0:
             ax.barh(cell.y, room * line[way], 0.19, left=left, color=colour, hatch=hatch, ec="0.2", lw=0.6, zorder=2)
             left += room * line[way]
     total = line["up"] + line["down"] + line["other"]
-    grid.text(left + 0.02, cell.y, _percent(total), size=8, va="center", color="black")
+    grid.text(left + 0.02, cell.y, _percent(total), size=8, va="center")
 
 
 def _percent(share: float) -> str:

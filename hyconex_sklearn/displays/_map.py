@@ -214,14 +214,21 @@ class DecisionMapDisplay:
             self.ax_.scatter(*own.T, marker=marker, **style)
 
     def _draw_arrows(self) -> None:
+        for part, colour, _ in self._kinds_of_arrows():
+            (x, y), (dx, dy) = part[:, 0].T, (part[:, 1] - part[:, 0]).T
+            style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.0035, "zorder": 4}
+            self.ax_.quiver(x, y, dx, dy, fc=colour, ec="black", linewidth=0.7, **style)
+
+    def _kinds_of_arrows(self) -> list[tuple[np.ndarray, str, str]]:
+        """Arrows, colour and words of the certified counterfactuals and of the others, where there are any."""
         if self.arrows is None or not len(self.arrows):
-            return
-        certified = np.ones(len(self.arrows), dtype=bool) if self.certified is None else self.certified
-        for part, colour in ((certified, "black"), (~certified, "white")):
-            if part.any():
-                (x, y), (dx, dy) = self.arrows[part, 0].T, (self.arrows[part, 1] - self.arrows[part, 0]).T
-                style = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.0035, "zorder": 4}
-                self.ax_.quiver(x, y, dx, dy, fc=colour, ec="black", linewidth=0.7, **style)
+            return []
+        sure = np.ones(len(self.arrows), dtype=bool) if self.certified is None else self.certified
+        kinds = [
+            (self.arrows[sure], "black", "counterfactual"),
+            (self.arrows[~sure], "white", "counterfactual,\nnot certified"),
+        ]
+        return [kind for kind in kinds if len(kind[0])]
 
     def _draw_legend(self) -> None:
         from matplotlib.lines import Line2D
@@ -234,16 +241,13 @@ class DecisionMapDisplay:
             area = Patch(facecolor=_tint(colour), hatch=hatch, edgecolor=_tint(colour, 0.5), linewidth=0)
             handles.append((area, Line2D([], [], color=colour, ls=line, marker=marker, mec="white", mew=0.5)))
         names = [shorten_middle(class_name(label), 24) for label in self.classes]
+        ground = Patch(facecolor="0.93", linewidth=0)  # under what is black: the figure may be, too
         if self.log_density is not None:
-            handles.append(Line2D([], [], color="0.3"))
+            handles.append((ground, Line2D([], [], color="0.3")))
             names.append("around 50 % and\n90 % of its rows")
-        if self.arrows is not None and len(self.arrows):
-            certified = self.certified is None or self.certified.any()
-            handles.append(Line2D([], [], color="black", marker=">", mfc="black" if certified else "white"))
-            names.append("counterfactual")
-            if certified and self.certified is not None and not self.certified.all():
-                handles.append(Line2D([], [], color="black", marker=">", mfc="white"))
-                names.append("not certified")
+        for _, colour, words in self._kinds_of_arrows():
+            handles.append((ground, Line2D([], [], color="black", marker=">", mfc=colour)))
+            names.append(words)
         style = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "fontsize": 8, "frameon": False}
         legend = self.ax_.legend(handles, ["" for _ in names], handlelength=2.8, handleheight=1.4, **style)
         for text, name in zip(legend.get_texts(), names, strict=True):  # a legend leaves out labels that begin with _

@@ -198,9 +198,9 @@ def _draw_bar(grid: PanelGrid, cell: Cell, value: float, largest: float) -> None
     middle = (cell.left + cell.right) / 2
     reach = 0.32 * (cell.right - cell.left) * value / largest  # the rest of either half is for the number
     colour, hatch = (BLUE, "") if value >= 0 else (VERMILLION, "////")
-    grid.ax.plot([middle, middle], [cell.y - 0.18, cell.y + 0.18], color="0.3", lw=0.8, zorder=3)
+    grid.ax.plot([middle, middle], [cell.y - 0.18, cell.y + 0.18], color=QUIET, lw=0.8, zorder=3)
     grid.ax.barh(cell.y, reach, 0.2, left=middle, color=colour, hatch=hatch, ec="white", lw=0, zorder=2)
     side = "left" if value >= 0 else "right"
     shift = 0.02 if value >= 0 else -0.02
-    colour = "black" if _signed(value) != "0.00" else QUIET
-    grid.text(middle + reach + shift, cell.y, _signed(value), size=8, ha=side, va="center", color=colour)
+    tone: dict[str, Any] = {"color": QUIET} if _signed(value) == "0.00" else {}
+    grid.text(middle + reach + shift, cell.y, _signed(value), size=8, ha=side, va="center", **tone)
