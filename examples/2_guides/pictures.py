@@ -60,9 +60,10 @@ print(many.shares_.round(2).head(10).to_string(index=False))
 # What speaks for a class, and what against it
 # --------------------------------------------
 # Each row has a linear classifier of its own; its terms add up to what is predicted. This tells how the prediction
-# comes about. It does not tell what to change, and not what causes what.
+# comes about. It does not tell what to change, and not what causes what. The intercept is the row's own, too: where it
+# outweighs the rest, the prediction rests on the row as a whole, and single columns tell little.
 
-weights = LocalWeightsDisplay.from_estimator(clf, X_test, row=0)
+weights = LocalWeightsDisplay.from_estimator(clf, X_test, row=8)
 
 # %%
 # How training went

@@ -50,9 +50,11 @@ class LocalWeightsDisplay:
 
     Notes
     -----
-    The weights are those of the classifier near this very row. They tell how it comes to its prediction, not what would
-    have to change (that is what counterfactuals tell), and not what causes what. A number adds by its distance from
-    the column's usual value, since columns are standardised; a gap adds through the indicator of missing cells.
+    The weights are those that the network writes for this very row. They tell how it comes to its prediction, not what
+    would have to change (that is what counterfactuals tell), and not what causes what. The intercept is the row's own,
+    too: where it outweighs all bars, the prediction rests on the row as a whole, and single columns tell little. A
+    number adds by its distance from the column's usual value, since columns are standardised; a gap adds through the
+    indicator of missing cells.
 
     Examples
     --------
@@ -150,7 +152,7 @@ class LocalWeightsDisplay:
         order = np.argsort(-np.abs(self.contributions[shown[0]]), kind="stable")
         own, rest = order[: self.max_features], order[self.max_features :]
         bars = np.column_stack([self.contributions[:, own], self.contributions[:, rest].sum(1), self.intercept])
-        rows = [*self._labels(own), (f"{several(len(rest), 'other column')}", ""), ("intercept", "")]
+        rows = [*self._labels(own), (f"{several(len(rest), 'other column')}", ""), ("intercept", "this row's own")]
         if not len(rest):
             bars, rows = np.delete(bars, len(own), axis=1), [*rows[:-2], rows[-1]]
         title = f"Row {self.row}, predicted {shorten_middle(class_name(self.classes[shown[0]]), 30)}"
