@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from .._cells import Column, cells_differ, column_of, objects_of
-from .._result import Counterfactuals, Status
+from .._result import Counterfactuals
+from .._status import Status
 from .._wording import decimals_for, format_pair, format_value, spread_of
 
 NO_ANSWER = (Status.NOT_VALID, Status.INFEASIBLE)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._result import Counterfactuals, Status
+from .._result import Counterfactuals
+from .._status import Status
 from .._wording import format_probability
 from ._changes import CERTIFIED, ChangedColumn, changed_columns
 from ._grid import MOST_PANELS, Cell, PanelGrid
