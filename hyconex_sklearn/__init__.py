@@ -6,6 +6,7 @@ from ._actionability import Actionability
 from ._classifier import HyConExClassifier
 from ._pipeline import counterfactuals
 from ._result import Counterfactuals
+from ._scoring import make_counterfactual_scorer
 from ._status import Status
 from .displays import CounterfactualDisplay, DecisionMapDisplay, HistoryDisplay, LocalWeightsDisplay
 
@@ -19,4 +20,5 @@ __all__ = [
     "LocalWeightsDisplay",
     "Status",
     "counterfactuals",
+    "make_counterfactual_scorer",
 ]

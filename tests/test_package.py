@@ -76,6 +76,7 @@ FORBIDDEN: dict[str, set[str]] = {
     "_reservoir": {"pandas", "_codec", "_training", "_joint", "_classifier"},
     "_rules": {"pandas", *TORCH, "_codec", "_classifier"},
     "_schema": {"pandas", *TORCH, "_classifier"},
+    "_scoring": {*TORCH, "_classifier"},
     "_sentences": {"pandas", *TORCH, "_codec", "_classifier"},
     "_search": {"pandas", "_training", "_joint", "_classifier"},
     "_space": {"pandas", "_classifier"},
