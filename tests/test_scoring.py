@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, KFold, cross_validate
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
@@ -141,14 +141,14 @@ def test_the_score_is_the_weighted_mean_of_terms_in_the_unit_interval(model: str
     expected = np.average(list(terms.values()), weights=[1, 2, 0.5, 4])
     assert scorer(clf, X[::3], y[::3]) == pytest.approx(expected)
     assert terms["accuracy"] == clf.score(X[::3], y[::3])
-    assert terms["validity"] == clf.counterfactuals(X[::3]).report["valid"].mean()
+    assert terms["validity"] == clf.counterfactuals(X[::3], search="one_shot").report["valid"].mean()
 
 
 @given(weights=st.lists(st.floats(0, 1e6), min_size=4, max_size=4).filter(any))
 def test_any_weights_give_a_score_between_the_worst_and_the_best_term(weights: list[float]) -> None:
     clf, X, y = iris()
     terms = iris_terms()
-    scorer = make_counterfactual_scorer(**dict(zip(TERMS, weights, strict=True)), search="one_shot")
+    scorer = make_counterfactual_scorer(**dict(zip(TERMS, weights, strict=True)))
     chosen = [terms[name] for name, weight in zip(TERMS, weights, strict=True) if weight]
     assert min(chosen) - 1e-9 <= scorer(clf, X[::10], y[::10]) <= max(chosen) + 1e-9
 
@@ -156,7 +156,7 @@ def test_any_weights_give_a_score_between_the_worst_and_the_best_term(weights: l
 @cache
 def iris_terms() -> dict[str, float]:
     clf, X, y = iris()
-    return make_counterfactual_scorer(search="one_shot").terms(clf, X[::10], y[::10])
+    return make_counterfactual_scorer().terms(clf, X[::10], y[::10])
 
 
 def test_a_term_without_weight_costs_nothing_and_needs_no_counterfactuals() -> None:
@@ -178,14 +178,14 @@ def test_the_search_that_is_named_is_the_one_that_is_judged(monkeypatch: pytest.
     ask = type(clf).counterfactuals
     monkeypatch.setattr(type(clf), "counterfactuals", lambda self, X, **said: seen.append(said) or ask(self, X, **said))
     only("validity")(clf, X[:5], y[:5])
-    only("validity", search="one_shot")(clf, X[:5], y[:5])
-    assert seen == [{"search": "auto"}, {"search": "one_shot"}]
+    only("validity", search="auto")(clf, X[:5], y[:5])
+    assert seen == [{"search": "one_shot"}, {"search": "auto"}]
 
 
 @pytest.mark.parametrize("kind", ["list", "frame"])
 def test_tables_and_labels_come_in_any_container(kind: str) -> None:
     clf, X, y = iris()
-    scorer = only("plausibility", "proximity", "accuracy", search="one_shot")
+    scorer = only("plausibility", "proximity", "accuracy")
     table: Any = X[::5].tolist() if kind == "list" else pd.DataFrame(X[::5])
     assert scorer(clf, table, pd.Series(y[::5])) == scorer(clf, X[::5], y[::5])
 
@@ -208,7 +208,7 @@ def test_weights_that_say_nothing_are_refused_at_once(weights: Any, error: type[
 
 
 def test_the_scorer_can_be_read_copied_and_sent_to_another_process() -> None:
-    scorer = make_counterfactual_scorer(plausibility=2.5, search="one_shot")
+    scorer = make_counterfactual_scorer(plausibility=2.5)
     assert repr(scorer) == (
         "make_counterfactual_scorer(validity=1, plausibility=2.5, proximity=1, accuracy=3, search='one_shot')"
     )
@@ -224,7 +224,7 @@ def test_a_grid_search_over_a_pipeline_chooses_what_the_scorer_prefers() -> None
     _, X, y = iris()
     pipe = make_pipeline(StandardScaler(), fast(pretrain_epochs=10))
     grid = {"hyconexclassifier__joint_epochs": [0, 8]}
-    scoring = {"all": make_counterfactual_scorer(search="one_shot"), "accuracy": only("accuracy")}
+    scoring = {"all": make_counterfactual_scorer(), "accuracy": only("accuracy")}
     search = GridSearchCV(pipe, grid, scoring=scoring, refit="all", cv=2, n_jobs=1).fit(X[::2], y[::2])
     means = search.cv_results_["mean_test_all"]
     assert ((means >= 0) & (means <= 1)).all()
@@ -236,7 +236,7 @@ def test_a_grid_search_over_a_pipeline_chooses_what_the_scorer_prefers() -> None
 def test_cross_validation_in_other_processes_gives_scores() -> None:
     _, X, y = iris()
     pipe = make_pipeline(FunctionTransformer(), fast(pretrain_epochs=3, joint_epochs=1, flow_epochs=2))
-    scoring = make_counterfactual_scorer(search="one_shot")
+    scoring = make_counterfactual_scorer()
     scores = cross_validate(pipe, X[::5], y[::5], cv=2, scoring=scoring, n_jobs=2, error_score="raise")["test_score"]
     assert scores.shape == (2,) and ((scores > 0) & (scores < 1)).all()
 
@@ -244,9 +244,7 @@ def test_cross_validation_in_other_processes_gives_scores() -> None:
 def test_a_fold_that_can_not_be_judged_has_the_error_score_of_the_search() -> None:
     _, X, y = iris()
     folds = [(np.arange(100), np.arange(100, 150))]  # trained on two classes, and held out is the third alone
-    search = GridSearchCV(
-        fast(), {"patience": [5]}, scoring=only("proximity", search="one_shot"), cv=folds, error_score=-1.0, refit=False
-    )
+    search = GridSearchCV(fast(), {"patience": [5]}, scoring=only("proximity"), cv=folds, error_score=-1.0, refit=False)
     with pytest.warns(UserWarning, match=r"(?s)Scoring failed.*No counterfactual can be judged"):
         results = search.fit(X, y).cv_results_
     assert results["mean_test_score"].tolist() == [-1.0]
