@@ -28,11 +28,13 @@ NETWORKS = {"_committee", "_density", "_hypernet", "_model"}
 # A module may be listed before it exists.
 FORBIDDEN: dict[str, set[str]] = {
     "__init__": {"matplotlib", "visual"},
+    "__main__": {"pandas", *TORCH, "_classifier"},
     "_actionability": {*TORCH, "_codec", "_classifier"},
     "_answers": {"pandas", "_codec", "_training", "_joint", "_classifier"},
     "_cells": {*TORCH, "_codec", "_classifier"},
     "_checks": {*TORCH, "_classifier"},
     "_classifier": {"visual"},
+    "_command_line": {*TORCH, "matplotlib", "visual", "_fitting", "_explaining"},
     "_codec": {*TORCH, "_classifier"},
     "_column_fit": {*TORCH, "_classifier"},
     "_columns": {*TORCH, "_classifier"},

@@ -1,0 +1,45 @@
+"""The command line: fit, explain and evaluate with tables in files, without writing Python."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from ._arguments import parser
+from ._console import UsageError, complain, interrupted, warnings_in_one_line
+
+__all__ = ["main"]
+
+_WRONG, _INTERRUPTED, _PIPE_CLOSED = 2, 130, 141  # the last two as shells count: 128 and the signal's number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments after the program's name; None takes those of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0; 2 where something was wrong, told in one line on stderr; 130 after Ctrl-C.
+    """
+    try:
+        arguments = parser().parse_args(argv)
+        with warnings_in_one_line():
+            arguments.run(arguments)
+        sys.stdout.flush()
+    except (UsageError, ValueError, TypeError, OSError, ImportError, MemoryError) as error:
+        if isinstance(error, BrokenPipeError):  # somebody downstream, such as head, has read enough
+            # Python would flush what is left at its end, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return _PIPE_CLOSED
+        complain(error)
+        return _WRONG
+    except KeyboardInterrupt:
+        interrupted()
+        return _INTERRUPTED
+    return 0

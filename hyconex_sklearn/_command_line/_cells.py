@@ -1,0 +1,174 @@
+"""The text of a file's cells as columns with a dtype, and back: what a person means by "00123", "True" or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._schema import Column
+from .._wording import is_missing
+from ._console import UsageError, note
+
+MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})
+
+_BOOLEANS = {"true": True, "false": False}
+# Whole numbers as people write quantities. With a leading zero or plus they are codes: "00123", "+49".
+_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_LONGEST_WHOLE = 18  # digits that 64 bits surely hold
+_MOSTLY = 0.5  # share of numbers from which a column that holds other text, too, deserves a note
+
+
+def guessed(cells: Sequence[str], name: str) -> pd.Series:
+    """Return a column in the dtype that its text suggests: whole numbers, numbers, booleans, or else text.
+
+    Parameters
+    ----------
+    cells : sequence of str
+        As they stand in the file.
+    name : str
+        Of the column, for notes.
+
+    Returns
+    -------
+    Series
+        int64 or Int64, float64, bool or boolean, or object with None for what is missing.
+    """
+    met = {cell.strip() for cell in set(cells)} - MISSING
+    if met and all(cell.lower() in _BOOLEANS for cell in met):
+        return _booleans(cells, name)
+    if all(_NUMBER.fullmatch(cell) for cell in met):
+        return _numbers(cells, whole=bool(met) and all(_is_whole(cell) for cell in met))
+    _tell_numbers_among_text(met, name)
+    return _texts(cells)
+
+
+def as_fitted(cells: Sequence[str], column: Column, lines: Sequence[int]) -> pd.Series:
+    """Return a column in a dtype like that of fit, whatever these rows alone would suggest.
+
+    Parameters
+    ----------
+    cells : sequence of str
+        As they stand in the file.
+    column : Column
+        What fit learned.
+    lines : sequence of int
+        Line of each cell in the file, for errors.
+
+    Raises
+    ------
+    UsageError
+        If fit has seen numbers or booleans and a cell holds something else.
+    """
+    labels = [label for label in (*column.categories, *column.rare) if label is not None]
+    if column.kind in ("numeric", "integer") or (column.kind == "constant" and column.decimals is not None):
+        _check(cells, _is_number, "numbers", column, lines)
+        return _numbers(cells, whole=column.kind != "numeric" and _all_whole(cells))
+    if labels and all(isinstance(label, bool) for label in labels):
+        _check(cells, lambda cell: cell.lower() in _BOOLEANS, "true or false", column, lines)
+        return _booleans(cells, str(column.name))
+    if labels and all(isinstance(label, int | float) for label in labels):
+        _check(cells, _is_number, "numbers", column, lines)
+        return _numbers(cells, whole=_all_whole(cells))
+    return _texts(cells)
+
+
+def label_of(text: str, classes: Sequence[Any]) -> Any:
+    """Return the class label that a text means.
+
+    Raises
+    ------
+    UsageError
+        If there is none.
+    """
+    text = str(text).strip()
+    for same in (lambda label: str(label) == text, lambda label: _as_number(label) == _as_number(text) is not None):
+        for label in classes:
+            if same(label):
+                return label
+    folded = [label for label in classes if str(label).lower() == text.lower()]
+    if len(folded) == 1:
+        return folded[0]
+    raise UsageError(f"there is no class {text!r}; the model knows {', '.join(map(repr, map(str, classes)))}.")
+
+
+def written(value: Any) -> str:
+    """Return a cell as text."""
+    if is_missing(value):
+        return ""
+    if isinstance(value, float | np.floating):
+        text = repr(float(value))
+        return text[:-2] if text.endswith(".0") else text
+    return str(value)
+
+
+def is_missing_text(cell: str) -> bool:
+    return cell.strip() in MISSING
+
+
+# ----------------------------------------------------------------------------------------------------- one of each kind
+
+
+def _texts(cells: Sequence[str]) -> pd.Series:
+    return pd.Series([None if is_missing_text(cell) else cell for cell in cells], dtype=object)
+
+
+def _booleans(cells: Sequence[str], name: str) -> pd.Series:
+    values = [None if is_missing_text(cell) else _BOOLEANS[cell.strip().lower()] for cell in cells]
+    return pd.Series(values, dtype="boolean" if None in values else bool, name=name)
+
+
+def _numbers(cells: Sequence[str], whole: bool) -> pd.Series:
+    if not whole:
+        return pd.Series([np.nan if is_missing_text(cell) else float(cell) for cell in cells], dtype=np.float64)
+    values = [None if is_missing_text(cell) else int(cell) for cell in cells]
+    return pd.Series(values, dtype="Int64" if None in values else np.int64)
+
+
+def _is_whole(cell: str) -> bool:
+    return bool(_WHOLE.fullmatch(cell)) and len(cell) <= _LONGEST_WHOLE
+
+
+def _all_whole(cells: Sequence[str]) -> bool:
+    met = {cell.strip() for cell in set(cells)} - MISSING
+    return all(cell.lstrip("+-").isdecimal() and len(cell) <= _LONGEST_WHOLE for cell in met)
+
+
+def _is_number(cell: str) -> bool:
+    return _as_number(cell) is not None
+
+
+def _as_number(value: Any) -> float | None:
+    """The finite number that a text or label stands for."""
+    if isinstance(value, bool | np.bool_):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _check(cells: Sequence[str], fits: Any, expected: str, column: Column, lines: Sequence[int]) -> None:
+    met = {cell for cell in set(cells) if not is_missing_text(cell) and not fits(cell.strip())}
+    if met:
+        where = next(i for i, cell in enumerate(cells) if cell in met)
+        raise UsageError(
+            f"column {column.name!r} held {expected} at fit, but line {lines[where]} holds {cells[where]!r:.60}. "
+            "Correct it, or leave the cell empty where the value is unknown."
+        )
+
+
+def _tell_numbers_among_text(met: set[str], name: str) -> None:
+    """Say why a column that looks like numbers is text."""
+    other = sorted(cell for cell in met if not _NUMBER.fullmatch(cell))
+    if all(re.fullmatch(r"-?[0-9]+,[0-9]+", cell) for cell in other):
+        note(f"column {name!r} is read as text: {other[0]!r} has a decimal comma; write a point for numbers.")
+    elif len(other) < _MOSTLY * len(met) and not any(re.fullmatch(r"0[0-9]+", cell) for cell in other):
+        note(f"column {name!r} is read as text: {other[0]!r:.60} is no number; leave unknown cells empty.")
+    elif all(re.fullmatch(r"[0-9]+", cell) for cell in met):
+        note(f"column {name!r} is read as text: {other[0]!r:.60} has a leading zero, as codes have.")

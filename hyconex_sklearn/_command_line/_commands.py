@@ -1,0 +1,204 @@
+"""What each command does: read, ask the classifier, tell."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+from tqdm.auto import tqdm
+
+from .._classifier import HyConExClassifier
+from .._result import Counterfactuals
+from ..metrics import evaluate_counterfactuals
+from ._cells import written
+from ._console import UsageError, listed, say
+from ._files import check_free, check_kind, read_table, write_table
+from ._rows import answers, labels_for, query_of, table_for, training_table
+
+_BLOCK = 500  # rows asked at a time, so that progress can be seen
+
+_MEANINGS = {
+    "rows": "rows in the file",
+    "accuracy": "share of rows that are classified right",
+    "auroc": "chance that a row of a class is ranked above one of another class",
+    "counterfactuals": "rows and other classes that were asked for",
+    "validity": "share of them that are classified as their target",
+    "plausible": "share that is usual in its class by the model's own density",
+    "plausibility_independent": "the same by kernel densities of this file",
+    "near_target": "share as near to rows of its class in this file as these are to one another",
+    "agreement": "share that a random forest, fitted to this file, classifies as the target, too",
+    "n_changed": "columns that change",
+    "gower": "mean way of a column: 1 is its whole range, or another category",
+    "l1": "way of the numbers in sum, each told in its range",
+    "hamming": "share of category columns that change",
+    "lof_target": "local outlier factor among its class, median: near 1 is an inlier",
+}
+
+
+def fit(arguments: argparse.Namespace) -> None:
+    """Fit a classifier to a file and save it."""
+    check_free(arguments.output, arguments.force)
+    share = arguments.test_size
+    if share is not None and not 0 < share < 1:
+        raise UsageError(f"--test-size must be a share between 0 and 1, got {share:g}. 0.2 holds out every fifth row.")
+    table = read_table(arguments.data, arguments.separator)
+    X, y = training_table(table, arguments.target, arguments.drop, arguments.categorical)
+    chosen = {
+        "categorical_features": arguments.categorical or "from_dtype",
+        "random_state": arguments.random_state,
+        "max_time": arguments.max_time,
+        "verbose": int(sys.stderr.isatty()),
+        **dict(arguments.set),
+    }
+    try:
+        classifier = HyConExClassifier(**chosen)
+    except TypeError as error:
+        raise UsageError(f"--set: {error}. See help(HyConExClassifier) for the parameters.") from error
+    test = None
+    if share is not None:
+        X, X_test, y, y_test = _split(X, y, share, arguments.random_state)
+        test = X_test, y_test
+    classifier.fit(X, y).set_params(verbose=0).save(arguments.output)
+    _tell_fit(classifier, X, y, test, arguments.output)
+
+
+def _split(X: pd.DataFrame, y: np.ndarray, share: float, seed: int) -> Any:
+    """Training and held-out rows, each class in both; indices anew."""
+    X, X_test, y, y_test = train_test_split(X, y, test_size=share, stratify=y, random_state=seed)
+    return X.reset_index(drop=True), X_test.reset_index(drop=True), y, y_test
+
+
+def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, test: Any, output: str) -> None:
+    kinds: dict[str, list[str]] = {}
+    for column in classifier._codec.schema.columns:
+        kinds.setdefault(column.kind, []).append(str(column.name))
+    counts = Counter(y.tolist())
+    say(f"rows         {len(X)}: {listed(f'{counts[label]} {label}' for label in classifier.classes_.tolist())}")
+    for kind, names in kinds.items():
+        say(f"{kind:<12} {listed(names)}")
+    if test is not None:
+        X_test, y_test = test
+        share = float((classifier.predict(X_test) == y_test).mean())
+        most, _ = Counter(y.tolist()).most_common(1)[0]
+        chance = float((y_test == most).mean())
+        auroc = _auroc(classifier, X_test, y_test)
+        say(f"held out     {len(X_test)} rows: accuracy {share:.3f} (always {most}: {chance:.3f}), AUROC {_shown(auroc)}")
+    say(f"written      {output}")
+
+
+def explain(arguments: argparse.Namespace) -> None:
+    """Answer each row of a file with counterfactuals."""
+    for path in (arguments.output, arguments.report):
+        check_free(path, arguments.force)
+    if arguments.output is not None:
+        check_kind(arguments.output)
+    if arguments.report is not None and arguments.report == arguments.output:
+        raise UsageError(f"--output and --report are the same file, {arguments.report!r}. Give two names.")
+    classifier = _load(arguments.model)
+    table = read_table(arguments.rows, arguments.separator)
+    X, extra = table_for(classifier, table)
+    cf = _ask(classifier, X, query_of(arguments, classifier))
+    if arguments.report is not None:
+        cf.to_html(arguments.report, title=f"Counterfactuals of {Path(arguments.rows).name}")
+    if arguments.output is not None:
+        write_table(arguments.output, *answers(cf, table, extra))
+    if arguments.output is None and arguments.report is None:
+        for row, sentence in zip(cf.report["row"], cf.explain(), strict=True):
+            say(f"row {row}: {sentence}")
+        return
+    told = Counter(cf.report["status"].astype(str))
+    say(f"{len(cf)} counterfactuals of {len(X)} rows: {listed(f'{n} {status}' for status, n in told.most_common())}")
+    say(f"written   {listed(path for path in (arguments.output, arguments.report) if path is not None)}")
+
+
+def evaluate(arguments: argparse.Namespace) -> None:
+    """Judge a classifier and its counterfactuals by the rows of a file."""
+    classifier = _load(arguments.model)
+    table = read_table(arguments.data, arguments.separator)
+    X, _ = table_for(classifier, table, arguments.target)
+    y = labels_for(classifier, table, arguments.target)
+    cf = _ask(classifier, X, {"search": arguments.search})
+    means = evaluate_counterfactuals(cf, X, X, y).iloc[0].to_dict()
+    measured = {
+        "rows": len(X),
+        "accuracy": float((classifier.predict(X) == y).mean()),
+        "auroc": _auroc(classifier, X, y),
+        "counterfactuals": len(cf),
+        "plausible": float(cf.report["plausible"].mean()),
+        **means,
+    }
+    shown = {name: _plain(measured[name]) for name in _MEANINGS}
+    if arguments.json:
+        say(json.dumps(shown, indent=2))
+        return
+    for name, meaning in _MEANINGS.items():
+        say(f"{name:<24} {_shown(shown[name]):>8}  {meaning}")
+
+
+# ------------------------------------------------------------------------------------------------------------ together
+
+
+def _load(path: str) -> HyConExClassifier:
+    if not Path(path).exists():
+        raise UsageError(f"there is no model file {path!r}.")
+    return HyConExClassifier.load(path)
+
+
+def _ask(classifier: HyConExClassifier, X: pd.DataFrame, query: dict[str, Any]) -> Counterfactuals:
+    """The answers to all rows, with a progress bar where somebody watches."""
+    parts = []
+    with tqdm(total=len(X), desc="explain", unit="row", disable=not sys.stderr.isatty()) as bar:
+        for start in range(0, len(X), _BLOCK):
+            block = X.iloc[start : start + _BLOCK].reset_index(drop=True)
+            parts.append((start, classifier.counterfactuals(block, **query)))
+            bar.update(len(block))
+    return _joined(parts)
+
+
+def _joined(parts: list[tuple[int, Counterfactuals]]) -> Counterfactuals:
+    """The answers of several blocks of rows as one; each block comes with the number of its first row."""
+    answered = [cf for _, cf in parts]
+    if len(answered) == 1:
+        return answered[0]
+    reports = [cf.report.assign(row=cf.report["row"] + start) for start, cf in parts]
+    return Counterfactuals(
+        data=pd.concat([cf.data for cf in answered], ignore_index=True),
+        original=pd.concat([cf.original for cf in answered], ignore_index=True),
+        report=pd.concat(reports, ignore_index=True),
+        feature_names=answered[0].feature_names,
+        probability_before=np.concatenate([cf.probability_before for cf in answered]),
+        prediction_before=np.concatenate([cf.prediction_before for cf in answered]),
+        ranges=answered[0].ranges,
+    )
+
+
+def _auroc(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray) -> float:
+    """Area under the ROC curve, one class against the others; NaN where a class is missing."""
+    classes = classifier.classes_
+    if len(set(y.tolist())) < len(classes):
+        return float("nan")
+    probability = classifier.predict_proba(X)
+    areas = [roc_auc_score(y == label, probability[:, k]) for k, label in enumerate(classes)]
+    return float(np.mean(areas))
+
+
+def _plain(value: Any) -> Any:
+    """A number that JSON knows; None for what could not be told."""
+    number = float(value)
+    if np.isnan(number):
+        return None
+    return int(number) if isinstance(value, int | np.integer) else number
+
+
+def _shown(value: Any) -> str:
+    if value is None or value != value:
+        return "-"
+    return written(value) if isinstance(value, int) else f"{value:.3f}"

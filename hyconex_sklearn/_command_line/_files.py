@@ -1,0 +1,194 @@
+"""Tables in files: CSV, TSV and Parquet, read with errors that tell the line, and written at once or not at all."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from .._container import write_file
+from ._console import UsageError, listed, note
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_KINDS = ".csv, .tsv (both also with .gz) or .parquet"
+_LARGEST_CELL = 2**31 - 1  # characters; what a C long holds everywhere
+_NO_PYARROW = "Parquet files need pyarrow: pip install 'hyconex-sklearn[parquet]', or use a CSV file."
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it stands in a file.
+
+    Parameters
+    ----------
+    path : str
+    cells : DataFrame
+        Text of every cell, or typed columns where the file has types.
+    lines : sequence of int
+        Line of each row in the file; row numbers where it has no lines.
+    is_text : bool
+        Whether cells are text that has yet to be read.
+    """
+
+    path: str
+    cells: pd.DataFrame
+    lines: range | list[int]
+    is_text: bool
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.cells.columns)
+
+
+def check_kind(path: str) -> str:
+    """Return the suffix that tells the kind of a file; raise where it is none of ours."""
+    suffixes = [suffix.lower() for suffix in Path(path).suffixes]
+    kind = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else "".join(suffixes[-1:])
+    if kind not in (*_SEPARATORS, ".parquet") or (kind == ".parquet" and suffixes[-1] == ".gz"):
+        raise UsageError(f"{path!r} is no kind of table that is known; expected a name that ends in {_KINDS}.")
+    return kind
+
+
+def check_free(path: str | None, force: bool) -> None:
+    """Raise before any work is done where a result could not be written."""
+    if path is None:
+        return
+    target = Path(path)
+    if target.is_dir():
+        raise UsageError(f"{path!r} is a folder; give the name of a file.")
+    if not target.parent.is_dir():
+        raise UsageError(f"there is no folder {str(target.parent)!r}; create it first.")
+    if target.exists() and not force:
+        raise UsageError(f"{path!r} exists already; give another name, or --force to replace it.")
+
+
+# ------------------------------------------------------------------------------------------------------------- reading
+
+
+def read_table(path: str, separator: str | None = None) -> Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    path : str
+        A CSV, TSV or Parquet file.
+    separator : str, optional
+        Between the cells of a line, instead of what the name of the file suggests.
+
+    Raises
+    ------
+    UsageError
+        If the file is not there, is no table, or is malformed; with the line where there are lines.
+    """
+    kind = check_kind(path)
+    if not Path(path).exists():
+        raise UsageError(f"there is no file {path!r}.")
+    if kind == ".parquet":
+        return _read_parquet(path)
+    separator = _SEPARATORS[kind] if separator is None else separator
+    try:
+        with _opened(path) as stream:
+            return _read_text(path, stream, separator)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path!r} is not in UTF-8 (byte 0x{error.object[error.start]:02x} can't be read). Save it as UTF-8."
+        ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UsageError(f"{path!r} is no whole gzip file ({error}). Compress it again, or drop the .gz.") from error
+
+
+def _opened(path: str) -> io.TextIOBase:
+    opener = gzip.open if path.lower().endswith(".gz") else open
+    return opener(path, "rt", encoding="utf-8-sig", newline="")
+
+
+def _read_text(path: str, stream: io.TextIOBase, separator: str) -> Table:
+    rows = _rows(path, stream, separator)
+    _, header = next(rows, (0, []))
+    if not header:
+        raise UsageError(f"{path!r} is empty; expected a line with the names of columns, and one for each row.")
+    header = [name.strip() for name in header]
+    _check_header(path, header, separator)
+    lines, cells = [], []
+    for line, row in rows:
+        if len(row) != len(header):
+            raise UsageError(f"line {line} of {path!r} has {len(row)} cells, but the header has {len(header)}.")
+        lines.append(line)
+        cells.append(row)
+    if not cells:
+        raise UsageError(f"{path!r} has a header and no rows; expected at least one.")
+    frame = pd.DataFrame(cells, columns=pd.Index(header, dtype=object), dtype=object)
+    if header[0] == "":
+        note(f"the first column of {path!r} has no name and is taken for row numbers: left out.")
+        frame = frame.iloc[:, 1:]
+    return Table(path, frame, lines, is_text=True)
+
+
+def _rows(path: str, stream: io.TextIOBase, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Line number and cells of each row; blank lines are skipped."""
+    limit = csv.field_size_limit(_LARGEST_CELL)
+    try:
+        reader = csv.reader(stream, delimiter=separator, strict=True)
+        try:
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+        except csv.Error as error:
+            raise UsageError(f"line {reader.line_num} of {path!r} can't be read: {error}.") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _check_header(path: str, header: list[str], separator: str) -> None:
+    for other, name in ((";", "semicolons"), ("\t", "tabs"), (",", "commas"), ("|", "bars")):
+        if len(header) == 1 and other != separator and other in header[0]:
+            shown = "tab" if other == "\t" else other
+            raise UsageError(
+                f"{path!r} has a single column, {header[0]!r:.60}: it has {name}. Give --separator '{shown}'."
+            )
+    twice = sorted({name for name in header if header.count(name) > 1})
+    if twice:
+        raise UsageError(f"{path!r} has several columns of the name {listed(map(repr, twice))}. Rename or drop one.")
+    if "" in header[1:]:
+        raise UsageError(f"column {header.index('', 1) + 1} of {path!r} has no name. Give each column one.")
+
+
+def _read_parquet(path: str) -> Table:
+    try:
+        frame = pd.read_parquet(path).reset_index(drop=True)
+    except ImportError as error:
+        raise UsageError(_NO_PYARROW) from error
+    if 0 in frame.shape:
+        raise UsageError(
+            f"{path!r} has {frame.shape[0]} rows and {frame.shape[1]} columns; expected at least one of each."
+        )
+    frame.columns = pd.Index([str(name) for name in frame.columns], dtype=object)
+    return Table(path, frame, range(1, len(frame) + 1), is_text=False)
+
+
+# ------------------------------------------------------------------------------------------------------------- writing
+
+
+def write_table(path: str, text: pd.DataFrame, typed: pd.DataFrame) -> None:
+    """Write a table: its text, or, where the kind of file has types, its typed columns."""
+    kind = check_kind(path)
+    if kind == ".parquet":
+        stream = io.BytesIO()
+        try:
+            typed.to_parquet(stream, index=False)
+        except ImportError as error:
+            raise UsageError(_NO_PYARROW) from error
+        data = stream.getvalue()
+    else:
+        lines = io.StringIO(newline="")
+        writer = csv.writer(lines, delimiter=_SEPARATORS[kind], lineterminator="\n")
+        writer.writerow(text.columns)
+        writer.writerows(text.itertuples(index=False, name=None))
+        data = lines.getvalue().encode()
+    write_file(path, gzip.compress(data, mtime=0) if path.lower().endswith(".gz") else data)

@@ -1,0 +1,245 @@
+"""Between files and the classifier: the columns it takes, in their dtypes, what is asked, the answers as a table."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._cells import cells_differ
+from .._classifier import HyConExClassifier
+from .._result import Counterfactuals
+from .._schema import Column
+from ._cells import as_fitted, guessed, is_missing_text, label_of, written
+from ._console import UsageError, listed, note
+from ._files import Table
+
+
+def training_table(
+    table: Table, target: str, drop: list[str], categorical: list[str]
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Return the columns to learn from, and the labels.
+
+    Raises
+    ------
+    UsageError
+        If a column is not there, or the target can't be one.
+    """
+    _check_there(table, [target], "--target")
+    _check_there(table, drop, "--drop")
+    _check_there(table, categorical, "--categorical")
+    kept = [name for name in table.names if name != target and name not in drop]
+    if not kept:
+        raise UsageError(f"{table.path!r} has no column to learn from beside the target {target!r}.")
+    labels = _typed(table, target)
+    gaps = np.flatnonzero(labels.isna().to_numpy())
+    if len(gaps):
+        raise UsageError(
+            f"the target {target!r} is missing in {len(gaps)} rows of {table.path!r}, first in line "
+            f"{table.lines[gaps[0]]}. Drop these rows, or fill in the class."
+        )
+    _check_classes(labels, target)
+    X = pd.DataFrame({name: _typed(table, name) for name in kept})
+    for name in kept:
+        if not pd.api.types.is_numeric_dtype(X[name].dtype) and X[name].nunique() == len(X) > 2:
+            note(
+                f"column {name!r} has another text in each row: --drop {name} if it tells who it is and not what it is."
+            )
+    return X, _as_array(labels)
+
+
+def table_for(classifier: HyConExClassifier, table: Table, target: str | None = None) -> tuple[pd.DataFrame, list[str]]:
+    """Return the columns that the model takes, and the names of those to keep in the output.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, or a cell is not of the kind that fit has seen.
+    """
+    columns = classifier._codec.schema.columns
+    lacking = [str(column.name) for column in columns if str(column.name) not in table.names]
+    if lacking:
+        raise UsageError(f"{table.path!r} lacks columns that the model was fitted to: {listed(lacking)}.")
+    X = pd.DataFrame({column.name: _as_at_fit(table, column) for column in columns})
+    known = {str(column.name) for column in columns}
+    extra = [name for name in table.names if name not in known and name != target]
+    answer = [name for name in extra if _holds_classes(table, name, classifier.classes_)]
+    extra = [name for name in extra if name not in answer]
+    if target is None and answer:
+        note(f"column {listed(answer)} holds the model's classes, so it is taken for the known answer: left out.")
+    if target is None and extra:
+        note(f"not known to the model, and only copied to the output: {listed(extra)}.")
+    return X, extra
+
+
+def labels_for(classifier: HyConExClassifier, table: Table, target: str) -> np.ndarray:
+    """Return the known classes of the rows, as labels of the model.
+
+    Raises
+    ------
+    UsageError
+        If a row has none, or one that the model does not know, or the metrics would lack rows to compare with.
+    """
+    _check_there(table, [target], "--target")
+    cells = table.cells[target]
+    gone = np.array([is_missing_text(cell) for cell in cells]) if table.is_text else cells.isna().to_numpy()
+    if gone.any():
+        line = table.lines[int(np.flatnonzero(gone)[0])]
+        raise UsageError(f"column {target!r} is missing in {gone.sum()} rows of {table.path!r}, first in line {line}.")
+    classes = classifier.classes_.tolist()
+    meant = {cell: label_of(str(cell), classes) for cell in cells.unique()}
+    y = np.array([meant[cell] for cell in cells], dtype=classifier.classes_.dtype)
+    for label in classes:
+        if (count := int((y == label).sum())) < 2:
+            raise UsageError(
+                f"{table.path!r} has {count} rows of class {label!r}; two of each class are needed to compare."
+            )
+    return y
+
+
+def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> dict[str, Any]:
+    """Return what to ask the classifier.
+
+    Raises
+    ------
+    UsageError
+        If an argument can't be read; what it means for the table is checked by the classifier.
+    """
+    columns = {str(column.name): column for column in classifier._codec.schema.columns}
+
+    def column(name: str, option: str) -> Column:
+        if name not in columns:
+            raise UsageError(f"{option}: the model has no column {name!r}; it has {listed(columns)}.")
+        return columns[name]
+
+    bounds, directions = {}, {}
+    for text in arguments.bounds:
+        name, low, high = _bound(text)
+        own = column(name, "--bounds")
+        bounds[own.name] = (_side(low, own, text), _side(high, own, text))
+    for text in arguments.monotonic:
+        name, _, sign = text.rpartition("=")
+        if not name or sign not in ("1", "-1", "0", "+1"):
+            raise UsageError(f"--monotonic: expected COLUMN=1 (may only rise) or COLUMN=-1 (only fall), got {text!r}.")
+        directions[column(name, "--monotonic").name] = int(sign)
+    target = arguments.target
+    if target is not None and target != "second":
+        target = label_of(target, classifier.classes_.tolist())
+    return {
+        "target": target,
+        "immutable": [column(name, "--immutable").name for name in arguments.immutable] or None,
+        "bounds": bounds or None,
+        "monotonic_cst": directions or None,
+        "max_changes": arguments.max_changes,
+        "target_probability": arguments.target_probability,
+        "n_counterfactuals": arguments.n_counterfactuals,
+        "search": arguments.search,
+    }
+
+
+def answers(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the result twice: as text, with unchanged cells spelled as in the file, and with typed columns."""
+    rows = cf.report["row"].to_numpy()
+    taken = {*extra, *map(str, cf.feature_names)}
+    report = cf.report.assign(status=cf.report["status"].astype(str), explanation=cf.explain())
+    report.columns = pd.Index([_free(name, taken) for name in report.columns], dtype=object)
+    kept = table.cells[extra].iloc[rows].reset_index(drop=True)
+    typed = pd.concat([kept, report, cf.data.reset_index(drop=True)], axis=1)
+    text = pd.DataFrame({name: typed[name].map(written) for name in typed.columns}, dtype=object)
+    if table.is_text:
+        changed = cells_differ(cf.original, cf.data)
+        for j, name in enumerate(cf.feature_names):
+            as_it_was = table.cells[str(name)].to_numpy()[rows]
+            text[name] = np.where(changed[:, j], _spelled(text[name], as_it_was), as_it_was)
+        text[extra] = kept
+    return text, typed
+
+
+# ------------------------------------------------------------------------------------------------------------ together
+
+
+def _check_there(table: Table, names: list[str], option: str) -> None:
+    lacking = [name for name in names if name not in table.names]
+    if lacking:
+        raise UsageError(
+            f"{option}: {table.path!r} has no column {listed(map(repr, lacking))}; it has {listed(table.names)}."
+        )
+
+
+def _check_classes(labels: pd.Series, target: str) -> None:
+    n_classes = labels.nunique()
+    if n_classes < 2:
+        raise UsageError(f"the target {target!r} is {labels.iloc[0]!r} in every row; a classifier needs two classes.")
+    if 2 < n_classes > len(labels) / 2:
+        raise UsageError(
+            f"the target {target!r} has {n_classes} different values in {len(labels)} rows, so these are no classes. "
+            "Give another --target, or cut the values into ranges."
+        )
+
+
+def _typed(table: Table, name: str) -> pd.Series:
+    return guessed(table.cells[name].tolist(), name) if table.is_text else table.cells[name]
+
+
+def _as_at_fit(table: Table, column: Column) -> pd.Series:
+    cells = table.cells[str(column.name)]
+    if table.is_text or pd.api.types.is_string_dtype(cells.dtype):
+        spelled = ["" if gone else cell for cell, gone in zip(cells.tolist(), cells.isna(), strict=True)]
+        return as_fitted(spelled, column, table.lines)
+    return cells
+
+
+def _holds_classes(table: Table, name: str, classes: np.ndarray) -> bool:
+    """Whether a column holds nothing but class labels."""
+    cells = table.cells[name]
+    met = {str(cell).strip() for cell in cells.dropna().unique()}
+    return bool(met) and met <= {str(label) for label in classes.tolist()}
+
+
+def _as_array(labels: pd.Series) -> np.ndarray:
+    """Labels as an array of the plainest dtype."""
+    if labels.dtype == object:
+        return np.array(labels.tolist())
+    if isinstance(labels.dtype, np.dtype):
+        return labels.to_numpy()
+    plain = np.array(labels.tolist())
+    return plain if plain.dtype != object else plain.astype(str)
+
+
+def _bound(text: str) -> tuple[str, str, str]:
+    name, _, sides = text.rpartition("=")
+    low, colon, high = sides.partition(":")
+    if not name or not colon:
+        raise UsageError(f"--bounds: expected COLUMN=LOW:HIGH, either of them may be empty, got {text!r}.")
+    return name, low.strip(), high.strip()
+
+
+def _side(text: str, column: Column, whole: str) -> Any:
+    """A bound as a number, or as a label of ordered categories."""
+    if not text:
+        return None
+    if column.kind == "ordered":
+        return label_of(text, [label for label in column.categories if label is not None])
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"--bounds: {text!r} in {whole!r} is no number.") from None
+
+
+def _spelled(new: pd.Series, before: np.ndarray) -> np.ndarray:
+    """Changed cells, true and false as the file spells them."""
+    spelling = {cell.strip().lower(): cell.strip() for cell in before}
+    lower = spelling.keys() <= {"true", "false", ""} and not any(cell != cell.lower() for cell in spelling.values())
+    upper = spelling.keys() <= {"true", "false", ""} and all(cell == cell.upper() for cell in spelling.values())
+    cells = new.to_numpy()
+    if lower or upper:
+        cells = np.array([cell.lower() if lower else cell.upper() for cell in cells], dtype=object)
+    return cells
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name = f"cf_{name}"
+    return name
