@@ -233,6 +233,7 @@ def test_a_grid_search_over_a_pipeline_chooses_what_the_scorer_prefers() -> None
     assert scoring["all"](search, X, y) == scoring["all"](search.best_estimator_, X, y)
 
 
+@pytest.mark.slow  # other processes import torch first
 def test_cross_validation_in_other_processes_gives_scores() -> None:
     _, X, y = iris()
     pipe = make_pipeline(FunctionTransformer(), fast(pretrain_epochs=3, joint_epochs=1, flow_epochs=2))

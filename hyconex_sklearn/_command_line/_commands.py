@@ -89,8 +89,8 @@ def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, tes
         share = float((classifier.predict(X_test) == y_test).mean())
         most, _ = Counter(y.tolist()).most_common(1)[0]
         chance = float((y_test == most).mean())
-        auroc = _auroc(classifier, X_test, y_test)
-        say(f"held out     {len(X_test)} rows: accuracy {share:.3f} (always {most}: {chance:.3f}), AUROC {_shown(auroc)}")
+        auroc = _shown(_auroc(classifier, X_test, y_test))
+        say(f"held out     {len(X_test)} rows: accuracy {share:.3f} (always {most}: {chance:.3f}), AUROC {auroc}")
     say(f"written      {output}")
 
 

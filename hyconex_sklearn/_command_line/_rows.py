@@ -89,7 +89,10 @@ def labels_for(classifier: HyConExClassifier, table: Table, target: str) -> np.n
         line = table.lines[int(np.flatnonzero(gone)[0])]
         raise UsageError(f"column {target!r} is missing in {gone.sum()} rows of {table.path!r}, first in line {line}.")
     classes = classifier.classes_.tolist()
-    meant = {cell: label_of(str(cell), classes) for cell in cells.unique()}
+    try:
+        meant = {cell: label_of(str(cell), classes) for cell in cells.unique()}
+    except UsageError as error:
+        raise UsageError(f"column {target!r} of {table.path!r}: {error}") from error
     y = np.array([meant[cell] for cell in cells], dtype=classifier.classes_.dtype)
     for label in classes:
         if (count := int((y == label).sum())) < 2:
