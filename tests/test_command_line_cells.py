@@ -38,6 +38,7 @@ def read_as(column: Column, cells: list[str]) -> pd.Series:
         (["00123", "10115", ""], "object", ["00123", "10115", None]),
         (["+49", "33"], "object", ["+49", "33"]),
         (["yes", "no", "NULL"], "object", ["yes", "no", None]),
+        ([" >50K", "<=50K ", "  "], "object", [">50K", "<=50K", None]),
         (["1", "two"], "object", ["1", "two"]),
         (["inf", "1"], "object", ["inf", "1"]),
         (["12345678901234567890", "1"], "float64", [12345678901234567890.0, 1.0]),

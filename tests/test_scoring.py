@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -249,3 +253,13 @@ def test_a_fold_that_can_not_be_judged_has_the_error_score_of_the_search() -> No
     with pytest.warns(UserWarning, match=r"(?s)Scoring failed.*No counterfactual can be judged"):
         results = search.fit(X, y).cv_results_
     assert results["mean_test_score"].tolist() == [-1.0]
+
+
+@pytest.mark.slow
+def test_the_guide_to_tuning_runs() -> None:
+    root = Path(__file__).parents[1]
+    script = root / "examples" / "2_guides" / "tuning.py"
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("best by the scorer") == 2

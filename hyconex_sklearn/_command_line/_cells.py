@@ -36,7 +36,8 @@ def guessed(cells: Sequence[str], name: str) -> pd.Series:
     Returns
     -------
     Series
-        int64 or Int64, float64, bool or boolean, or object with None for what is missing.
+        int64 or Int64, float64, bool or boolean, or object with None for what is missing; text without the spaces
+        around it.
     """
     met = {cell.strip() for cell in set(cells)} - MISSING
     if met and all(cell.lower() in _BOOLEANS for cell in met):
@@ -114,7 +115,7 @@ def is_missing_text(cell: str) -> bool:
 
 
 def _texts(cells: Sequence[str]) -> pd.Series:
-    return pd.Series([None if is_missing_text(cell) else cell for cell in cells], dtype=object)
+    return pd.Series([None if is_missing_text(cell) else cell.strip() for cell in cells], dtype=object)
 
 
 def _booleans(cells: Sequence[str], name: str) -> pd.Series:

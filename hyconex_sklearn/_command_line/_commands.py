@@ -116,7 +116,7 @@ def explain(arguments: argparse.Namespace) -> None:
         return
     told = Counter(cf.report["status"].astype(str))
     say(f"{len(cf)} counterfactuals of {len(X)} rows: {listed(f'{n} {status}' for status, n in told.most_common())}")
-    say(f"written   {listed(path for path in (arguments.output, arguments.report) if path is not None)}")
+    say(f"written: {listed(path for path in (arguments.output, arguments.report) if path is not None)}")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
