@@ -100,6 +100,8 @@ def test_an_answer_that_is_not_valid_counts_as_nothing_however_close() -> None:
     X, y = two_groups()
     unmoved = answers(X, X, target=1 - y, valid=False)
     assert _explained(unmoved, X, y, TERMS) == {"validity": 0, "plausibility": 0, "proximity": 0}
+    usual = answers(X, X[::-1], target=1 - y, valid=False)  # among the rows of their target class
+    assert _explained(usual, X, y, TERMS) == {"validity": 0, "plausibility": 0, "proximity": 0}
     half = answers(X, X, target=1 - y, valid=np.arange(60) % 2 == 0)
     assert _explained(half, X, y, ["validity", "proximity"]) == {"validity": 0.5, "proximity": 0.5}
 

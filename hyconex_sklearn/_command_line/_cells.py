@@ -16,8 +16,7 @@ from ._console import UsageError, note
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})
 
 _BOOLEANS = {"true": True, "false": False}
-# Whole numbers as people write quantities. With a leading zero or plus they are codes: "00123", "+49".
-_WHOLE = re.compile(r"-?(0|[1-9][0-9]*)")
+# As people write quantities. With a leading zero or plus they are codes: "00123", "+49".
 _NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _LONGEST_WHOLE = 18  # digits that 64 bits surely hold
 _MOSTLY = 0.5  # share of numbers from which a column that holds other text, too, deserves a note
@@ -43,7 +42,7 @@ def guessed(cells: Sequence[str], name: str) -> pd.Series:
     if met and all(cell.lower() in _BOOLEANS for cell in met):
         return _booleans(cells, name)
     if all(_NUMBER.fullmatch(cell) for cell in met):
-        return _numbers(cells, whole=bool(met) and all(_is_whole(cell) for cell in met))
+        return _numbers(cells, whole=bool(met) and _all_whole(cells))
     _tell_numbers_among_text(met, name)
     return _texts(cells)
 
@@ -128,10 +127,6 @@ def _numbers(cells: Sequence[str], whole: bool) -> pd.Series:
         return pd.Series([np.nan if is_missing_text(cell) else float(cell) for cell in cells], dtype=np.float64)
     values = [None if is_missing_text(cell) else int(cell) for cell in cells]
     return pd.Series(values, dtype="Int64" if None in values else np.int64)
-
-
-def _is_whole(cell: str) -> bool:
-    return bool(_WHOLE.fullmatch(cell)) and len(cell) <= _LONGEST_WHOLE
 
 
 def _all_whole(cells: Sequence[str]) -> bool:
