@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _helpers import short_searches
-from _models import FAST, fitted, mixed_table, small
+from _models import FAST, fitted, iris, mixed_table, small
 
 from hyconex_sklearn import Counterfactuals, HyConExClassifier
 from hyconex_sklearn._command_line import main
@@ -398,6 +398,18 @@ def test_models_of_python_take_files_too(here: Path, capsys: pytest.CaptureFixtu
     assert "not seen at fit" not in capsys.readouterr().err
     lines = lines_of("cf.csv")
     assert {line["target"] for line in lines} == {"True"} and {line["plant"] for line in lines} <= {"1", "2", "3"}
+
+
+def test_a_model_of_an_array_calls_its_columns_x0_and_so_on(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clf, X, _ = iris()
+    clf.save("array")
+    Path("rows4.csv").write_text("x3,x2,x1,x0\n" + "".join(f"{d},{c},{b},{a}\n" for a, b, c, d in X[:3]))
+    assert main(["explain", "array", "rows4.csv", "--search", "one_shot", "--output", "cf.csv"]) == 0
+    expected = clf.counterfactuals(X[:3], search="one_shot")
+    told = [[float(line[f"x{j}"]) for j in range(4)] for line in lines_of("cf.csv")]
+    np.testing.assert_allclose(told, expected.data)
+    capsys.readouterr()
+    assert "fitted to: x0, x1, x2, x3." in error_of(capsys, "explain", "array", "rows.csv")
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ def _typed(table: Table, name: str) -> pd.Series:
 
 def _as_at_fit(table: Table, column: Column) -> pd.Series:
     cells = table.cells[str(column.name)]
-    if table.is_text or pd.api.types.is_string_dtype(cells.dtype):
+    if table.is_text or pd.api.types.infer_dtype(cells, skipna=True) == "string":
         spelled = ["" if gone else cell for cell, gone in zip(cells.tolist(), cells.isna(), strict=True)]
         return as_fitted(spelled, column, table.lines)
     return cells
