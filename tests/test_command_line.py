@@ -104,7 +104,11 @@ def test_a_newcomer_walks_from_a_csv_file_to_alternatives_and_a_judgement(tmp_pa
         cwd=tmp_path,
     )
     assert fit.returncode == 0, fit.stderr
-    assert "128: " in fit.stdout and "held out     32 rows: accuracy 0." in fit.stdout and "Traceback" not in fit.stderr
+    assert (
+        "rows         128\n" in fit.stdout
+        and "held out     32 rows: accuracy 0." in fit.stdout
+        and "Traceback" not in fit.stderr
+    )
     assert all(line.startswith("hyconex-sklearn: ") for line in fit.stderr.splitlines())
 
     explain = run(
@@ -329,7 +333,7 @@ def test_without_a_file_to_write_there_is_a_sentence_for_each_answer(
     assert main(["explain", "model", "rows.csv", "--search", "one_shot"]) == 0
     out, err = capsys.readouterr()
     assert [line.split(":")[0] for line in out.splitlines()] == [f"row {i}" for i in range(6)]
-    assert "column granted holds the model's classes" in err and "only copied to the output: id." in err
+    assert "column 'granted' holds the model's classes" in err and "only copied to the output: id." in err
 
 
 def test_the_page_is_written_where_it_was_asked_for(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,8 @@ def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, tes
     for column in classifier._codec.schema.columns:
         kinds.setdefault(column.kind, []).append(str(column.name))
     counts = Counter(y.tolist())
-    say(f"rows         {len(X)}: {listed(f'{counts[label]} {label}' for label in classifier.classes_.tolist())}")
+    say(f"rows         {len(X)}")
+    say(f"classes      {listed(f'{label} ({counts[label]} rows)' for label in classifier.classes_.tolist())}")
     for kind, names in kinds.items():
         say(f"{kind:<12} {listed(names)}")
     if test is not None:

@@ -68,7 +68,9 @@ def table_for(classifier: HyConExClassifier, table: Table, target: str | None = 
     answer = [name for name in extra if _holds_classes(table, name, classifier.classes_)]
     extra = [name for name in extra if name not in answer]
     if target is None and answer:
-        note(f"column {listed(answer)} holds the model's classes, so it is taken for the known answer: left out.")
+        note(
+            f"column {listed(map(repr, answer))} holds the model's classes and is taken for the known answer: left out."
+        )
     if target is None and extra:
         note(f"not known to the model, and only copied to the output: {listed(extra)}.")
     return X, extra
