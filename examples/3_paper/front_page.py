@@ -85,9 +85,7 @@ def main() -> None:
     parser.add_argument("--figures", action="store_true", help="write the figures alone")
     parser.add_argument("--page", type=Path, default=README)
     options = parser.parse_args()
-    text = put(
-        options.page.read_text(encoding="utf-8"), "figures", beside_others(ROOT / "docs/results/benchmark.json")
-    )
+    text = put(options.page.read_text(encoding="utf-8"), "figures", beside_others(ROOT / "docs/results/benchmark.json"))
     if not options.figures:
         output, names = quickstart()
         text = put(text, "output", output)

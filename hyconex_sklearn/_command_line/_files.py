@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .._container import write_file
+from .._files import write_file
 from ._console import UsageError, listed, note
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
