@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -170,7 +170,9 @@ class Counterfactuals:
             records[position]["changes"][str(feature)] = {"from": _plain(old), "to": _plain(new)}
         return json.dumps(records, indent=indent, allow_nan=False)
 
-    def to_html(self, path: str | os.PathLike[str], *, title: str = "Counterfactuals") -> Path:
+    def to_html(
+        self, path: str | os.PathLike[str], *, title: str = "Counterfactuals", row_names: Iterable[Any] | None = None
+    ) -> Path:
         """Write the result as a page to look at, filter and print, for people who do not program.
 
         One file that needs no network and no other file: choose a row, see its prediction and, for every target, what
@@ -185,6 +187,9 @@ class Counterfactuals:
             all.
         title : str, default="Counterfactuals"
             Heading of the page.
+        row_names : iterable of length n, or None
+            What to call each row of the table that was asked about, such as customer numbers; None calls them
+            "Row 0", "Row 1", ...
 
         Returns
         -------
@@ -194,13 +199,17 @@ class Counterfactuals:
         Raises
         ------
         ValueError
-            If there is no counterfactual to show.
+            If there is no counterfactual to show, or a row without a name.
         OSError
             If the folder is missing or the file can't be written.
         """
         if not len(self):
             raise ValueError("The result is empty, so a page would show nothing; expected one counterfactual or more.")
-        write_file(path, report_page(self, title))
+        rows = self.report["row"]
+        names = None if row_names is None else [str(name) for name in row_names]
+        if names is not None and len(names) <= rows.max():
+            raise ValueError(f"row_names has {len(names)} names, but row {rows.max()} is shown; give one for each row.")
+        write_file(path, report_page(self, title, names))
         return Path(path)
 
     def __repr__(self) -> str:

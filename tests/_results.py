@@ -61,6 +61,7 @@ def adults() -> Counterfactuals:
 
 def hostile(names: list[str]) -> Counterfactuals:
     """One column for each name, which is also a cell before and after, a target and a prediction."""
-    original = pd.DataFrame([names, names[::-1]], columns=names, dtype=object)
+    columns = pd.Index(names, dtype=object)  # text that Arrow would refuse, too
+    original = pd.DataFrame([names, names[::-1]], columns=columns, dtype=object)
     cf = result(original, original.iloc[::-1].reset_index(drop=True), target=names[0], prediction=names[-1])
     return dataclasses.replace(cf, prediction_before=np.array([names[0]] * 2, dtype=object))

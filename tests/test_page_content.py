@@ -144,6 +144,16 @@ def test_rows_come_with_their_answers_as_sentences_changes_and_checks() -> None:
     assert filled == {"feature": 1, "old": "missing", "new": "2.5", "bar": [None, 0.375, 0.0, 1.0]}
 
 
+def test_rows_may_have_names_of_their_own(tmp_path: Path) -> None:
+    cf = adults()[1:]
+    path = cf.to_html(tmp_path / "page.html", row_names=pd.Series(["Ann", "Bob & <b>", 7], index=list("xyz")))
+    reader = Reader(path.read_text(encoding="utf-8"))
+    assert [row["name"] for row in reader.content["rows"]] == ["Bob & <b>", "7"]
+    assert "b" not in reader.tags
+    with pytest.raises(ValueError, match="row_names has 2 names, but row 2 is shown"):
+        cf.to_html(tmp_path / "other.html", row_names=["Ann", "Bob"])
+
+
 def test_answers_to_the_same_row_stand_together() -> None:
     X = np.zeros((5, 1))
     report = {"row": [3, 3, 3, 8, 8], "target": ["a", "a", 7, "a", 7], "rank": [0, 1, 0, 0, 0]}

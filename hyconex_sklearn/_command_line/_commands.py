@@ -108,7 +108,8 @@ def explain(arguments: argparse.Namespace) -> None:
     X, extra = table_for(classifier, table)
     cf = _ask(classifier, X, query_of(arguments, classifier))
     if arguments.report is not None:
-        cf.to_html(arguments.report, title=f"Counterfactuals of {Path(arguments.rows).name}")
+        names = [f"{extra[0]} {cell}" for cell in table.cells[extra[0]]] if extra else None
+        cf.to_html(arguments.report, title=f"Counterfactuals of {Path(arguments.rows).name}", row_names=names)
     if arguments.output is not None:
         write_table(arguments.output, *answers(cf, table, extra))
     if arguments.output is None and arguments.report is None:

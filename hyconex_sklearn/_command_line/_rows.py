@@ -16,6 +16,8 @@ from ._cells import as_fitted, guessed, is_missing_text, label_of, written
 from ._console import UsageError, listed, note
 from ._files import Table
 
+_FEW_NUMBERS, _FEW_TEXTS = 100, 2  # so few rows may well differ by chance
+
 
 def training_table(
     table: Table, target: str, drop: list[str], categorical: list[str]
@@ -42,11 +44,8 @@ def training_table(
         )
     _check_classes(labels, target)
     X = pd.DataFrame({name: _typed(table, name) for name in kept})
-    for name in kept:
-        if not pd.api.types.is_numeric_dtype(X[name].dtype) and X[name].nunique() == len(X) > 2:
-            note(
-                f"column {name!r} has another text in each row: --drop {name} if it tells who it is and not what it is."
-            )
+    for name in (name for name, column in X.items() if _names_each_row(column)):
+        note(f"column {name!r} has another value in each row: --drop {name} if it tells who it is and not what it is.")
     return X, _as_array(labels)
 
 
@@ -163,6 +162,14 @@ def answers(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.Dat
 
 
 # ------------------------------------------------------------------------------------------------------------ together
+
+
+def _names_each_row(column: pd.Series) -> bool:
+    """Whether a column may well be an identifier: texts, or many whole numbers, that are all different."""
+    if pd.api.types.is_float_dtype(column.dtype):
+        return False
+    few = _FEW_NUMBERS if pd.api.types.is_numeric_dtype(column.dtype) else _FEW_TEXTS
+    return column.nunique() == len(column) > few
 
 
 def _check_there(table: Table, names: list[str], option: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from html import escape
 from importlib import resources
 from string import Template
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 _POLICY = "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; form-action 'none'"
 
 
-def report_page(result: Counterfactuals, title: str) -> bytes:
+def report_page(result: Counterfactuals, title: str, row_names: Sequence[str] | None = None) -> bytes:
     """Return the page as UTF-8. What comes from the table is in it as JSON and as escaped text, never as markup."""
-    content = page_content(result)
+    content = page_content(result, row_names)
     style, script = _part("page.css"), _part("page.js")
     page = Template(_part("page.html")).substitute(
         title=escape(title),

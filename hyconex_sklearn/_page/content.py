@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -40,8 +40,8 @@ class _Column(NamedTuple):
     ends: tuple[float, float] | None
 
 
-def page_content(result: Counterfactuals) -> dict[str, Any]:
-    """Return all that the page shows of a result, as values that JSON knows.
+def page_content(result: Counterfactuals, row_names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Return all that the page shows of a result, as values that JSON knows; `row_names` are those of all rows of X.
 
     Returns
     -------
@@ -55,7 +55,8 @@ def page_content(result: Counterfactuals) -> dict[str, Any]:
     rows: dict[Any, dict[str, Any]] = {}
     for position, (row, answer) in enumerate(zip(result.report["row"], _answers(result, columns), strict=True)):
         if row not in rows:
-            rows[row] = _row(result, columns, position)
+            name = f"Row {row}" if row_names is None else row_names[row]
+            rows[row] = _row(result, columns, position, name)
         rows[row]["answers"].append(answer)
     return {
         "features": [_feature(name, column) for name, column in zip(result.feature_names, columns, strict=True)],
@@ -103,10 +104,9 @@ def _feature(name: Any, column: _Column) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------- rows, answers
 
 
-def _row(result: Counterfactuals, columns: list[_Column], position: int) -> dict[str, Any]:
+def _row(result: Counterfactuals, columns: list[_Column], position: int, name: str) -> dict[str, Any]:
     values = [format_value(c.values[position], decimals_for(c.spread, c.values[position])) for c in columns]
-    name, prediction = f"Row {result.report['row'].iloc[position]}", str(result.prediction_before[position])
-    return {"name": name, "prediction": prediction, "values": values, "answers": []}
+    return {"name": name, "prediction": str(result.prediction_before[position]), "values": values, "answers": []}
 
 
 def _answers(result: Counterfactuals, columns: list[_Column]) -> Iterator[dict[str, Any]]:
