@@ -37,7 +37,9 @@ def result(original: Table, data: Table, **report: Any) -> Counterfactuals:
         "distance_l2": 1.0, "n_changed": cells_differ(original, data).sum(axis=1), "status": "ok",
     } | report  # fmt: skip
     names = list(data.columns) if isinstance(data, pd.DataFrame) else [f"x{j}" for j in range(d)]
-    frame = pd.DataFrame(columns, index=range(m))
+    # As objects: there is text that Arrow, where pandas has it, can't hold.
+    told = {name: pd.Series(v, range(m), object) if isinstance(v, str) else v for name, v in columns.items()}
+    frame = pd.DataFrame(told, index=range(m))
     return Counterfactuals(data, original, frame, names, np.full(m, 0.31), np.array(["<=50K"] * m))
 
 

@@ -93,7 +93,7 @@ class Storm:
         if self.layout:
             return LAYOUTS[self.layout](ARRAYS[self.kinds[0]](rng, (self.n, self.width)))
         index = INDICES[self.index](rng, self.n)
-        columns = [pd.Series((BAD | GOOD)[kind](rng, self.n), index=index, copy=True) for kind in self.kinds]
+        columns = [_series((BAD | GOOD)[kind](rng, self.n), index) for kind in self.kinds]
         table = pd.concat(columns, axis=1)
         table.columns = pd.Index(NAMES[self.names](len(columns)), tupleize_cols=self.names == "tuples")
         return table
@@ -113,6 +113,14 @@ class Storm:
         """The table that is asked about: the fitted one, changed."""
         rng = np.random.default_rng([self.seed, 7])
         return _changed(X, self.change, self, rng)
+
+
+def _series(cells: Any, index: Any) -> pd.Series:
+    """The cells as a column; text that Arrow can't hold stays objects."""
+    try:
+        return pd.Series(cells, index=index, copy=True)
+    except UnicodeEncodeError:
+        return pd.Series(cells, index=index, copy=True, dtype=object)
 
 
 def _changed(X: Any, change: str, storm: Storm, rng: np.random.Generator) -> Any:
