@@ -1,11 +1,16 @@
-"""Counterfactual photographs: a torchvision classifier, searched in the latent space of Stable Diffusion's autoencoder.
+"""
+Counterfactual photographs
+==========================
 
-pip install 'hyconex-sklearn[plot,visual]' torchvision
-python examples/2_guides/stable_diffusion.py photo.jpg --target 285
+A classifier of torchvision, searched in the latent space of Stable Diffusion's autoencoder. ::
 
-Downloads the weights of both models (about 450 MB) at the first call; a GPU is advised. Any classifier of RGB images
-will do, such as ``timm.create_model(name, pretrained=True)`` behind the normalisation of its own; any autoencoder of
-diffusers, too: ``AutoencoderKLGenerator.from_pretrained("stabilityai/stable-diffusion-xl-base-1.0", subfolder="vae")``.
+    pip install 'hyconex-sklearn[plot,visual]' torchvision
+    python examples/2_guides/stable_diffusion.py photo.jpg --target 285
+
+Downloads the weights of both models (about 450 MB) at the first call, so it has not run here; a GPU is advised. Any
+classifier of RGB images will do, such as ``timm.create_model(name, pretrained=True)`` behind the normalisation of its
+own; any autoencoder of diffusers, too:
+``AutoencoderKLGenerator.from_pretrained("stabilityai/stable-diffusion-xl-base-1.0", subfolder="vae")``.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     python examples/3_paper/visual.py --output results
 
-Each seed splits the digits, trains an explained classifier, an independent judge and a generator (all as in the guide
-`2_guides/digits.py`), and explains held-out images toward a class drawn from the other nine.
+Each seed splits the digits, trains an explained classifier, an independent judge and a generator (all of
+`2_guides/digit_networks.py`), and explains held-out images toward a class drawn from the other nine.
 
 - part "attempts": three attempts for each image by the default search: first, second and third apart.
 - part "ablation": one attempt, one part of the search changed at a time, and the same search in pixel space.
@@ -37,7 +37,7 @@ from hyconex_sklearn.visual import (
 from hyconex_sklearn.visual.metrics import diversity, evaluate
 
 sys.path.append(str(Path(__file__).parents[1] / "2_guides"))
-import digits
+import digit_networks as digits
 
 SEEDS = (3, 4, 5)  # settings were chosen on others
 IMAGES, QUICK_IMAGES = 100, 6
