@@ -115,7 +115,12 @@ class Actionability:
         rules : Actionability or None
             What is said already; never modified.
         **keywords : fields of `Actionability`
-            What is added. A field that both of them set is a ValueError.
+            What is added.
+
+        Returns
+        -------
+        Actionability
+            New rules. A field that is set twice is a ValueError.
         """
         if rules is not None and not isinstance(rules, cls):
             raise TypeError(
@@ -135,9 +140,17 @@ class Actionability:
     # ------------------------------------------------------------------------------------------------ persistence
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe description of the rules that are set; :meth:`from_dict` restores equal rules.
+        """JSON-safe description of the rules that are set; `from_dict` restores equal rules.
 
-        Dicts are written as lists of pairs, so that keys keep their type.
+        Returns
+        -------
+        dict
+            From field to rule. Dicts in it are written as lists of pairs, so that keys keep their type.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a label is of a type that JSON can't tell, or there is a `repair` function, which can't be written.
         """
         if self.repair is not None:
             raise ValueError(
@@ -148,7 +161,18 @@ class Actionability:
 
     @classmethod
     def from_dict(cls, described: Mapping[str, Any]) -> Actionability:
-        """Rebuild rules from :meth:`to_dict`; dicts may be written as dicts, too."""
+        """Rebuild rules from what `to_dict` gave.
+
+        Parameters
+        ----------
+        described : dict
+            From field to rule; dicts may be written as dicts, too.
+
+        Returns
+        -------
+        Actionability
+            Rules equal to those described. An unknown field, or a malformed rule, is a TypeError or ValueError.
+        """
         if not isinstance(described, Mapping):
             raise TypeError(f"rules are described by a dict, got {type(described).__name__}; pass to_dict's result.")
         unknown = [name for name in described if name not in _READERS]
@@ -160,12 +184,34 @@ class Actionability:
         return cls(**{name: _restored(name, value) for name, value in described.items()})
 
     def to_json(self, indent: int | None = None) -> str:
-        """The rules as JSON text."""
+        """The rules as JSON text.
+
+        Parameters
+        ----------
+        indent : int or None, default=None
+            Spaces per level, or None for a single line.
+
+        Returns
+        -------
+        str
+            What `to_dict` gives, as text; it raises as that does.
+        """
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Actionability:
-        """Rebuild rules from :meth:`to_json`."""
+        """Rebuild rules from what `to_json` gave.
+
+        Parameters
+        ----------
+        text : str
+            JSON text.
+
+        Returns
+        -------
+        Actionability
+            Rules equal to those written. Text that is no JSON is a ValueError.
+        """
         return cls.from_dict(json.loads(text))
 
 

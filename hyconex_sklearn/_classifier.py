@@ -105,7 +105,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Class labels.
     n_features_in_ : int
         Columns seen during fit.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names; only where all names are text.
     n_iter_ : int
         Epochs of all phases.
@@ -122,11 +122,18 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     Examples
     --------
-    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.datasets import load_iris
     >>> from hyconex_sklearn import HyConExClassifier
-    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
-    >>> clf = HyConExClassifier(random_state=0).fit(X, y)  # doctest: +SKIP
-    >>> clf.counterfactuals(X[:3]).changes()  # doctest: +SKIP
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> quick = {"flow_epochs": 20, "pretrain_epochs": 20, "joint_epochs": 20, "hidden_size": 32}  # for a quick look
+    >>> clf = HyConExClassifier(**quick, random_state=0).fit(X, y)
+    >>> cf = clf.counterfactuals(X[:2], target=1)
+    >>> print(cf.explain()[0])
+    sepal length (cm) 5.1 -> 5..., ... would change the prediction from 0 to 1 (probability 0... -> 0...).
+    >>> cf.report[["row", "target", "prediction", "valid"]]
+       row  target  prediction  valid
+    0    0       1           1   True
+    1    1       1           1   True
     """
 
     def __init__(
@@ -196,7 +203,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
         Returns
         -------
-        self
+        HyConExClassifier
+            This estimator, fitted.
 
         Raises
         ------
@@ -257,10 +265,19 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n, n_features)
+            Rows to classify, with the columns that `fit` has seen.
 
         Returns
         -------
         ndarray of shape (n,)
+            Labels out of `classes_`.
+
+        Raises
+        ------
+        NotFittedError
+            If `fit` was not called.
+        TypeError, ValueError
+            If the table has other columns, or cells that can't be read.
         """
         best = self.predict_proba(X).argmax(1)
         return self.classes_[best]
@@ -271,11 +288,12 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n, n_features)
+            Rows to classify, with the columns that `fit` has seen.
 
         Returns
         -------
         ndarray of shape (n, K), float32
-            Columns in the order of `classes_`.
+            Columns in the order of `classes_`; each row sums to one. Raises what `predict` does.
         """
         with self._asked(X) as (_, encoded):
             logits = in_chunks(self._model.network.logits, encoded, size=self._chunk_size)
@@ -287,12 +305,14 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n, n_features)
+            Rows, with the columns that `fit` has seen.
 
         Returns
         -------
         coef : ndarray of shape (n, K, d)
             Row m is the normal of class m's logit, and minus the one-shot step toward class m.
         intercept : ndarray of shape (n, K)
+            Logit of each class where the encoded row is zero. Raises what `predict` does.
         """
         with self._asked(X) as (_, encoded):
             return self._local_linear(encoded)
@@ -320,13 +340,19 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Parameters
         ----------
         X : DataFrame or array-like of shape (n, n_features)
+            Rows, with the columns that `fit` has seen.
         y : array-like of shape (n,), optional
             Class label of each row.
 
         Returns
         -------
         ndarray of shape (n,) or (n, K)
-            log p(x | y) in encoded units: for the given labels, or for every class.
+            Natural log p(x | y) in encoded units: for the given labels, or for every class.
+
+        Raises
+        ------
+        NotFittedError, TypeError, ValueError
+            As of `predict`, or if a label is not among `classes_`.
         """
         with self._asked(X) as (_, encoded):
             density = in_chunks(self._model.density.log_prob_all, encoded, size=self._chunk_size).cpu().numpy()

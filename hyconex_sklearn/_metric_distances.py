@@ -59,7 +59,7 @@ def l2_distance(X: Any, X_cf: Any, X_train: Any) -> Array:
 
     Parameters
     ----------
-    X, X_cf, X_train
+    X, X_cf, X_train : DataFrames or ndarrays
         As of `l1_distance`.
 
     Returns
@@ -86,7 +86,7 @@ def hamming_distance(X: Any, X_cf: Any, X_train: Any) -> Array:
 
     Parameters
     ----------
-    X, X_cf, X_train
+    X, X_cf, X_train : DataFrames or ndarrays
         As of `l1_distance`; every column that is not a number is a category, booleans too.
 
     Returns
@@ -113,7 +113,7 @@ def jaccard_distance(X: Any, X_cf: Any, X_train: Any) -> Array:
 
     Parameters
     ----------
-    X, X_cf, X_train
+    X, X_cf, X_train : DataFrames or ndarrays
         As of `l1_distance`; a missing category counts as a level.
 
     Returns
@@ -142,7 +142,7 @@ def gower_distance(X: Any, X_cf: Any, X_train: Any) -> Array:
 
     Parameters
     ----------
-    X, X_cf, X_train
+    X, X_cf, X_train : DataFrames or ndarrays
         As of `l1_distance`.
 
     Returns
@@ -169,7 +169,7 @@ def n_changed(X: Any, X_cf: Any) -> Array:
 
     Parameters
     ----------
-    X, X_cf
+    X, X_cf : DataFrames or ndarrays
         As of `l1_distance`.
 
     Returns
@@ -196,7 +196,7 @@ def diversity(X: Any, X_cf: Any, X_train: Any, query: Any, *, of: str = "values"
 
     Parameters
     ----------
-    X, X_cf, X_train
+    X, X_cf, X_train : DataFrames or ndarrays
         As of `l1_distance`; a row of `X` stands there once for each of its counterfactuals.
     query : array-like of shape (n,)
         Which rows of `X_cf` answer the same question.

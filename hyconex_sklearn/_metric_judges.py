@@ -88,7 +88,7 @@ def plausibility(
 
     Parameters
     ----------
-    X_cf, target, X_train, y_train
+    X_cf, target, X_train, y_train : tables and labels
         As of `log_density`.
     score_samples : callable, optional
         ``score_samples(X, y)`` gives the log density (n,) of rows in their classes, such as the method of a fitted
@@ -182,7 +182,7 @@ def near_target(
 
     Parameters
     ----------
-    X_cf, target, X_train, y_train
+    X_cf, target, X_train, y_train : tables and labels
         As of `log_density`; numbers are told in min-max units, categories one-hot, and missing numbers as the mean.
     n_neighbors : int >= 1, default=10
         Which neighbour's distance counts; all others in a class that is smaller.
@@ -220,7 +220,7 @@ def local_outlier_factor(X_cf: Any, target: Any, X_train: Any, y_train: Any, *, 
 
     Parameters
     ----------
-    X_cf, target, X_train, y_train
+    X_cf, target, X_train, y_train : tables and labels
         As of `log_density`.
     of : {"target", "all"}, default="target"
         Compare with the training rows of the target class, or with all of them.
@@ -257,7 +257,7 @@ def isolation_forest(
 
     Parameters
     ----------
-    X_cf, target, X_train, y_train
+    X_cf, target, X_train, y_train : tables and labels
         As of `log_density`.
     of : {"target", "all"}, default="target"
         Compare with the training rows of the target class, or with all of them.

@@ -25,7 +25,7 @@ _ROUND_TRIP = 1e-9  # rows that transform back to within this distance are the r
 
 
 def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
-    """Counterfactuals of a classifier, a pipeline that ends in one, or a search over either.
+    """Return the counterfactuals of a classifier, a pipeline that ends in one, or a search over either.
 
     The rows of `X` go through the transformers, the final classifier is asked, and its answer is mapped back through
     the inverse of every transformer. Cells that do not change are copied from `X` itself. Rounding on the way back
@@ -69,10 +69,20 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
 
     Examples
     --------
+    Small, with few epochs, for a quick look:
+
+    >>> from sklearn.datasets import load_iris
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler
-    >>> pipe = make_pipeline(StandardScaler(), HyConExClassifier()).fit(X, y)  # doctest: +SKIP
-    >>> counterfactuals(pipe, X[:3]).data  # doctest: +SKIP
+    >>> from hyconex_sklearn import HyConExClassifier, counterfactuals
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> quick = {"flow_epochs": 20, "pretrain_epochs": 20, "joint_epochs": 20, "hidden_size": 32}
+    >>> pipe = make_pipeline(StandardScaler(), HyConExClassifier(**quick, random_state=0)).fit(X, y)
+    >>> cf = counterfactuals(pipe, X[:1], target=1, immutable=["sepal width (cm)"])
+    >>> cf.data["sepal width (cm)"].tolist(), X["sepal width (cm)"][:1].tolist()
+    ([3.5], [3.5])
+    >>> cf.report["prediction"].tolist()
+    [1]
     """
     steps, final = _unwrap(estimator)
     if not steps:

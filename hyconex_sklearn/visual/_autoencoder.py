@@ -124,7 +124,13 @@ class ConvAutoencoder(nn.Module):
 
         Returns
         -------
-        self
+        ConvAutoencoder
+            This autoencoder, trained and in evaluation mode.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the images can't be used.
         """
         device = next(self.parameters()).device
         pixels = quantise(check_images(images).to(device))
@@ -160,13 +166,35 @@ class ConvAutoencoder(nn.Module):
             self.history_.append(sum(errors) / len(errors))
 
     def save(self, path: str | Path) -> None:
-        """Write weights and settings to one safetensors file."""
+        """Write weights and settings to one safetensors file.
+
+        Parameters
+        ----------
+        path : str or Path
+            File to write.
+        """
         state = {name: tensor.detach().cpu().contiguous() for name, tensor in self.state_dict().items()}
         save_file(state, str(path), metadata={"kind": _KIND, "settings": json.dumps(self.settings)})
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """Return the autoencoder that `save` wrote, on the CPU and ready to use; no code is run."""
+        """Return the autoencoder that `save` wrote; no code of the file is run.
+
+        Parameters
+        ----------
+        path : str or Path
+            File that `save` wrote.
+
+        Returns
+        -------
+        ConvAutoencoder
+            On the CPU and ready to use.
+
+        Raises
+        ------
+        ValueError
+            If the file is another one.
+        """
         with safe_open(str(path), framework="pt") as file:
             about = file.metadata() or {}
             if about.get("kind") != _KIND:

@@ -35,7 +35,29 @@ class VisualCounterfactualDisplay:
     def from_counterfactuals(
         cls, counterfactuals: VisualCounterfactuals, *, class_names: Any = None, max_images: int = 8
     ) -> Self:
-        """Draw the first `max_images` explained images of a result, with all their attempts."""
+        """Draw the first explained images of a result, with all their attempts.
+
+        Parameters
+        ----------
+        counterfactuals : VisualCounterfactuals
+            What is drawn.
+        class_names : sequence of str or None, default=None
+            Names of the classes; None takes their numbers.
+        max_images : int, default=8
+            How many explained images are drawn, at most.
+
+        Returns
+        -------
+        VisualCounterfactualDisplay
+            With `figure_` and `axes_`.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there is nothing to draw.
+        """
         shown = np.unique(counterfactuals.position)[:max_images]
         kept = counterfactuals[np.isin(counterfactuals.position, shown)]
         return cls(kept, class_names).plot()
@@ -47,6 +69,11 @@ class VisualCounterfactualDisplay:
         ----------
         axes : array of matplotlib Axes or None, default=None
             One row for each image and 1 + 2 * attempts columns; None makes a figure.
+
+        Returns
+        -------
+        VisualCounterfactualDisplay
+            This display, with `figure_` and `axes_`.
 
         Raises
         ------

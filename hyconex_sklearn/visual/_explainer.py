@@ -91,10 +91,21 @@ class VisualCounterfactualExplainer(BaseEstimator):
 
     Examples
     --------
+    A classifier that sees only whether there is more light on the left of an image, or on the right:
+
+    >>> import torch
+    >>> from sklearn.datasets import load_digits
     >>> from hyconex_sklearn.visual import ConvAutoencoder, VisualCounterfactualExplainer
-    >>> generator = ConvAutoencoder(random_state=0).fit(images)  # doctest: +SKIP
-    >>> explainer = VisualCounterfactualExplainer(classifier, generator)  # doctest: +SKIP
-    >>> explainer.explain(images[:10], target=3).report  # doctest: +SKIP
+    >>> images = torch.tensor(load_digits().images[:200, None] / 16, dtype=torch.float32)  # (200, 1, 8, 8)
+    >>> def classifier(images):
+    ...     left, right = images[..., :4].mean((1, 2, 3)), images[..., 4:].mean((1, 2, 3))
+    ...     return 50 * torch.stack([left - right, right - left], dim=1)
+    >>> generator = ConvAutoencoder(image_shape=(1, 8, 8), n_epochs=20, random_state=0).fit(images)
+    >>> cf = VisualCounterfactualExplainer(classifier, generator, random_state=0).explain(images[:2])
+    >>> cf.report[["image", "prediction_before", "target", "prediction", "valid"]]
+       image  prediction_before  target  prediction  valid
+    0      0                  0       1           1   True
+    1      1                  1       0           0   True
     """
 
     def __init__(

@@ -34,14 +34,36 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 
 
 def asked(cf: VisualCounterfactuals) -> VisualCounterfactuals:
-    """Return the counterfactuals of images that were not classified as their target before."""
+    """Return the counterfactuals of images that were not classified as their target before.
+
+    Parameters
+    ----------
+    cf : VisualCounterfactuals
+        Result of a query.
+
+    Returns
+    -------
+    VisualCounterfactuals
+        Part of it.
+    """
     return cf[cf.status != VisualStatus.ALREADY_TARGET]
 
 
 def flip_rate(cf: VisualCounterfactuals, probability: float = _CONFIDENT) -> float:
     """Return the share of the asked counterfactuals that the explained classifier sees as the target.
 
-    Failed reconstructions, and attempts with nothing left to change, count as not flipped. NaN where none is asked.
+    Parameters
+    ----------
+    cf : VisualCounterfactuals
+        Result of a query.
+    probability : float, default=0.51
+        Probability of the target from which on it counts as flipped.
+
+    Returns
+    -------
+    float
+        In [0, 1]. Failed reconstructions, and attempts with nothing left to change, count as not flipped. NaN where
+        none is asked.
     """
     return _mean(_flipped(asked(cf), probability))
 
@@ -59,6 +81,11 @@ def non_adversarial_rate(
         Takes images (n, c, h, w) and returns logits or probabilities (n, K); trained apart from the explained one.
     probability : float, default=0.51
         Probability of the target from which on the explained classifier counts as flipped.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where none is flipped. More is better: what fools a single classifier is no explanation.
     """
     flipped = asked(cf)
     flipped = flipped[_flipped(flipped, probability)]
@@ -68,15 +95,24 @@ def non_adversarial_rate(
 
 
 def changed_share(cf: VisualCounterfactuals) -> float:
-    """Return the mean share of changed pixels, over the valid ones that were asked for."""
+    """Return the mean share of changed pixels, over the valid ones that were asked for.
+
+    Parameters
+    ----------
+    cf : VisualCounterfactuals
+        Result of a query.
+
+    Returns
+    -------
+    float
+        In [0, 1]; NaN where none is valid.
+    """
     kept = _asked_and_valid(cf)
     return _mean(kept.masks.mean((1, 2))) if len(kept) else float("nan")
 
 
 def sparsity(cf: VisualCounterfactuals, features: Features | None = None) -> float:
-    """Return how concentrated the changes are: 1 - mean[(|D|_1 - max|D|) / ((d - 1) max|D|)], over valid ones.
-
-    1 where a single one of d features changes, 0 where all change alike.
+    """Return how concentrated the changes are: ``1 - mean[(|D|_1 - max|D|) / ((d - 1) max|D|)]``, over valid ones.
 
     Parameters
     ----------
@@ -84,6 +120,11 @@ def sparsity(cf: VisualCounterfactuals, features: Features | None = None) -> flo
         Result of a query.
     features : torch.nn.Module, callable or None, default=None
         Maps images (n, c, h, w) to features (n, d), D is their change; None takes the pixels themselves.
+
+    Returns
+    -------
+    float
+        1 where a single one of d features changes, 0 where all change alike; NaN where nothing did.
     """
     change = np.abs(_changes(_asked_and_valid(cf), features))
     largest = change.max(1, initial=0.0)
@@ -92,9 +133,19 @@ def sparsity(cf: VisualCounterfactuals, features: Features | None = None) -> flo
 
 
 def diversity(cf: VisualCounterfactuals, features: Features | None = None) -> float:
-    """Return how different several attempts are: mean of 1 - |cosine| of their changes, over pairs of valid attempts.
+    """Return how different several attempts are: mean of ``1 - |cosine|`` of their changes, over valid pairs.
 
-    NaN where no image has two of them. `features` is as in `sparsity`.
+    Parameters
+    ----------
+    cf : VisualCounterfactuals
+        Result of a query.
+    features : torch.nn.Module, callable or None, default=None
+        As of `sparsity`.
+
+    Returns
+    -------
+    float
+        In [0, 1], 0 where attempts change the same; NaN where no image has two valid ones.
     """
     kept = _asked_and_valid(cf)
     change = _changes(kept, features)
@@ -107,8 +158,7 @@ def diversity(cf: VisualCounterfactuals, features: Features | None = None) -> fl
 def frechet_distance(cf: VisualCounterfactuals, real: Any, features: Features) -> float:
     """Return the Frechet distance between the valid counterfactuals and real images, in a space of features.
 
-    |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), of means and covariances: 0 for the same distribution. It wants more
-    images than features.
+    ``|m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2))``, of means and covariances. It wants more images than features.
 
     Parameters
     ----------
@@ -118,6 +168,15 @@ def frechet_distance(cf: VisualCounterfactuals, real: Any, features: Features) -
         Images of the data, none of them explained.
     features : torch.nn.Module or callable
         Maps images to features (n, d).
+
+    Returns
+    -------
+    float
+        Not negative, 0 for the same distribution; NaN where either side has fewer than two images.
+
+    References
+    ----------
+    Heusel et al. (2017), GANs trained by a two time-scale update rule converge to a local Nash equilibrium.
     """
     made = _features(_asked_and_valid(cf).images, features)
     true = _features(np.asarray(real), features)
@@ -152,6 +211,11 @@ def evaluate(
         Images of the data.
     seconds : float or None
         How long the query took, for ``images_per_second``: counterfactuals for each second.
+
+    Returns
+    -------
+    dict of str to float
+        ``flip_rate``, ``changed_share``, ``sparsity``, ``diversity``, and those that the arguments allow.
     """
     figures = {
         "flip_rate": flip_rate(cf),
@@ -183,7 +247,7 @@ def ablate(
     ----------
     explainer : VisualCounterfactualExplainer
         The search; it stays as it is.
-    images, target, n_counterfactuals
+    images, target, n_counterfactuals : array, classes, int
         The query, as in ``explain``.
     variants : dict from name to parameters, or names out of `ABLATIONS`
         What to change. Those that change nothing of this explainer are left out, and so is "surrogate" where it has
