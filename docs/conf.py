@@ -74,7 +74,7 @@ html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
-html_sidebars = {"how_it_works": [], "api": [], "readme": []}
+html_sidebars = {"how_it_works": [], "api": [], "gallery/*/*": []}
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_persistent": ["search-button"],

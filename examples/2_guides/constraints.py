@@ -88,3 +88,5 @@ others = X_test.head(50)
 per_row = others.notna().to_numpy() & (others.columns != "debt")
 cf = clf.counterfactuals(others, immutable=per_row)
 print(cf.report["status"].value_counts().to_string())
+
+# sphinx_gallery_thumbnail_path = "figures/one_pass.png"

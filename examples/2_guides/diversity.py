@@ -44,3 +44,5 @@ print(f"Mean Jaccard distance of the changed columns: {sum(distances) / len(dist
 # A later alternative has to do without what the earlier ones changed most, so it lies farther away, and is certified
 # less often:
 print(cf.report.groupby("rank")[["distance_l2", "valid", "plausible"]].mean().round(2).to_string())
+
+# sphinx_gallery_thumbnail_path = "figures/searches.png"

@@ -46,3 +46,5 @@ refused = X_test[search.predict(X_test) == "refused"].head(2)
 cf = counterfactuals(search, refused, target="granted", immutable=["age", "marital_status"], max_changes=3)
 print(*cf.explain(), sep="\n")
 print(cf.to_frame()[["row", "probability", "valid", "plausible", "feasible", *X.columns]].to_string())
+
+# sphinx_gallery_thumbnail_path = "figures/stations.png"

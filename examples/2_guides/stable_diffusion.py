@@ -13,6 +13,8 @@ own; any autoencoder of diffusers, too:
 ``AutoencoderKLGenerator.from_pretrained("stabilityai/stable-diffusion-xl-base-1.0", subfolder="vae")``.
 """
 
+# sphinx_gallery_thumbnail_path = "results/visual.png"
+
 from __future__ import annotations
 
 import argparse
