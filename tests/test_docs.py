@@ -9,6 +9,7 @@ import inspect
 import os
 import re
 import sys
+import tomllib
 from collections import Counter
 from functools import cache
 from pathlib import Path
@@ -132,6 +133,12 @@ def test_links_of_the_repository_become_links_of_the_site(text: str, source: str
 
 
 # ---------------------------------------------------------------------------------------------------------- examples
+
+
+def test_every_extra_is_explained_where_people_install() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    missing = [name for name in project["optional-dependencies"] if f"| `{name}` |" not in read("install.md")]
+    assert not missing, f"docs/install.md lacks the extras {', '.join(missing)}."
 
 
 @pytest.mark.parametrize("folder", ["1_start", "2_guides"])

@@ -41,11 +41,12 @@ class NameOrCode(SphinxRole):
     """Single backticks: a public name becomes a link to the reference, all else is code."""
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
-        if self.text not in PUBLIC:
+        name = PUBLIC.get(self.text, self.text)
+        if name not in PUBLIC.values():
             return [nodes.literal(self.rawtext, self.text)], []
         role = self.env.get_domain("py").role("obj")
         assert role is not None
-        return role("py:obj", self.rawtext, f"{self.text} <{PUBLIC[self.text]}>", self.lineno, self.inliner)
+        return role("py:obj", self.rawtext, f"{self.text} <{name}>", self.lineno, self.inliner)
 
 
 class Scripts(SphinxDirective):
