@@ -107,6 +107,14 @@ def test_a_page_in_the_docs_is_what_its_records_give(name: str) -> None:
         page.unlink(missing_ok=True)
 
 
+def test_the_figures_of_the_front_page_are_those_of_the_records(tmp_path: Path) -> None:
+    text = (SCRIPTS.parents[1] / "README.md").read_text(encoding="utf-8")
+    page = tmp_path / "README.md"
+    page.write_text(re.sub(r"<!-- figures -->.*?<!-- end -->", "<!-- figures -->\n<!-- end -->", text, flags=re.DOTALL))
+    run("front_page.py", "--figures", "--page", str(page))
+    assert page.read_text(encoding="utf-8") == text
+
+
 def test_a_page_of_other_records_has_other_figures(folder: Path, tmp_path: Path) -> None:
     content = json.loads((folder / "accuracy.json").read_text())
     for record in content["records"]:

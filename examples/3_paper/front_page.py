@@ -68,7 +68,7 @@ def draw(names: dict[str, Any], path: Path) -> None:
     """Draw two ways for the first row of the quickstart."""
     mpl.use("Agg")
     cf = names["clf"].counterfactuals(names["X_test"][:1], n_counterfactuals=2)
-    CounterfactualDisplay.from_counterfactuals(cf).figure_.savefig(path, dpi=80, bbox_inches="tight")
+    CounterfactualDisplay.from_counterfactuals(cf).figure_.savefig(path, dpi=110, bbox_inches="tight")
 
 
 def put(text: str, name: str, block: str) -> str:

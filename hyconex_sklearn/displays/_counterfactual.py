@@ -107,7 +107,7 @@ class CounterfactualDisplay:
             The rows to explain.
         row : int or None, default=None
             Position of a row in X: only that one is asked about and drawn. None asks about all.
-        max_features, ax
+        max_features, ax : int, matplotlib Axes
             As in :meth:`from_counterfactuals`.
         **query
             Passed on, such as ``target`` or ``immutable``. With `row`, what is told for each row (an array of targets,
@@ -142,6 +142,7 @@ class CounterfactualDisplay:
         Returns
         -------
         CounterfactualDisplay
+            This display, drawn.
 
         Raises
         ------

@@ -60,6 +60,7 @@ class HistoryDisplay:
         Parameters
         ----------
         estimator : fitted HyConExClassifier, Pipeline or search that ends in one
+            Whose ``history_`` is drawn.
         ax : array-like of matplotlib Axes or None, default=None
             As in :meth:`plot`.
 
@@ -94,6 +95,7 @@ class HistoryDisplay:
         Returns
         -------
         HistoryDisplay
+            This display, drawn.
 
         Raises
         ------

@@ -38,8 +38,9 @@ class DecisionMapDisplay:
     classes : sequence of length K
         Class labels.
     feature_names : sequence of length 2
+        Names of the columns.
     log_density : ndarray of shape (r, r, K) or None, default=None
-        log p(x | class) on the grid.
+        Natural log p(x | class) on the grid.
     levels : sequence of K sequences of float, default=()
         Log-densities at which each class has contours.
     rows : ndarray of shape (n, 2) or None, default=None
@@ -170,6 +171,7 @@ class DecisionMapDisplay:
         Returns
         -------
         DecisionMapDisplay
+            This display, drawn.
 
         Raises
         ------

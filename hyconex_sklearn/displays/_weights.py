@@ -36,6 +36,7 @@ class LocalWeightsDisplay:
     classes : sequence of length K
         Class labels.
     feature_names : sequence of length d
+        Names of the columns.
     values : sequence of length d
         The row's own cells.
     row : int, default=0
@@ -142,6 +143,7 @@ class LocalWeightsDisplay:
         Returns
         -------
         LocalWeightsDisplay
+            This display, drawn.
 
         Raises
         ------
