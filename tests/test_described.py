@@ -48,7 +48,7 @@ ODD = {
     "extremes": np.array([[1e300, 5e-324], [-1e300, 1e-310], [0.0, 0.0]] * 5),
     "skewed": np.exp(np.linspace(0, 20, 200))[:, None],
     "whole numbers beyond 2**53": np.array([[2**62], [-(2**62)], [7]] * 5),
-    "empty and unicode labels": pd.DataFrame({"": ["", "ä", "\ud800", "\x00"] * 4}),
+    "empty and unicode labels": pd.DataFrame({"": ["", "ä", "\ud800", "\x00"] * 4}, dtype=object),
 }
 
 
