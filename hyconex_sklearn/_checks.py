@@ -341,7 +341,7 @@ def _named_positions(listed: list[Any], feature_names: Sequence[Any]) -> list[in
 
 def check_unique_names(names: Sequence[Any]) -> None:
     """Raise if a column name occurs twice."""
-    index = pd.Index(names)
+    index = pd.Index(names, dtype=object, tupleize_cols=False)  # text that Arrow would refuse, too
     if not index.is_unique:
         twice = list(dict.fromkeys(index[index.duplicated()].tolist()))
         raise ValueError(
