@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.preprocessing import PowerTransformer
 
-from ._checks import check_finite
+from ._checks import check_finite, user_stacklevel
 from ._columns import Cells, kind_of, read_labels, read_numbers
 from ._schema import NARROW_FLOATS, Column, inverse_yeo_johnson, yeo_johnson
 
@@ -17,6 +18,8 @@ Array = NDArray[Any]
 
 #: One-hot levels that a column keeps; rarer labels encode to an all-zero block.
 MAX_LEVELS = 255
+#: So many different labels, in at least half of the cells, are told as likely identifiers.
+MANY_LABELS = 50
 #: A column is called heavily skewed, and considered for a power, from this skewness on.
 SKEWED = 2.0
 #: Exponents beyond these, which few distinct values can provoke, would squeeze all but the smallest values into one.
@@ -50,6 +53,7 @@ def fit_column(cells: Cells, name: Any, start: int, listed: bool) -> Column:
         return Column(name, "constant", dtype, start, start + 1, categories=tuple(labels[code] for code in seen))
     if kind == "ordered":
         return _fit_ordered(codes, seen, labels, Column(name, kind, dtype, start, start + 1))
+    _warn_of_identifiers(name, len(seen), int(counts.sum()))
     kept, rare = _keep_frequent(seen, counts, MAX_LEVELS - any_missing)
     if not isinstance(cells.dtype, pd.CategoricalDtype):
         kept.sort(key=lambda code: _sort_key(labels[code]))
@@ -64,6 +68,17 @@ def fit_column(cells: Cells, name: Any, start: int, listed: bool) -> Column:
         rare=tuple(labels[code] for code in rare),
         upper=1.0,
     )
+
+
+def _warn_of_identifiers(name: Any, n_labels: int, n_cells: int) -> None:
+    if n_labels > max(MANY_LABELS, n_cells // 2):
+        warnings.warn(
+            f"column {name!r} has {n_labels} different labels in {n_cells} cells, as names, numbers of persons and "
+            "dates as text have. It would be learnt by heart, and answers would exchange one for another: drop it, or "
+            "turn it into numbers or a few groups.",
+            UserWarning,
+            stacklevel=user_stacklevel(),
+        )
 
 
 def _keep_frequent(seen: list[int], counts: Array, limit: int) -> tuple[list[int], list[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import io
 import json
 import logging
@@ -66,11 +67,12 @@ def write_onnx(path: str | os.PathLike[str], model: Model, schema: TableSchema, 
         raise ValueError(f"path={os.fspath(path)!r} has the ending of the description; give one such as 'model.onnx'.")
     _check_packages()
     check_place(Path(path), path)
-    described = json.dumps(description(schema, classes), indent=1, allow_nan=False).encode()
+    described = description(schema, classes)  # first: it may refuse a label
     graph = OnePass(copy.deepcopy(model).cpu()).eval()
     data = exported(graph, model)
     check_same(graph, data, model)
-    write_file(beside, described)
+    described["graph_sha256"] = hashlib.sha256(data).hexdigest()
+    write_file(beside, json.dumps(described, indent=1, allow_nan=False).encode())
     write_file(path, data)
     return beside
 

@@ -73,6 +73,8 @@ def make_counterfactual_scorer(
 
     Notes
     -----
+    A missing number that is filled counts as moved by its whole range.
+
     An answer that is not valid counts as 0 in plausibility and proximity, too: a row that does not move would be the
     closest of all. Counterfactuals toward a class that the held-out rows show less than twice are left out of these
     two, as there is nothing to compare them with. All candidates of a search see the same held-out rows, and so the
@@ -186,7 +188,7 @@ def _comparable(target: Array, y: Array) -> Array:
 def _closeness(data: Any, target: Array, rows: Array, X: Any, y: Array) -> Array:
     """r / (r + s) of each counterfactual: s is its own way, r the usual one from other classes to its target."""
     encoder = TableEncoder(one_hot=0.5).fit(X)  # two levels differ in two places: by 1 in sum
-    before, after = encoder.transform(X), encoder.transform(data)
+    before, after = (np.hstack([encoder.transform(table), _gaps(table, encoder.units_.numbers)]) for table in (X, data))
     way = np.abs(after - before[rows]).sum(axis=1)
     usual = np.empty(len(way))
     for label in dict.fromkeys(target.tolist()):
@@ -195,3 +197,9 @@ def _closeness(data: Any, target: Array, rows: Array, X: Any, y: Array) -> Array
         usual[same_labels(target, label)] = nearest.kneighbors(before[~own])[0].mean()
     both = usual + way
     return np.divide(usual, both, out=np.ones(len(way)), where=both > 0)
+
+
+def _gaps(table: Any, numbers: Array) -> Array:
+    """1 where a number is missing: a gap that is filled is a whole range away. A missing label is a level anyway."""
+    frame = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table)
+    return frame.iloc[:, np.flatnonzero(numbers)].isna().to_numpy(dtype=float)

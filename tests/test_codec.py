@@ -673,3 +673,11 @@ def test_the_codec_holds_no_training_rows() -> None:
     codec = TableCodec.fit(X)
     codec.encode(X)
     assert len(pickle.dumps(codec)) < 5_000
+
+
+@pytest.mark.parametrize(("n_labels", "told"), [(200, True), (110, True), (100, False), (40, False)])
+def test_a_column_that_names_its_rows_is_told(n_labels: int, told: bool, recwarn: pytest.WarningsRecorder) -> None:
+    TableCodec.fit(pd.DataFrame({"id": [f"C{i % n_labels:04}" for i in range(200)], "x": np.arange(200.0)}), None)
+    warned = [str(each.message) for each in recwarn if "different labels" in str(each.message)]
+    assert bool(warned) == told
+    assert all(text.startswith(f"column 'id' has {n_labels} different labels in 200 cells") for text in warned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -124,6 +125,7 @@ def test_the_description_says_what_the_graph_takes_and_gives() -> None:
     for kind, parts in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
         assert {part.name: [None, *part.shape[1:]] for part in parts} == told[kind]
     assert told["format"] == "hyconex_sklearn rows" and told["version"] == 1
+    assert told["graph_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert told["classes"] == mixed()[0].classes_.tolist()
 
 
@@ -180,3 +182,33 @@ def test_wrong_places_and_unfitted_estimators_are_refused(tmp_path: Path) -> Non
     with pytest.raises(OSError, match="nowhere"):
         iris()[0].to_onnx(tmp_path / "nowhere" / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("row", "frozen", "told"),
+    [
+        ('{"agee": 1}', [], "no columns ['agee']; there are ['age', 'income'"),
+        ('{"age": 30}', ["jobb"], "no columns ['jobb']"),
+    ],
+)
+def test_the_example_refuses_names_that_it_does_not_know(row: str, frozen: list[str], told: str) -> None:
+    with pytest.raises(SystemExit) as error:
+        serving().main(str(written("mixed")), json.loads(row), frozen)
+    assert told in str(error.value)
+
+
+def test_the_example_refuses_a_graph_of_another_model(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(written("iris").read_bytes())
+    (tmp_path / "model.json").write_bytes(written("mixed").with_suffix(".json").read_bytes())
+    with pytest.raises(SystemExit) as error:
+        serving().main(str(tmp_path / "model.onnx"), {}, [])
+    assert "not the graph" in str(error.value)
+
+
+def test_the_example_takes_gaps_and_unknown_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    clf, X, _ = mixed()
+    row = X[:1].assign(job="astronaut", income=np.nan)
+    serving().main(str(written("mixed")), {**records(row)[0], "grade": "unheard of"}, [])
+    with pytest.warns(UserWarning, match="not seen at fit"):
+        expected = clf.predict_proba(row.assign(grade="unheard of"))
+    assert capsys.readouterr().out.startswith(f"{clf.classes_[expected.argmax()]} (probability {expected.max():.3f})")

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from hyconex_sklearn import Counterfactuals, make_counterfactual_scorer
-from hyconex_sklearn._scoring import _explained
+from hyconex_sklearn._scoring import _closeness, _explained
 
 __all__ = ["short_fits", "short_searches", "small_parts"]  # fixtures
 
@@ -265,3 +265,11 @@ def test_the_guide_to_tuning_runs() -> None:
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("best by the scorer") == 2
+
+
+def test_filling_a_gap_is_a_whole_range_away() -> None:
+    X = np.array([[0.0, 1.0], [np.nan, 1.0], [1.0, 3.0], [0.9, 3.0]])
+    y = np.array([0, 0, 1, 1])
+    filled, moved = np.array([[0.6, 1.0]]), np.array([[np.nan, 3.0]])
+    near = [_closeness(data, np.array([1]), np.array([1]), X, y)[0] for data in (filled, moved)]
+    assert near[0] <= near[1] < 1.0

@@ -27,6 +27,10 @@ from hyconex_sklearn.visual import (
 )
 from hyconex_sklearn.visual.metrics import ablate
 
+parser = argparse.ArgumentParser(description="Explain digits.")
+parser.add_argument("--output", type=Path, help="folder for the picture and the generator")
+folder = parser.parse_args().output
+
 digits = Digits.load(seed=0)
 explained = fit(classifier(0), digits, n_epochs=15)
 judge = fit(independent_judge(0), digits, n_epochs=15)
@@ -74,9 +78,6 @@ print(pd.DataFrame(figures).T[shown].round(3).to_string())
 
 # %%
 # ``python examples/2_guides/digits.py --output FOLDER`` keeps the picture and the generator.
-parser = argparse.ArgumentParser()
-parser.add_argument("--output", type=Path, help="folder for the picture and the generator")
-folder = parser.parse_args().output
 if folder is not None:
     folder.mkdir(parents=True, exist_ok=True)
     display.figure_.savefig(folder / "digits.png", dpi=150)

@@ -27,6 +27,10 @@ from hyconex_sklearn import (
     LocalWeightsDisplay,
 )
 
+parser = argparse.ArgumentParser(description="Draw a wine's counterfactuals.")
+parser.add_argument("--output", type=Path, help="folder for the pictures; without it none is saved")
+folder = parser.parse_args().output
+
 X, y = load_wine(return_X_y=True, as_frame=True)
 y = y.map({0: "Barolo", 1: "Grignolino", 2: "Barbera"})
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
@@ -84,9 +88,6 @@ chart = DecisionMapDisplay.from_estimator(small, X_test[two], y=y_test, counterf
 # %%
 # Every display has ``figure_`` and ``ax_`` (or ``axes_``), to be saved or drawn on.
 
-parser = argparse.ArgumentParser(description="Draw a wine's counterfactuals.")
-parser.add_argument("--output", type=Path, help="folder for the pictures; without it none is saved")
-folder = parser.parse_args().output
 pictures = {"one": one, "ways": ways, "many": many, "weights": weights, "history": history, "map": chart}
 if folder is not None:
     folder.mkdir(parents=True, exist_ok=True)

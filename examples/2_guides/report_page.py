@@ -27,6 +27,10 @@ from sklearn.model_selection import train_test_split
 
 from hyconex_sklearn import HyConExClassifier
 
+parser = argparse.ArgumentParser(description="Write a report page about patients.")
+parser.add_argument("--output", type=Path, default=None, help="folder of report.html")
+folder = parser.parse_args().output or Path(tempfile.gettempdir())
+
 NAMES = {
     "bmi": "body mass index",
     "bp": "blood pressure",
@@ -58,9 +62,6 @@ print(cf)
 # It holds all rows that it shows, so whoever gets it can read them. Cut the result to the rows that a person may see,
 # such as ``cf[cf.report["row"] == 3]``, before you hand it out.
 
-parser = argparse.ArgumentParser(description="Write a report page about patients.")
-parser.add_argument("--output", type=Path, default=None, help="folder of report.html")
-folder = parser.parse_known_args()[0].output or Path(tempfile.mkdtemp())
 page = cf.to_html(folder / "report.html", title="How will the disease progress?")
 print(f"Open {page} in a browser.")
 

@@ -5,6 +5,7 @@
 `HyConExClassifier.to_onnx("model.onnx")` wrote the graph, and model.json beside it: how rows become numbers and back.
 """
 
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -28,8 +29,8 @@ def encode(column, value):
         return [float(value == level) for level in column["categories"]]  # of an unknown label all are 0
     if column["kind"] == "constant":
         return [0.0]
-    if column["kind"] == "ordered" and value is not None:
-        value = column["categories"].index(value)
+    if column["kind"] == "ordered" and value is not None:  # an unknown one is taken as the median rank
+        value = column["categories"].index(value) if value in column["categories"] else column["fill"]
     u = (column["fill"] if value is None else value) / column["unit"]
     u = u if column["power"] is None else yeo_johnson(u, column["power"])
     return [(u - column["center"]) / column["scale"]] + [float(value is None)] * (column["missing"] is not None)
@@ -48,8 +49,13 @@ def decode(column, value, before, after):
 
 
 def main(path, row, frozen):
-    session, told = onnxruntime.InferenceSession(path), json.loads(Path(path).with_suffix(".json").read_text())
+    graph, told = Path(path).read_bytes(), json.loads(Path(path).with_suffix(".json").read_text())
     columns, classes = told["schema"]["columns"], told["classes"]
+    if hashlib.sha256(graph).hexdigest() != told["graph_sha256"]:
+        sys.exit(f"{path} is not the graph that the description beside it was written with.")
+    if unknown := {*row, *frozen} - {c["name"] for c in columns}:
+        sys.exit(f"no columns {sorted(unknown)}; there are {[c['name'] for c in columns]}")
+    session = onnxruntime.InferenceSession(graph)
     mask = [float(c["name"] not in frozen) for c in columns for _ in encode(c, None)]
 
     def ask(row):
@@ -67,4 +73,6 @@ def main(path, row, frozen):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
     main(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3:])
