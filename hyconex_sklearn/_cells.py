@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 
 Table = pd.DataFrame | np.ndarray
 Column = pd.Series | np.ndarray
+_NUMBERS = ("integer", "floating", "mixed-integer-float", "empty")
 
 
 def cells_differ(before: Table, after: Table) -> np.ndarray:
@@ -68,6 +70,41 @@ def take_rows(table: Table, rows: np.ndarray) -> Table:
 
 def column_of(table: Table, j: int) -> Column:
     return table.iloc[:, j] if isinstance(table, pd.DataFrame) else table[:, j]
+
+
+def hold_numbers(*columns: Column) -> bool:
+    """Whether the columns together hold numbers and gaps only; truth values and the labels of categories are none."""
+    if all(isinstance(c.dtype, np.dtype) and c.dtype.kind in "iuf" for c in columns):
+        return True
+    if any(isinstance(c.dtype, pd.CategoricalDtype) for c in columns):
+        return False
+    return pd.api.types.infer_dtype(np.concatenate([objects_of(c) for c in columns]), skipna=True) in _NUMBERS
+
+
+def numbers_of(*columns: Column) -> list[np.ndarray]:
+    """The columns as float64; NaN for gaps, for what float64 can't hold, and throughout where they hold no numbers."""
+    if not hold_numbers(*columns):
+        return [np.full(len(c), np.nan) for c in columns]
+    return [
+        np.asarray(c, dtype=np.float64)
+        if isinstance(c.dtype, np.dtype) and c.dtype.kind in "iuf"
+        else np.array([_float(v) for v in objects_of(c)], dtype=np.float64)
+        for c in columns
+    ]
+
+
+def _float(value: Any) -> float:
+    try:
+        return float(value)
+    except (OverflowError, TypeError):  # an integer beyond float64; None and pd.NA
+        return math.nan
+
+
+def free_name(name: str, taken: set[Any]) -> str:
+    """The name of a report column, with ``cf_`` before it where a column of the table has it, too."""
+    while name in taken:
+        name = f"cf_{name}"
+    return name
 
 
 def objects_of(column: Column) -> np.ndarray:

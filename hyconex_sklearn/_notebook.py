@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ._cells import Column, cells_differ, column_of, objects_of
+from ._cells import cells_differ, column_of, free_name, objects_of
+from ._sentences import spread
 from ._status import Status
-from ._wording import counted, decimals_for, format_pair, format_value, isolated, shorten, spread_of
+from ._wording import counted, decimals_for, format_pair, format_probability, format_value, isolated, plain, shorten
 
 if TYPE_CHECKING:
     from ._result import Counterfactuals
@@ -38,10 +39,11 @@ def notebook_table(result: Counterfactuals) -> str:
     columns, notes = _columns_shown(changed)
     if len(result) > len(head):
         notes.append(f"... and {len(result) - len(head)} more")
-    names = _REPORT + [str(result.feature_names[j]) for j in columns]
+    taken = set(result.feature_names)
+    names = [free_name(name, taken) for name in _REPORT] + [plain(result.feature_names[j]) for j in columns]
     cells = [_plain_cells(head.report[name]) for name in _REPORT]
-    cells += [_cells(column_of(head.original, j), column_of(head.data, j), changed[:, j]) for j in columns]
-    header = "".join(f"<th>{_text(name)}</th>" for name in names)
+    cells += [_cells(head, j, spread(result, j), changed[:, j]) for j in columns]
+    header = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
     body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*cells, strict=True))
     footer = "".join(f"<p>{escape(note)}</p>" for note in notes)
     table = f"<caption>{_caption(result)}</caption><thead><tr>{header}</tr></thead><tbody>{body}</tbody>"
@@ -70,14 +72,14 @@ def _text(text: str) -> str:
     return escape(isolated(shorten(text)).encode(errors="replace").decode())  # half of a surrogate pair is no text
 
 
-def _cells(before: Column, after: Column, changed: np.ndarray) -> list[str]:
-    spread, cells = spread_of(before, after), []
-    for old, new, differs in zip(objects_of(before), objects_of(after), changed, strict=True):
+def _cells(head: Counterfactuals, j: int, width: float, changed: np.ndarray) -> list[str]:
+    before, after, cells = objects_of(column_of(head.original, j)), objects_of(column_of(head.data, j)), []
+    for old, new, differs in zip(before, after, changed, strict=True):
         if differs:
-            left, right = (_text(text) for text in format_pair(old, new, spread))
+            left, right = (_text(text) for text in format_pair(old, new, width))
             cells.append(f'<td class="hyconex-changed"><b>{left} &rarr; {right}</b></td>')
         else:
-            cells.append(f"<td>{_text(format_value(new, decimals_for(spread, new)))}</td>")
+            cells.append(f"<td>{_text(format_value(new, decimals_for(width, new)))}</td>")
     return cells
 
 
@@ -89,5 +91,7 @@ def _plain_cells(column: pd.Series) -> list[str]:
     """Cells of a report column; flags as words, so that no colour is needed to read them, and outcomes explained."""
     if column.name == "status":
         return [f"<td{_tooltip(str(value))}>{_text(str(value))}</td>" for value in column]
+    if column.name == "probability":
+        return [f"<td>{_text(format_probability(value))}</td>" for value in column]
     words = {True: "yes", False: "no"} if column.name in ("valid", "plausible") else {}
     return [f"<td>{_text(words.get(value) or format_value(value, 3))}</td>" for value in objects_of(column)]

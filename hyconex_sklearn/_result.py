@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._cells import Table, cells_differ, column_of, objects_of, row_positions, take_rows
+from ._cells import Table, cells_differ, column_of, free_name, objects_of, row_positions, take_rows
 from ._files import write_file
 from ._notebook import notebook_table
 from ._page import report_page
 from ._sentences import sentences, told_changes
-from ._wording import counted, is_missing, shorten
+from ._wording import counted, format_share, is_missing, shorten
 
 _KEYS = ["row", "target", "rank"]
 _REPR_SENTENCES = 3
@@ -115,7 +116,7 @@ class Counterfactuals:
             data column keeps it and the report column is prefixed with ``cf_``.
         """
         taken = set(self.feature_names)
-        report = self.report.rename(columns={name: _free_name(name, taken) for name in self.report.columns})
+        report = self.report.rename(columns={name: free_name(name, taken) for name in self.report.columns})
         if isinstance(self.data, pd.DataFrame):
             data = self.data.reset_index(drop=True)
         else:
@@ -158,16 +159,18 @@ class Counterfactuals:
         -------
         str
             A list of records: the fields of `report`, ``prediction_before``, ``probability_before``, ``changes``
-            (``{feature: {"from": ..., "to": ...}}``) and ``counterfactual`` (``{feature: value}``).
+            (``{feature: {"from": ..., "to": ...}}``) and ``counterfactual`` (``{feature: value}``). Columns whose names
+            are written alike get their position, such as ``"1 #0"`` and ``"1 #4"``.
         """
         before = {"prediction_before": self.prediction_before, "probability_before": self.probability_before}
         records = _records(self.report.assign(**before))
-        for record, row in zip(records, _records(self.data, self.feature_names), strict=True):
+        names = _json_names(self.feature_names)
+        for record, row in zip(records, _records(self.data, names), strict=True):
             record |= {"changes": {}, "counterfactual": row}
         long, at = self._changed_cells()
-        cells = zip(at["position"], long["feature"], long["from"], long["to"], strict=True)
-        for position, feature, old, new in cells:
-            records[position]["changes"][str(feature)] = {"from": _plain(old), "to": _plain(new)}
+        cells = zip(at["position"], at["column"], long["from"], long["to"], strict=True)
+        for position, j, old, new in cells:
+            records[position]["changes"][names[j]] = {"from": _plain(old), "to": _plain(new)}
         return json.dumps(records, indent=indent, allow_nan=False)
 
     def to_html(
@@ -198,7 +201,7 @@ class Counterfactuals:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If there is no counterfactual to show, or a row without a name.
         OSError
             If the folder is missing or the file can't be written.
@@ -206,10 +209,12 @@ class Counterfactuals:
         if not len(self):
             raise ValueError("The result is empty, so a page would show nothing; expected one counterfactual or more.")
         rows = self.report["row"]
+        if isinstance(row_names, str):
+            raise TypeError(f"row_names is the text {row_names!r:.80}; give a list of names, one for each row.")
         names = None if row_names is None else [str(name) for name in row_names]
         if names is not None and len(names) <= rows.max():
             raise ValueError(f"row_names has {len(names)} names, but row {rows.max()} is shown; give one for each row.")
-        write_file(path, report_page(self, title, names))
+        write_file(path, report_page(self, str(title), names))
         return Path(path)
 
     def __repr__(self) -> str:
@@ -217,8 +222,9 @@ class Counterfactuals:
             return "Counterfactuals: none"
         valid, plausible = (float(self.report[flag].mean()) for flag in ("valid", "plausible"))
         number = counted(len(self), "counterfactual")
-        lines = [f"Counterfactuals: {number}, {valid:.0%} valid, {plausible:.0%} plausible"]
-        shown = self[:_REPR_SENTENCES].explain()
+        lines = [f"Counterfactuals: {number}, {format_share(valid)} valid, {format_share(plausible)} plausible"]
+        head = self[:_REPR_SENTENCES]
+        shown = sentences(head, told_changes(head, self))
         rows = self.report["row"].head(_REPR_SENTENCES)
         lines += [f"  row {row}: {shorten(text)}" for row, text in zip(rows, shown, strict=True)]
         if len(self) > _REPR_SENTENCES:
@@ -263,12 +269,6 @@ def _check_aligned(parts: dict[str, Any]) -> None:
         raise ValueError(f"ranges has shape {ranges.shape}; give shape ({d}, 2), smallest and largest of each column.")
 
 
-def _free_name(name: str, taken: set[Any]) -> str:
-    while name in taken:
-        name = f"cf_{name}"
-    return name
-
-
 def _plain(value: Any) -> Any:
     """A scalar that JSON knows, None for missing and infinite values."""
     if is_missing(value):
@@ -278,6 +278,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value if isinstance(value, (bool, int, float)) else str(value)
+
+
+def _json_names(names: Sequence[Any]) -> list[str]:
+    """The names as text, each another one."""
+    texts = [str(name) for name in names]
+    twice = Counter(texts)
+    return [text if twice[text] == 1 else f"{text} #{j}" for j, text in enumerate(texts)]
 
 
 def _records(table: Table, names: Sequence[Any] | None = None) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from collections.abc import Sequence
 from typing import Any
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ._cells import Column, objects_of
+from ._cells import Column, numbers_of
 
 _TURNING = {"R", "AL", "AN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 _MARKS = dict.fromkeys((*range(8234, 8239), *range(8294, 8298)))
+_MISSING = "missing"
 _LONGEST = 200  # characters of a sentence in a short listing
 
 
@@ -37,15 +39,8 @@ def isolated(text: str) -> str:
 
 
 def spread_of(*columns: Column) -> float:
-    """Largest minus smallest finite number of float columns; 0.0 where there is none, or for other dtypes."""
-    if not all(pd.api.types.is_numeric_dtype(column.dtype) or column.dtype == object for column in columns):
-        return 0.0
-    joined = np.concatenate([objects_of(column) for column in columns])
-    try:
-        series = pd.to_numeric(pd.Series(joined, dtype=object), errors="coerce")
-        numbers = series.to_numpy(dtype=float, na_value=np.nan)
-    except OverflowError:  # labels that are integers beyond float64
-        return 0.0
+    """Largest minus smallest finite number of columns; 0.0 where there is none."""
+    numbers = np.concatenate(numbers_of(*columns))
     finite = numbers[np.isfinite(numbers)]
     return float(finite.max()) - float(finite.min()) if finite.size else 0.0
 
@@ -59,7 +54,8 @@ def is_missing(value: Any) -> bool:
 def decimals_for(spread: float, *values: Any) -> int:
     """Decimals that show about four digits of `spread`, or of the largest value where all values are the same."""
     if not 0 < spread < math.inf:
-        spread = max((abs(v) for v in values if isinstance(v, float) and math.isfinite(v)), default=1.0) or 1.0
+        numbers = [abs(float(v)) for v in values if isinstance(v, (float, np.floating))]
+        spread = max(filter(math.isfinite, numbers), default=1.0) or 1.0
     return min(max(3 - math.floor(math.log10(spread)), 0), 17)
 
 
@@ -70,27 +66,44 @@ def format_pair(before: Any, after: Any, spread: float) -> tuple[str, str]:
         old, new = format_value(before, decimals), format_value(after, decimals)
         if old != new:
             return old, new
-    if str(before) != str(after):  # neighbouring floats
+    texts = isinstance(before, str) or isinstance(after, str)
+    if not texts and str(before) != str(after):  # neighbouring floats
         return str(before), str(after)
-    if repr(before) != repr(after):  # 1 and "1"
+    if repr(before) != repr(after):  # 1 and "1", or a space and a line's end
         return repr(before), repr(after)
     return format_value(before, first), format_value(after, first)
 
 
 def format_probability(probability: float) -> str:
     """Two decimals, and never a certainty that is none."""
+    if probability != probability:
+        return "unknown"
     if 0 < probability < 0.005:
         return "<0.01"
     return ">0.99" if 0.995 <= probability < 1 else f"{probability:.2f}"
 
 
+def format_share(share: float) -> str:
+    """Whole percent, and neither none nor all what is only nearly so."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 - 1e-9 else f"{share:.0%}"
+
+
+def plain(value: Any) -> str:
+    """Text on one line, in quotes where its ends could not be seen otherwise."""
+    text = re.sub(r"\s+", " ", str(value))
+    return text if text and text == text.strip() else f"'{text}'"
+
+
 def format_value(value: Any, decimals: int) -> str:
     if is_missing(value):
-        return "missing"
+        return _MISSING
     if isinstance(value, np.floating):
         value = float(value)
     if not isinstance(value, float) or not math.isfinite(value):
-        return str(value)
+        text = plain(value)
+        return f"'{text}'" if text == _MISSING else text
     if decimals > 8 or abs(value) >= 1e15:  # fixed point would be a row of zeros
         return f"{value:.{max(decimals - 4, 4)}g}"
     text = f"{value:.{decimals}f}"

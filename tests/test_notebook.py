@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from html import escape
 
@@ -41,10 +42,35 @@ def test_the_outcome_tells_what_it_means_when_it_is_pointed_at(status: Status) -
 def test_no_result_is_too_wide_for_a_notebook() -> None:
     original = pd.DataFrame(np.zeros((2, 90))).add_prefix("x")
     page = result(original, original + 1)._repr_html_()
-    assert page.count("<th>") == 3 + 30 + 4 and "30 of 90 columns shown: the first of 90 that change" in page
+    assert (
+        page.count('<th scope="col">') == 3 + 30 + 4 and "30 of 90 columns shown: the first of 90 that change" in page
+    )
     long = pd.DataFrame({"name" * 500: ["cell" * 500]})
     page = result(long, long + "!", target="label" * 500)._repr_html_()
     assert not re.search(r"\w{201}", page) and page.count("...") == 4
+
+
+def test_a_probability_is_never_told_as_a_certainty_that_it_is_not() -> None:
+    probability = [0.99996, 0.00004, np.nan]
+    page = result(np.zeros((3, 1)), np.ones((3, 1)), probability=probability)._repr_html_()
+    assert "<td>&gt;0.99</td>" in page and "<td>&lt;0.01</td>" in page and "<td>unknown</td>" in page
+
+
+def test_columns_of_report_and_table_do_not_share_a_name() -> None:
+    X = pd.DataFrame({"status": ["single"], "rank": ["b"]})
+    page = result(X, X.assign(status="married"))._repr_html_()
+    names = re.findall(r'<th scope="col">(.*?)</th>', page)
+    assert names == ["row", "target", "cf_rank", "probability", "valid", "plausible", "cf_status", "status", "rank"]
+
+
+def test_a_cell_reads_the_same_in_a_part_as_in_the_whole() -> None:
+    before, after = np.zeros((30, 1)), np.full((30, 1), 0.123456)
+    after[29] = 5e6
+    cf = result(before, after)
+    assert "<b>0 &rarr; 0.1</b>" in cf._repr_html_() and cf.explain()[0].startswith("x0 0 -> 0.1 would")
+    assert "x0 0 -> 0.1 would" in repr(cf)
+    known = dataclasses.replace(cf, ranges=np.array([[0.0, 1.0]]))
+    assert known.explain()[0] == known[0].explain()[0] and known[0].explain()[0].startswith("x0 0 -> 0.123 would")
 
 
 def test_hostile_names_stay_text_in_a_notebook() -> None:

@@ -301,6 +301,14 @@ def test_a_probability_is_never_told_as_a_certainty_that_it_is_not(probability: 
         # Neighbouring numbers are told in full.
         ([1e20, 0.0], [math.nextafter(1e20, math.inf), 0.0], "1e+20 -> 1.0000000000000002e+20"),
         (pd.Series([1, 0], dtype=object), pd.Series(["1", 0], dtype=object), "1 -> '1'"),
+        # Text that could be taken for something else stands in quotes, and on one line.
+        (["missing", "a"], [None, "a"], "'missing' -> missing"),
+        ([None, "a"], ["missing", "a"], "missing -> 'missing'"),
+        (["a", "a"], ["", "a"], "a -> ''"),
+        (["a", "a"], [" a", "a"], "a -> ' a'"),
+        (["a", "a"], ["b\nrow 7: fake", "a"], "a -> b row 7: fake"),
+        (["a b", "a"], ["a\nb", "a"], "'a b' -> 'a\\nb'"),
+        (np.float32([0.00123456, 0.001]), np.float32([0.00234567, 0.001]), "0.001235 -> 0.002346"),
         (pd.Categorical([0.00012, 5.0]), pd.Categorical([0.00034, 5.0]), "0.00012 -> 0.00034"),
     ],
 )
@@ -320,7 +328,25 @@ def test_different_numbers_never_look_alike(before: float, after: float, other: 
         assert found[1] != found[2]
 
 
+def test_names_and_labels_stand_on_one_line() -> None:
+    table = pd.DataFrame({"a\nb ": ["x"]})
+    (sentence,) = result(table, table + "y", target="yes\nno", prediction="").explain()
+    assert sentence.startswith("'a b ' x -> xy would change the prediction from <=50K to yes no (")
+
+
+def test_narrow_numbers_of_one_size_keep_their_digits() -> None:
+    cf = result(np.array([[np.float32(0.00012346)]], dtype=object), np.array([[None]], dtype=object))
+    assert cf.explain()[0].startswith("x0 0.0001235 -> missing would")
+
+
 # ----------------------------------------------------------------------------------------- JSON
+
+
+def test_json_keeps_columns_whose_names_are_written_alike() -> None:
+    table = pd.DataFrame([[1, 2, 3]], columns=pd.Index([1, "1", "a"], dtype=object))
+    (record,) = json.loads(result(table, table + 10).to_json())
+    assert record["counterfactual"] == {"1 #0": 11, "1 #1": 12, "a": 13}
+    assert record["changes"]["1 #1"] == {"from": 2, "to": 12} and len(record["changes"]) == 3
 
 
 def test_json_has_plain_values_and_null_for_what_json_cannot_say() -> None:
@@ -387,11 +413,11 @@ def test_html_of_many_rows_and_columns_is_cut_with_a_note() -> None:
     data[:, 7], data[30, 9] = 1.0, 1.0
     page = result(original, data)._repr_html_()
     assert page.count("<tr>") == 21 and "... and 30 more" in page
-    assert "<th>x7</th>" in page and "<th>x9</th>" not in page and "<th>x0</th>" not in page
+    assert ">x7</th>" in page and ">x9</th>" not in page and ">x0</th>" not in page
     assert "1 of 40 columns shown" in page
     assert not re.search(r"</(th|td|tr|p)>[^<]", page)  # nothing stands between the cells
     whole = result(original[:20, :30], data[:20, :30])._repr_html_()
-    assert "more" not in whole and "<th>x0</th>" in whole and "shown" not in whole
+    assert "more" not in whole and ">x0</th>" in whole and "shown" not in whole
 
 
 def test_the_printed_form_counts_and_tells_the_first() -> None:
@@ -399,6 +425,8 @@ def test_the_printed_form_counts_and_tells_the_first() -> None:
     lines = repr(result(cf.original, cf.data, valid=[True, True, False])).splitlines()
     assert lines[0] == "Counterfactuals: 3 counterfactuals, 67% valid, 100% plausible"
     assert "hours 38 -> 45" in lines[1] and lines[1].endswith("(probability 0.31 -> 0.64).") and len(lines) == 4
+    nearly = repr(result(np.zeros((1000, 1)), np.ones((1000, 1)), valid=[True] * 999 + [False]))
+    assert nearly.startswith("Counterfactuals: 1,000 counterfactuals, >99% valid, 100% plausible")
     assert repr(cf[:1]).startswith("Counterfactuals: 1 counterfactual, ")
     assert repr(cf[:0]) == "Counterfactuals: none"
     wide = repr(result(np.zeros((9, 500)), np.ones((9, 500))))
