@@ -15,6 +15,7 @@ from _browser import Browser, browser
 from _results import HOSTILE, hostile, result
 
 from hyconex_sklearn import Counterfactuals, Status
+from hyconex_sklearn._wording import isolated, plain
 
 TAB, ENTER, SPACE, DOWN = "\ue004", "\ue007", " ", "\ue015"
 
@@ -72,6 +73,10 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return cf.to_html(tmp_path_factory.mktemp("pages") / "wide.html", title="W" * 200)
 
 
+def is_on(chrome: Browser, selector: str) -> bool:
+    return bool(chrome.element(selector).get_attribute("aria-disabled") == "false")
+
+
 def sentences(chrome: Browser) -> list[str]:
     return [text.replace("→", "->") for text in chrome.texts(".sentence")]
 
@@ -95,19 +100,21 @@ def test_the_chosen_row_is_shown_with_its_prediction_and_alternatives(chrome: Br
 def test_buttons_go_from_row_to_row_and_stop_at_the_ends(chrome: Browser, page: Path) -> None:
     chrome.open(page)
     seen = []
-    assert not chrome.element("#previous").is_enabled()
-    while chrome.element("#next").is_enabled():
+    assert not is_on(chrome, "#previous")
+    while is_on(chrome, "#next"):
         seen += chrome.texts("h2")
         chrome.element("#next").click()
     assert seen + chrome.texts("h2") == ["Row 0", "Row 1", "Row 2"]
     assert chrome.texts("#shown") == ["Row 2 is shown, predicted maybe."]  # what a screen reader tells
+    chrome.element("#next").click()  # which does nothing more
+    assert chrome.texts("h2") == ["Row 2"]
     chrome.element("#previous").click()
     assert chrome.texts("h2") == ["Row 1"]
 
 
 def test_alternatives_for_one_target_are_numbered(chrome: Browser, tmp_path: Path) -> None:
     X = np.zeros((3, 1))
-    cf = result(X, X + 1, row=[0, 0, 0], target=["yes", "yes", "maybe"], rank=[0, 1, 0])
+    cf = result(X, X + 1, row=[0, 0, 0], target=["yes", "yes", "maybe"], rank=[0, 2, 0])  # the second was cut out
     chrome.open(cf.to_html(tmp_path / "page.html"))
     first = "To be predicted as yes (alternative"
     assert chrome.texts("h3") == [f"{first} 1 of 2)", f"{first} 2 of 2)", "To be predicted as maybe"]
@@ -119,12 +126,21 @@ def test_numbers_come_with_bars_and_categories_without(chrome: Browser, page: Pa
     assert [text.split(" becomes ")[0] for text in chrome.texts(f"{card} .pair")] == ["38", "1200", "0.31"]
     assert chrome.texts(f"{card} small") == ["seen in training: 18 to 80", "seen in training: 500 to 9000", "0 to 1"]
     assert len(chrome.texts("section:last-of-type .bar")) == 1  # of the probability
+    assert chrome.texts(".legend")[0].endswith("range seen in training")
     left, right, track = (
         chrome.run("return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()", f".bar{part}")
         for part in (" .before", " .after", "")
     )
     assert (left["x"] - track["x"]) / track["width"] == pytest.approx((38 - 18) / 62, abs=0.01)
     assert (right["x"] - track["x"]) / track["width"] == pytest.approx((45 - 18) / 62, abs=0.01)
+
+
+def test_a_range_is_told_as_seen_in_training_only_where_it_is_known(chrome: Browser, tmp_path: Path) -> None:
+    cf = dataclasses.replace(cases(), ranges=np.array([[18, 80], [np.nan, np.nan], [np.nan, np.nan]]))
+    chrome.open(cf.to_html(tmp_path / "page.html"))
+    told = ["seen in training: 18 to 80", "in this report: 800 to 3100", "0 to 1"]
+    assert chrome.texts("section:first-of-type .changes small") == told
+    assert chrome.texts(".legend")[0].endswith("range seen in training, or in this report")
 
 
 def test_all_values_of_a_row_can_be_unfolded(chrome: Browser, page: Path) -> None:
@@ -173,10 +189,26 @@ def test_filters_join_keep_the_chosen_row_and_can_be_cleared(chrome: Browser, pa
     assert "hide 1 other alternative of this row" in chrome.texts("main")[0]
     chrome.choose("#status", "Not found")
     assert chrome.texts("#count") == ["0 of 6 alternatives, for 0 rows."]
-    assert "Choose other filters" in chrome.texts("main")[0] and not chrome.element("#next").is_enabled()
+    assert "Choose other filters" in chrome.texts("main")[0] and not is_on(chrome, "#next")
     chrome.element("button[type=reset]").click()
     chrome.run("return new Promise((done) => setTimeout(done, 10))")
     assert chrome.texts("#count") == ["6 alternatives for 3 rows."] and chrome.texts("h2") == ["Row 2"]
+
+
+def test_the_chosen_row_comes_back_when_the_filters_no_longer_hide_it(chrome: Browser, page: Path) -> None:
+    chrome.open(page)
+    chrome.choose("#row", "Row 2")
+    chrome.element("#text").send_keys("Row 1")
+    assert chrome.texts("h2") == ["Row 1"]
+    chrome.element("button[type=reset]").click()
+    chrome.run("return new Promise((done) => setTimeout(done, 10))")
+    assert chrome.texts("h2") == ["Row 2"]
+
+
+def test_a_row_is_found_by_what_is_predicted(chrome: Browser, page: Path) -> None:
+    chrome.open(page)
+    chrome.element("#text").send_keys("MAYBE")
+    assert chrome.texts("#row option") == ["Row 2: maybe"]
 
 
 def test_a_row_is_found_by_what_is_in_it(chrome: Browser, page: Path) -> None:
@@ -197,9 +229,9 @@ def test_everything_can_be_reached_and_used_by_keyboard_alone(chrome: Browser, p
         chrome.driver.switch_to.active_element.send_keys(key)
         return chrome.run("const e = document.activeElement; return e.id || e.textContent.trim()")
 
-    assert [press(TAB) for _ in range(12)] == [
-        "Skip to the chosen row", "row", "next", "Show only", "text", "target", "status", "feature", "Show all",
-        "All 3 values", "All 3 values", "Print this row",
+    assert [press(TAB) for _ in range(13)] == [
+        "Skip to the chosen row", "row", "previous", "next", "Show only", "text", "target", "status", "feature",
+        "Show all", "All 3 values", "All 3 values", "Print this row",
     ]  # fmt: skip
     chrome.open(page)
     press(TAB)
@@ -210,8 +242,7 @@ def test_everything_can_be_reached_and_used_by_keyboard_alone(chrome: Browser, p
     press(DOWN)
     assert chrome.texts("h2") == ["Row 1"]
     press(TAB), press(TAB)
-    press(SPACE)
-    assert chrome.texts("h2") == ["Row 2"]
+    assert press(SPACE) == "next" and chrome.texts("h2") == ["Row 2"]  # the last row, and the focus stays
 
 
 def test_every_control_has_a_name_and_the_page_its_landmarks(chrome: Browser, page: Path) -> None:
@@ -262,9 +293,25 @@ def test_hostile_names_stay_text(chrome: Browser, tmp_path: Path) -> None:
     chrome.element(".card details:last-of-type summary").click()
     chrome.run("return new Promise((done) => setTimeout(done, 10))")
     lost = {"\ud800 alone": "\ufffd alone"}  # what the driver makes of half of a pair
-    expected = [lost.get(name, name) for name in HOSTILE]
+    expected = [isolated(plain(lost.get(name, name))) for name in HOSTILE]
     assert [lost.get(name, name) for name in chrome.texts("section .name")][:-1] == expected
     assert len(chrome.texts("table th")) == len(HOSTILE)
+
+
+def test_a_name_cannot_turn_the_text_beside_it(chrome: Browser, tmp_path: Path) -> None:
+    turning = "\u202eevil <b>"
+    cf = hostile([turning, "a"])
+    chrome.open(cf.to_html(tmp_path / "page.html", row_names=[turning, "b"]))
+    name = isolated(turning)
+    assert chrome.texts("#row option")[0] == f"{name}: {name}" and chrome.texts("h2 bdi") == [name]
+    assert chrome.texts("#shown") == [f"{name} is shown, predicted {name}."]
+    assert "\u202e" not in "".join(chrome.texts("#controls, h2, h3, .prediction, .sentence"))
+
+
+def test_the_range_stands_out_where_the_reader_chose_the_colours(chrome: Browser, page: Path) -> None:
+    chrome.open(page, forced_colors="active")
+    style = "const of = (s, p) => getComputedStyle(document.querySelector(s), p).borderTopWidth;"
+    assert chrome.run(f"{style} return [of('.bar .range'), of('.sample.range', '::before')]") == ["1px", "1px"]
 
 
 @pytest.mark.parametrize("width", [320, 360])

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hyconex_sklearn import Counterfactuals, Status
 from hyconex_sklearn._page import report_page
 from hyconex_sklearn._page.content import page_content
-from hyconex_sklearn._wording import isolated
+from hyconex_sklearn._wording import isolated, plain
 
 ROOT = Path(__file__).parents[1]
 
@@ -126,10 +126,10 @@ def test_rows_come_with_their_answers_as_sentences_changes_and_checks() -> None:
     assert [row["prediction"] for row in content["rows"]] == ["<=50K"] * 3
     assert content["rows"][1]["values"] == ["40", "missing", "HS-grad", "missing"]
     assert content["features"] == [
-        {"name": "hours", "range": ["20", "60"]},
-        {"name": "wage", "range": ["1", "5"]},
-        {"name": "education", "range": None},
-        {"name": "member", "range": None},
+        {"name": "hours", "range": ["20", "60"], "seen": True},
+        {"name": "wage", "range": ["1", "5"], "seen": True},
+        {"name": "education", "range": None, "seen": False},
+        {"name": "member", "range": None, "seen": False},
     ]
     told = [answer["sentence"].replace("→", "->") for row in content["rows"] for answer in row["answers"]]
     assert told == cf.explain()
@@ -152,6 +152,12 @@ def test_rows_may_have_names_of_their_own(tmp_path: Path) -> None:
     assert "b" not in reader.tags
     with pytest.raises(ValueError, match="row_names has 2 names, but row 2 is shown"):
         cf.to_html(tmp_path / "other.html", row_names=["Ann", "Bob"])
+    with pytest.raises(TypeError, match="row_names is the text 'Ann'; give a list of names"):
+        cf.to_html(tmp_path / "other.html", row_names="Ann")
+
+
+def test_a_title_may_be_anything_that_can_be_written(tmp_path: Path) -> None:
+    assert "<title>7</title>" in adults().to_html(tmp_path / "page.html", title=7).read_text()  # type: ignore[arg-type]
 
 
 def test_answers_to_the_same_row_stand_together() -> None:
@@ -159,10 +165,7 @@ def test_answers_to_the_same_row_stand_together() -> None:
     report = {"row": [3, 3, 3, 8, 8], "target": ["a", "a", 7, "a", 7], "rank": [0, 1, 0, 0, 0]}
     content = page_content(result(X, X + 1, **report, status=["ok", "fewer", "unsure", "ok", "not_valid"]))
     assert [row["name"] for row in content["rows"]] == ["Row 3", "Row 8"] and content["targets"] == ["a", "7"]
-    answers = [
-        [tuple(answer[key] for key in ("target", "rank")) for answer in row["answers"]] for row in content["rows"]
-    ]
-    assert answers == [[(0, 0), (0, 1), (1, 0)], [(0, 0), (1, 0)]]
+    assert [[answer["target"] for answer in row["answers"]] for row in content["rows"]] == [[0, 0, 1], [0, 1]]
     assert [answer["status"] for answer in content["rows"][0]["answers"]] == ["ok", "fewer", "unsure"]
 
 
@@ -183,9 +186,27 @@ def test_what_no_bar_can_show_is_told_in_words_only(before: list[Any], after: li
 
 
 def test_without_a_known_range_the_bars_span_the_result() -> None:
-    content = page_content(result(np.array([[1.0], [2.0]]), np.array([[3.0], [2.0]])))
-    assert content["seen"] is False and content["features"][0]["range"] == ["1", "3"]
-    assert content["rows"][0]["answers"][0]["changes"][0]["bar"] == [0.0, 1.0, 0.0, 1.0]
+    cf = result(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[3.0, 5.0], [2.0, 0.0]]))
+    for ranges in (None, np.array([[np.nan, np.nan], [0.0, 10.0]]), np.array([[-1.7e308, 1.7e308], [0.0, 10.0]])):
+        content = page_content(dataclasses.replace(cf, ranges=ranges))
+        assert content["features"][0] == {"name": "x0", "range": ["1", "3"], "seen": False}
+        bars = [change["bar"] for change in content["rows"][0]["answers"][0]["changes"]]
+        assert bars[0] == [0.0, 1.0, 0.0, 1.0]
+        if ranges is not None:
+            assert content["features"][1] == {"name": "x1", "range": ["0", "10"], "seen": True}
+            assert bars[1] == [0.0, 0.5, 0.0, 1.0]
+
+
+def test_labels_of_categories_have_no_bar_though_they_are_numbers() -> None:
+    before, after = (pd.DataFrame({"a": pd.Categorical([code], categories=[1, 3])}) for code in (1, 3))
+    (change,) = page_content(result(before, after))["rows"][0]["answers"][0]["changes"]
+    assert (change["old"], change["new"], change["bar"]) == ("1", "3", None)
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.999, ">99%"), (0.001, "<1%"), (1.0, "100%"), (0.5, "50%")])
+def test_support_is_never_told_as_more_than_it_is(share: float, told: str) -> None:
+    X = np.zeros((1, 1))
+    assert page_content(result(X, X + 1, support=share))["rows"][0]["answers"][0]["support"] == told
 
 
 def test_every_outcome_has_a_mark_and_words_of_its_own() -> None:
@@ -209,17 +230,18 @@ def test_no_text_of_the_table_becomes_markup() -> None:
     expected = read(hostile(["a", "b", *map(str, range(10))])).tags
     reader = read(hostile(HOSTILE), title=HOSTILE[1])
     assert reader.tags == expected
-    assert [feature["name"] for feature in reader.content["features"]] == HOSTILE
+    assert [feature["name"] for feature in reader.content["features"]] == [isolated(plain(name)) for name in HOSTILE]
 
 
 @given(st.lists(TEXT, min_size=2, max_size=4, unique=True))
-def test_whatever_a_name_is_it_comes_back_as_it_was(names: list[str]) -> None:
+def test_whatever_a_name_is_it_comes_back_on_one_line(names: list[str]) -> None:
     reader = read(hostile(names), title=names[1])
     assert reader.tags.count("script") == 2 and reader.tags.count("style") == 1
     content = reader.content
-    assert [feature["name"] for feature in content["features"]] == names
-    assert content["targets"] == [names[0]] and content["rows"][0]["prediction"] == names[0]
-    assert content["rows"][0]["values"] == names
+    told = [isolated(plain(name)) for name in names]
+    assert [feature["name"] for feature in content["features"]] == told
+    assert content["targets"] == [told[0]] and content["rows"][0]["prediction"] == told[0]
+    assert content["rows"][0]["values"] == [plain(name) for name in names]
 
 
 @pytest.mark.parametrize("text", ["wage", "", "größer 10 %", "収入", "🦊"])

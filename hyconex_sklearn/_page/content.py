@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .._cells import column_of, objects_of
-from .._sentences import Change, sentences, told_changes
+from .._cells import column_of, numbers_of, objects_of
+from .._sentences import sentences, spread, told_changes
 from .._status import Status
-from .._wording import decimals_for, format_pair, format_probability, format_value, is_missing, isolated, spread_of
+from .._wording import decimals_for, format_pair, format_probability, format_share, format_value, isolated, plain
 
 if TYPE_CHECKING:
     from .._result import Counterfactuals
@@ -33,11 +33,14 @@ _OUTCOMES: dict[str, tuple[str, str, str]] = {
 
 
 class _Column(NamedTuple):
-    """One column of the query rows, how far it spreads, and the smallest and largest value of its axis."""
+    """One column: cells of the query rows, and what its bars need."""
 
     values: np.ndarray  # (m,) objects
     spread: float
-    ends: tuple[float, float] | None
+    start: np.ndarray  # (m,) before, as numbers
+    end: np.ndarray  # (m,) after
+    ends: tuple[float, float] | None  # smallest and largest value of its range
+    seen: bool  # whether that is the range of the training data
 
 
 def page_content(result: Counterfactuals, row_names: Sequence[str] | None = None) -> dict[str, Any]:
@@ -46,12 +49,13 @@ def page_content(result: Counterfactuals, row_names: Sequence[str] | None = None
     Returns
     -------
     dict
-        ``features``: name and range as text, one for each column; ``seen``: whether the ranges are those of the
-        training data; ``outcomes``: mark, label and meaning of each status; ``targets``: their names; ``rows``: name,
-        prediction, values as text and ``answers``. Rows come in the order in which they first appear.
+        ``features``: of each column the name, the range as text, and whether it is that of the training data;
+        ``outcomes``: mark, label and meaning of each status; ``targets``: their names; ``rows``: name, prediction,
+        values as text and ``answers``. Rows come in the order in which they first appear. Names are one line of text
+        that keeps its direction to itself.
     """
     columns = [_column(result, j) for j in range(len(result.feature_names))]
-    targets = [str(target) for target in result.report["target"]]
+    targets = [_name(target) for target in result.report["target"]]
     rows: dict[Any, dict[str, Any]] = {}
     for position, (row, answer) in enumerate(zip(result.report["row"], _answers(result, columns), strict=True)):
         if row not in rows:
@@ -60,7 +64,6 @@ def page_content(result: Counterfactuals, row_names: Sequence[str] | None = None
         rows[row]["answers"].append(answer)
     return {
         "features": [_feature(name, column) for name, column in zip(result.feature_names, columns, strict=True)],
-        "seen": result.ranges is not None,
         "targets": list(dict.fromkeys(targets)),
         "outcomes": {status: told for status, told in _OUTCOMES.items() if (result.report["status"] == status).any()},
         "rows": list(rows.values()),
@@ -72,33 +75,26 @@ def page_content(result: Counterfactuals, row_names: Sequence[str] | None = None
 
 def _column(result: Counterfactuals, j: int) -> _Column:
     before, after = column_of(result.original, j), column_of(result.data, j)
-    old, new = objects_of(before), objects_of(after)
-    if result.ranges is not None:
-        low, high = result.ranges[j].tolist()
-        ends = (low, high) if math.isfinite(low) and math.isfinite(high) else None
-    else:
-        numbers = [_number(value) for value in (*old, *new) if not is_missing(value)]
-        finite = [number for number in numbers if number is not None]
-        ends = (min(finite), max(finite)) if finite and len(finite) == len(numbers) else None
-    return _Column(old, spread_of(before, after), ends)
-
-
-def _number(value: Any) -> float | None:
-    """The value as a finite float; None for what is no number, or none that a bar can show."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    start, end = numbers_of(before, after)
+    low, high = (math.nan, math.nan) if result.ranges is None else result.ranges[j].tolist()
+    seen = math.isfinite(high - low)
+    if not seen:
+        numbers = np.concatenate([start, end])
+        numbers = numbers[np.isfinite(numbers)]
+        low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (math.nan, math.nan)
+    ends = (low, high) if math.isfinite(high - low) else None
+    return _Column(objects_of(before), spread(result, j), start, end, ends, seen)
 
 
 def _feature(name: Any, column: _Column) -> dict[str, Any]:
     if column.ends is None:
-        return {"name": str(name), "range": None}
+        return {"name": _name(name), "range": None, "seen": False}
     low, high = column.ends
-    return {"name": str(name), "range": list(format_pair(low, high, high - low))}
+    return {"name": _name(name), "range": list(format_pair(low, high, high - low)), "seen": column.seen}
+
+
+def _name(value: Any) -> str:
+    return isolated(plain(value))
 
 
 # -------------------------------------------------------------------------------------------------------- rows, answers
@@ -106,37 +102,44 @@ def _feature(name: Any, column: _Column) -> dict[str, Any]:
 
 def _row(result: Counterfactuals, columns: list[_Column], position: int, name: str) -> dict[str, Any]:
     values = [format_value(c.values[position], decimals_for(c.spread, c.values[position])) for c in columns]
-    return {"name": name, "prediction": str(result.prediction_before[position]), "values": values, "answers": []}
+    return {
+        "name": _name(name),
+        "prediction": _name(result.prediction_before[position]),
+        "values": values,
+        "answers": [],
+    }
 
 
 def _answers(result: Counterfactuals, columns: list[_Column]) -> Iterator[dict[str, Any]]:
     changes = told_changes(result)
-    numbers = {target: number for number, target in enumerate(dict.fromkeys(str(t) for t in result.report["target"]))}
+    numbers = {target: number for number, target in enumerate(dict.fromkeys(map(_name, result.report["target"])))}
     told = zip(result.report.to_dict("records"), result.probability_before, changes, strict=True)
-    for sentence, (line, before, changed) in zip(sentences(result, changes, isolated, "→"), told, strict=True):
+    lines = zip(sentences(result, changes, isolated, "→"), told, strict=True)
+    for position, (sentence, (line, before, changed)) in enumerate(lines):
         yield {
-            "target": numbers[str(line["target"])],
-            "rank": int(line["rank"]),
+            "target": numbers[_name(line["target"])],
             "status": str(line["status"]),
             "sentence": sentence,
-            "changes": [_change(change, columns[change.column].ends) for change in changed],
+            "changes": [
+                {"feature": c.column, "old": c.old, "new": c.new, "bar": _bar_of(columns[c.column], position)}
+                for c in changed
+            ],
             "probability": [format_probability(before), format_probability(line["probability"])],
             "bar": _bar(before, line["probability"], (0.0, 1.0)),
             "checks": [bool(line[flag]) for flag in ("valid", "plausible", "feasible")],
-            "support": f"{line['support']:.0%}" if math.isfinite(line["support"]) else "unknown",
+            "support": format_share(line["support"]) if math.isfinite(line["support"]) else "unknown",
         }
 
 
-def _change(change: Change, ends: tuple[float, float] | None) -> dict[str, Any]:
-    bar = _bar(change.before, change.after, ends) if ends else None
-    return {"feature": change.column, "old": change.old, "new": change.new, "bar": bar}
+def _bar_of(column: _Column, position: int) -> list[float | None] | None:
+    return _bar(float(column.start[position]), float(column.end[position]), column.ends) if column.ends else None
 
 
-def _bar(before: Any, after: Any, ends: tuple[float, float]) -> list[float | None] | None:
+def _bar(before: float, after: float, ends: tuple[float, float]) -> list[float | None] | None:
     """Places of old and new value and of both ends of the range, as shares of an axis that holds them all."""
-    old, new = _number(before), _number(after)
-    known = [number for number in (old, new, *ends) if number is not None]
+    numbers = (before, after, *ends)
+    known = [number for number in numbers if math.isfinite(number)]
     low, width = min(known), max(known) - min(known)
     if len(known) == len(ends) or not 0 < width < math.inf:
         return None
-    return [None if number is None else round((number - low) / width, 4) for number in (old, new, *ends)]
+    return [round((number - low) / width, 4) if math.isfinite(number) else None for number in numbers]

@@ -6,7 +6,7 @@
   const content = JSON.parse(byId("content").textContent);
   const total = content.rows.reduce((sum, row) => sum + row.answers.length, 0);
   let shown = []; // [row, the answers of it that the filters let pass], only where there are any
-  let chosen = null; // the row that is shown, or was before the filters hid it
+  let chosen = null; // the row that the reader chose last, even where the filters hide it
 
   // Children are nodes or text: nothing from the table is ever read as markup.
   function make(tag, attributes, ...children) {
@@ -45,11 +45,11 @@
   }
 
   function change({ feature, old, new: next, bar: places }) {
-    const { name, range } = content.features[feature];
+    const { name, range, seen } = content.features[feature];
     const item = make("li", {}, make("span", { class: "name", dir: "auto" }, name), pair(old, next));
     if (!places) return item;
     const [low, high] = range;
-    const where = content.seen ? "seen in training" : "in this report";
+    const where = seen ? "seen in training" : "in this report";
     item.append(make("span", { class: "scale" }, bar(places), make("small", {}, `${where}: ${low} to ${high}`)));
     return item;
   }
@@ -90,8 +90,9 @@
 
   function card(row, answer) {
     const [mark, label, meaning] = content.outcomes[answer.status];
-    const ranks = row.answers.filter((other) => other.target === answer.target).length;
-    const which = ranks > 1 ? make("small", {}, ` (alternative ${answer.rank + 1} of ${ranks})`) : "";
+    const same = row.answers.filter((other) => other.target === answer.target);
+    const which = same.length > 1
+      ? make("small", {}, ` (alternative ${same.indexOf(answer) + 1} of ${same.length})`) : "";
     const badge = make("span", { class: `badge ${answer.status}` },
       make("span", { "aria-hidden": "true" }, mark), ` ${label}`);
     const told = make("p", { class: "sentence" }, answer.sentence);
@@ -104,14 +105,20 @@
       folded(`All ${counted(row.values.length, "value")}`, () => everyValue(row, answer)));
   }
 
+  function rangeInWords() {
+    const seen = content.features.filter((feature) => feature.range).map((feature) => feature.seen);
+    if (seen.every(Boolean)) return "range seen in training";
+    return seen.some(Boolean) ? "range seen in training, or in this report" : "range in this report";
+  }
+
   function sheet(row, answers) {
     const left = row.answers.length - answers.length;
     const parts = [
-      make("h2", {}, row.name),
+      make("h2", {}, named(row.name)),
       make("p", { class: "prediction" }, "The model predicts ", make("strong", {}, named(row.prediction)), "."),
       make("p", { class: "legend", "aria-hidden": "true" }, make("span", { class: "sample before" }), "now",
         make("span", { class: "sample after" }), "changed",
-        make("span", { class: "sample range" }), content.seen ? "range seen in training" : "range in this report"),
+        make("span", { class: "sample range" }), rangeInWords()),
       ...answers.map((answer) => card(row, answer)),
     ];
     if (left) parts.push(make("p", {}, `The filters hide ${counted(left, "other alternative")} of this row.`));
@@ -124,10 +131,15 @@
     const at = byId("row").selectedIndex;
     const none = make("p", {}, "Nothing here is like that. Choose other filters, or “Show all”.");
     byId("sheet").replaceChildren(...(at < 0 ? [none] : sheet(...shown[at])));
-    if (at >= 0) [chosen] = shown[at];
-    byId("shown").textContent = at < 0 ? "" : `${chosen.name} is shown, predicted ${chosen.prediction}.`;
-    byId("previous").disabled = at <= 0;
-    byId("next").disabled = at < 0 || at === shown.length - 1;
+    byId("shown").textContent = at < 0 ? "" : `${shown[at][0].name} is shown, predicted ${shown[at][0].prediction}.`;
+    // Not `disabled`: a button that has the keyboard's focus would lose it.
+    byId("previous").setAttribute("aria-disabled", at <= 0);
+    byId("next").setAttribute("aria-disabled", at < 0 || at === shown.length - 1);
+  }
+
+  function choose() {
+    [chosen] = shown[byId("row").selectedIndex];
+    showRow();
   }
 
   // ------------------------------------------------------------------------------------------- choosing, filtering
@@ -142,7 +154,7 @@
     const wanted = Object.fromEntries(FILTERS.map((id) => [id, byId(id).value]));
     const text = wanted.text.trim().toLowerCase();
     shown = content.rows
-      .filter((row) => [row.name, ...row.values].some((value) => value.toLowerCase().includes(text)))
+      .filter((row) => [row.name, row.prediction, ...row.values].some((value) => value.toLowerCase().includes(text)))
       .map((row) => [row, row.answers.filter((answer) => passes(answer, wanted))])
       .filter(([, answers]) => answers.length);
     byId("row").replaceChildren(...shown.map(([row]) => make("option", { dir: "auto" }, `${row.name}: ${row.prediction}`)));
@@ -155,8 +167,10 @@
   }
 
   function step(by) {
-    byId("row").selectedIndex += by;
-    showRow();
+    const at = byId("row").selectedIndex + by;
+    if (at < 0 || at >= shown.length) return;
+    byId("row").selectedIndex = at;
+    choose();
   }
 
   // ------------------------------------------------------------------------------------------------------ the start
@@ -187,7 +201,7 @@
       tally(answers.map((answer) => answer.status)));
     offer("feature", content.features.map((feature, j) => [j, feature.name]),
       tally(answers.flatMap((answer) => answer.changes.map((one) => one.feature))));
-    byId("row").addEventListener("change", showRow);
+    byId("row").addEventListener("change", choose);
     byId("previous").addEventListener("click", () => step(-1));
     byId("next").addEventListener("click", () => step(1));
     for (const id of FILTERS) byId(id).addEventListener(id === "text" ? "input" : "change", filter);
