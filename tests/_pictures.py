@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
+import _results
 import numpy as np
 import pandas as pd
 
@@ -25,36 +27,10 @@ ODD_NAMES = [
 
 
 def result(original: Any, data: Any, ranges: Any = None, **report: Any) -> Counterfactuals:
-    """A result of these tables; report columns as given, else those of certified answers of different rows."""
-    m = len(original)
-    columns = {
-        "row": range(m),
-        "target": "granted",
-        "rank": 0,
-        "prediction": "granted",
-        "probability": 0.8,
-        "support": 1.0,
-        "valid": True,
-        "plausible": True,
-        "feasible": True,
-        "log_density": 0.0,
-        "distance_l1": 1.0,
-        "distance_l2": 1.0,
-        "n_changed": 1,
-        "status": "ok",
-    }
-    names = (
-        list(original.columns) if isinstance(original, pd.DataFrame) else [f"x{j}" for j in range(original.shape[1])]
-    )
-    return Counterfactuals(
-        data=data,
-        original=original,
-        report=pd.DataFrame(columns | report, index=range(m)),
-        feature_names=list(names),
-        probability_before=np.full(m, 0.2),
-        prediction_before=np.full(m, "refused", dtype=object),
-        ranges=ranges,
-    )
+    """A result of these tables, with report columns that can be overridden: certified answers of different rows."""
+    m, told = len(original), {"target": "granted", "prediction": "granted", "probability": 0.8}
+    before = {"probability_before": np.full(m, 0.2), "prediction_before": np.full(m, "refused", dtype=object)}
+    return replace(_results.result(original, data, **(told | report)), ranges=ranges, **before)
 
 
 def wide(n_columns: int = 30, m: int = 9, seed: int = 0) -> Counterfactuals:

@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Perceptron
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -30,6 +30,7 @@ pytest.importorskip("matplotlib").use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.collections import PathCollection  # noqa: E402
 from matplotlib.contour import ContourSet  # noqa: E402
+from matplotlib.lines import Line2D  # noqa: E402
 from matplotlib.quiver import Quiver  # noqa: E402
 
 __all__ = ["short_searches"]  # a fixture
@@ -112,6 +113,27 @@ def test_arrows_lead_from_rows_to_counterfactuals_and_are_hollow_where_not_certi
     assert {"counterfactual", "counterfactual,\nnot certified"} <= set(texts(display.ax_))
 
 
+def test_what_is_predicted_need_not_be_the_most_probable() -> None:
+    X = np.random.default_rng(0).normal(size=(80, 2))
+    clf = FixedThresholdClassifier(LogisticRegression(), threshold=0.95).fit(X, X[:, 0] > 0)
+    display = DecisionMapDisplay.from_estimator(clf, X, grid_resolution=20)
+    region = [shape for shape in drawn(display.ax_, ContourSet) if shape.filled][1]  # of True
+    left = min(path.vertices[:, 0].min() for path in region.get_paths())
+    grid = np.column_stack([display.xx0.ravel(), display.xx1.ravel()])
+    assert left == pytest.approx(grid[clf.predict(grid), 0].min(), abs=np.diff(display.xx0[0])[0])
+    marks = drawn(display.ax_, PathCollection)
+    assert [len(points.get_offsets()) for points in marks] == [(~clf.predict(X)).sum(), clf.predict(X).sum()]
+
+
+def test_the_legend_tells_of_contours_only_where_there_are_any() -> None:
+    clf, X, y = petals()
+    few = DecisionMapDisplay.from_estimator(clf, X[::20], y=y[::20], grid_resolution=10)
+    assert few.log_density is not None and not any("90 %" in text for text in texts(few.ax_))
+    some = DecisionMapDisplay.from_estimator(clf, X[:55], y=y[:55], grid_resolution=10)
+    lines = [handle.get_linestyle() for handle in some.ax_.get_legend().findobj(Line2D)]
+    assert any("90 %" in text for text in texts(some.ax_)) and lines[1:3] == ["None", "None"]
+
+
 def test_counterfactuals_beyond_the_rows_are_on_the_map() -> None:
     clf, X, _ = petals()
     far = pd.DataFrame([[30.0, -20.0]], columns=pd.Index(NAMES))
@@ -177,6 +199,9 @@ class Unasked(BaseEstimator):
 
     classes_ = np.array([0, 1])
 
+    def fit(self, X: Any, y: Any) -> Any:
+        raise AssertionError("asked")
+
     def predict_proba(self, X: Any) -> Any:
         raise AssertionError("asked")
 
@@ -192,10 +217,17 @@ TWO = np.zeros((5, 2))
         (pd.DataFrame({"a": [1.0], "job": ["x"]}), {}, ValueError, "Column 'job' of X holds string values"),
         (pd.DataFrame({"a": [1.0], "b": [True]}), {}, ValueError, "Column 'b' of X holds boolean values"),
         (TWO, {"counterfactuals": result(np.zeros((1, 3)), np.ones((1, 3)))}, ValueError, "counterfactuals has shape"),
+        (
+            pd.DataFrame(TWO, columns=["a", "b"]),
+            {"counterfactuals": result(*[pd.DataFrame(TWO, columns=["b", "a"])] * 2)},
+            ValueError,
+            r"counterfactuals has the columns \['b', 'a'\], but X has \['a', 'b'\]",
+        ),
         (TWO, {"counterfactuals": "these"}, TypeError, "counterfactuals is a str"),
         (TWO, {"y": [0, 1]}, ValueError, r"y has shape \(2,\), but X has 5 rows"),
         (TWO, {"y": [0, 1, 0, 1, 7]}, ValueError, "y holds 7, which is none of the classes"),
         (TWO, {"grid_resolution": 1}, ValueError, "grid_resolution must be an integer >= 2, got 1"),
+        (TWO, {"grid_resolution": True}, ValueError, "grid_resolution must be"),
         (TWO, {"grid_resolution": 9.5}, ValueError, "grid_resolution must be"),
         (TWO * np.nan, {}, ValueError, "X has no row without gaps"),
         (TWO[:0], {}, ValueError, "X has no row without gaps"),
@@ -204,6 +236,12 @@ TWO = np.zeros((5, 2))
 def test_what_cannot_be_mapped_is_told_before_any_work(X: Any, options: Any, error: Any, message: str) -> None:
     with pytest.raises(error, match=message):
         DecisionMapDisplay.from_estimator(Unasked(), X, **options)
+
+
+def test_a_classifier_that_is_not_fitted_is_told() -> None:
+    for estimator in (HyConExClassifier(), LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())):
+        with pytest.raises(NotFittedError):
+            DecisionMapDisplay.from_estimator(estimator, TWO)
 
 
 def test_a_classifier_without_probabilities_is_refused() -> None:

@@ -86,13 +86,57 @@ def test_a_number_outside_the_known_range_stays_in_its_panel(ranges: Any) -> Non
     display = CounterfactualDisplay.from_counterfactuals(result(np.array([[7.0]]), np.array([[-3.0]]), ranges=ranges))
     places = [x for line in display.ax_.lines for x in line.get_xdata()]
     assert min(places) >= 0 and max(places) <= 1
-    assert "-3 to 7" in texts(display.ax_)
+    said = texts(display.ax_)
+    if ranges is None:
+        assert "-3 to 7" in said and not any("fit has seen" in text for text in said)
+        return
+    assert "0 to 1" in said and any(text.endswith("on the range that fit has seen") for text in said)
+    thin, thick = (line.get_xdata() for line in display.ax_.lines if line.get_color() == "0.75")
+    width = thin[1] - thin[0]
+    assert [(x - thin[0]) / width for x in thick] == pytest.approx([0.3, 0.4])  # of -3 to 7
+
+
+def test_a_range_is_said_to_be_of_the_training_data_only_where_it_is_known() -> None:
+    X, data = np.array([[0.5, 1.0]]), np.array([[2.5, 3.0]])
+    some = texts(CounterfactualDisplay(result(X, data, ranges=np.array([[0, 9], [np.nan, np.nan]]))).plot().ax_)
+    assert {"0 to 9", "cells: 1 to 3"} <= set(some)
+    assert any(text.endswith("fit has seen, or else these cells span") for text in some)
+    none = texts(CounterfactualDisplay(result(X, data, ranges=np.full((2, 2), np.nan))).plot().ax_)
+    assert {"0.5 to 2.5", "1 to 3"} <= set(none) and any(text.endswith("these cells span") for text in none)
+    assert not any("fit has seen" in text for text in none)
+
+
+@pytest.mark.filterwarnings("ignore:constrained_layout not applied")  # of numbers with 300 digits
+@pytest.mark.parametrize(
+    ("before", "after", "way"),
+    [
+        ([2**53], [2**53 + 1], "up"),  # the same float64
+        ([10**310, 1], [1, 10**310], "both"),
+        ([1, 1.7e308], [2, -1.7e308], "both"),
+        ([True, 1.5], [False, 2.5], "other"),
+    ],
+)
+def test_directions_are_those_of_the_cells_however_large(before: list[Any], after: list[Any], way: str) -> None:
+    cf = result(*(pd.DataFrame({"a": pd.Series(cells, dtype=object)}) for cells in (before, after)))
+    line = CounterfactualDisplay(replace(cf, report=cf.report.assign(row=range(len(cf)))), row=None).plot()
+    if len(cf) == 1:
+        assert [mark.get_marker() for mark in line.ax_.lines if mark.get_marker() in "<>"] == [">"]
+        return
+    expected = {"both": [0.5, 0.5, 0.0], "other": [0.0, 0.0, 1.0]}[way]
+    assert line.shares_[["up", "down", "other"]].iloc[0].tolist() == expected
+    CounterfactualDisplay(cf, row=0).plot()
+
+
+def test_spans_beyond_float64_are_told_in_words() -> None:
+    X, ranges = np.array([[1.0]]), np.array([[-1.7e308, 1.7e308]])
+    said = texts(CounterfactualDisplay(result(X, X + 1, ranges=ranges)).plot().ax_)
+    assert "1 → 2" in said and "1 to 2" in said
 
 
 def test_cells_that_are_no_numbers_or_missing_are_told_in_words() -> None:
     original = pd.DataFrame({"job": ["clerk"], "home": [None], "income": [np.nan], "code": [1], "same": ["stays"]})
     data = pd.DataFrame({"job": ["nurse"], "home": ["owns"], "income": [12.5], "code": [3], "same": ["stays"]})
-    ranges = np.array([[np.nan, np.nan]] * 2 + [[0.0, 50.0]] + [[np.nan, np.nan]] * 2)  # a code is a category at fit
+    ranges = np.array([[np.nan, np.nan]] * 2 + [[0.0, 50.0]] + [[np.nan, np.nan]] * 2)  # not told for numbers, too
     display = CounterfactualDisplay.from_counterfactuals(result(original, data, ranges=ranges))
     said = set(texts(display.ax_))
     assert {"clerk → nurse", "missing → owns", "missing → 12.5", "1 → 3", "0 to 50"} <= said
@@ -199,11 +243,12 @@ def test_an_ordered_category_rises_and_falls() -> None:
     assert line[["up", "down", "other"]].tolist() == pytest.approx([1 / 3] * 3)
 
 
-def test_codes_of_categories_neither_rise_nor_fall() -> None:
-    X, data = np.array([[1.0, 1.5], [1.0, 1.5]]), np.array([[3.0, 2.5], [3.0, 2.5]])
-    for ranges, ups in ((np.full((2, 2), np.nan), [0.0, 1.0]), (None, [1.0, 1.0])):
-        table = CounterfactualDisplay.from_counterfactuals(result(X, data, ranges=ranges)).shares_
-        assert table.sort_values("feature")["up"].tolist() == ups  # what has decimals is a number in any case
+@pytest.mark.parametrize("ranges", [None, np.full((1, 2), np.nan)])
+def test_numbers_rise_and_fall_without_a_known_range_and_codes_of_categories_do_not(ranges: Any) -> None:
+    X, data = pd.DataFrame({"a": [1, 1, 3]}), pd.DataFrame({"a": [3, 3, 1]})
+    for dtype, expected in (("int64", [2 / 3, 1 / 3, 0]), ("category", [0, 0, 1]), ("object", [2 / 3, 1 / 3, 0])):
+        table = CounterfactualDisplay(result(X.astype(dtype), data.astype(dtype), ranges=ranges)).plot().shares_
+        assert table[["up", "down", "other"]].iloc[0].tolist() == pytest.approx(expected)
 
 
 def test_what_is_no_answer_does_not_count_and_is_told() -> None:
@@ -214,7 +259,13 @@ def test_what_is_no_answer_does_not_count_and_is_told() -> None:
     assert display.shares_[["feature", "n", "up"]].to_numpy().tolist() == [["x0", 2, 1.0]]
     said = texts(display.ax_)
     assert {"2 counterfactuals", "of them 1 not certified", "3 rows without an answer"} <= set(said)
-    assert "x1" not in said
+    assert "1 row predicted so already" in said and "x1" not in said
+
+
+def test_rows_without_an_answer_are_counted_once_and_only_where_nothing_was_found() -> None:
+    report = {"row": [0, 0, 1, 1, 2], "rank": [0, 1, 0, 1, 0], "status": ["infeasible"] * 2 + ["ok", "not_valid", "ok"]}
+    said = texts(CounterfactualDisplay(result(np.zeros((5, 1)), np.ones((5, 1)), **report)).plot().ax_)
+    assert "1 row without an answer" in said and "2 counterfactuals" in said
 
 
 def test_each_target_has_its_own_panel_and_shares() -> None:
@@ -280,7 +331,10 @@ def test_columns_that_have_no_bar_of_their_own_are_one_bar() -> None:
     clf, X, _ = mixed()
     few, all_ = (LocalWeightsDisplay.from_estimator(clf, X, row=1, max_features=most) for most in (2, 7))
     assert "5 other columns" in texts(few.ax_) and not any("other column" in text for text in texts(all_.ax_))
-    assert sum(bar.get_width() for bar in bars(few.ax_)) * np.abs(few.contributions).max() != 0
+    widths = np.array([bar.get_width() for bar in bars(few.ax_)])
+    shown = few.probability.argmax()
+    total = few.contributions[shown].sum() + few.intercept[shown]
+    assert widths.sum() / widths[-1] == pytest.approx(total / few.intercept[shown])  # the intercept is the last bar
     assert len(bars(few.ax_)) == 4 and len(bars(all_.ax_)) == 8
 
 
@@ -379,7 +433,9 @@ def test_labels_tell_columns_apart(names: list[str]) -> None:
         ("a result", {}, TypeError, r"counterfactuals is a str; .*from_estimator"),
         (result(np.zeros((2, 1)), np.zeros((2, 1)))[:0], {}, ValueError, "no counterfactual to draw"),
         (result(np.zeros((2, 1)), np.zeros((2, 1))), {"row": 7}, ValueError, r"no counterfactual of row 7.*rows 0, 1"),
+        (result(np.zeros((2, 1)), np.zeros((2, 1))), {"row": True}, ValueError, r"no counterfactual of row True"),
         (result(np.zeros((2, 1)), np.zeros((2, 1))), {"max_features": 0}, ValueError, "max_features must be"),
+        (result(np.zeros((2, 1)), np.zeros((2, 1))), {"max_features": True}, ValueError, "max_features must be"),
     ],
 )
 def test_what_cannot_be_drawn_is_told(cf: Any, options: dict[str, Any], error: type[Exception], message: str) -> None:
@@ -388,7 +444,7 @@ def test_what_cannot_be_drawn_is_told(cf: Any, options: dict[str, Any], error: t
 
 
 @pytest.mark.parametrize("display", [CounterfactualDisplay, LocalWeightsDisplay])
-@pytest.mark.parametrize("row", [160, -161, "first", 0.5])
+@pytest.mark.parametrize("row", [160, -161, "first", 0.5, True])
 def test_a_row_that_is_not_there_is_told_before_any_work(display: Any, row: Any) -> None:
     clf, X, _ = mixed()
     with pytest.raises(ValueError, match=r"row is .*, but X has 160 rows; give a position from 0 to 159"):
@@ -401,6 +457,10 @@ def test_weights_of_what_has_none_are_refused() -> None:
         LocalWeightsDisplay.from_estimator(LogisticRegression().fit(X, y), X)
     with pytest.raises(ValueError, match="max_features must be an integer >= 1, got 0"):
         LocalWeightsDisplay.from_estimator(iris()[0], iris()[1], max_features=0)
+    display = LocalWeightsDisplay.from_estimator(iris()[0], iris()[1])
+    display.max_features = -1
+    with pytest.raises(ValueError, match="max_features must be an integer >= 1, got -1"):
+        display.plot()
     with pytest.raises(ValueError, match="X has 1 dimension"):
         LocalWeightsDisplay.from_estimator(iris()[0], iris()[1][0])
 

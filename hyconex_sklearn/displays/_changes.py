@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .._cells import Column, cells_differ, column_of, objects_of
+from .._cells import Column, cells_differ, column_of, hold_numbers, numbers_of, objects_of
 from .._result import Counterfactuals
+from .._sentences import spread
 from .._status import Status
-from .._wording import decimals_for, format_pair, format_value, spread_of
+from .._wording import decimals_for, format_pair, format_value, is_missing
 
 NO_ANSWER = (Status.NOT_VALID, Status.INFEASIBLE)
 CERTIFIED = (Status.OK, Status.FEWER)
@@ -30,9 +32,15 @@ class ChangedColumn:
         Its cells.
     changed : bool ndarray of shape (m,)
     start, end : float ndarray of shape (m,)
-        The cells as numbers (ordered categories: their rank); NaN where they are none.
+        The cells as numbers, NaN where they are none.
+    direction : int ndarray of shape (m,)
+        1 where the column rises, -1 where it falls, 0 for other changes and none.
     lower, upper : float
-        What fit has seen, or what the result holds where that is unknown; NaN unless the column is drawn on a scale.
+        Ends of the scale that holds its numbers and what fit has seen; NaN where there is none.
+    seen : (float, float) or None
+        Smallest and largest number that fit has seen; None where that is not known.
+    spread : float
+        To which its numbers are rounded.
     """
 
     position: int
@@ -42,50 +50,46 @@ class ChangedColumn:
     changed: np.ndarray
     start: np.ndarray
     end: np.ndarray
+    direction: np.ndarray
     lower: float
     upper: float
+    seen: tuple[float, float] | None
+    spread: float
 
     @property
     def scaled(self) -> bool:
         """Whether the column has a scale on which its numbers can be drawn."""
-        return bool(np.isfinite([self.lower, self.upper]).all())
+        return math.isfinite(self.upper - self.lower)
 
     @property
     def span(self) -> float:
         return self.upper - self.lower if self.scaled else 0.0
 
     @property
-    def direction(self) -> np.ndarray:
-        """1 where the column rises, -1 where it falls, 0 for other changes and none, shape (m,)."""
-        moved = self.changed & np.isfinite(self.start) & np.isfinite(self.end)
-        return np.where(moved, np.sign(np.nan_to_num(self.end - self.start)), 0).astype(int)
-
-    @property
     def size(self) -> float:
         """Mean size of its changes: share of the scale, 1 for what has none."""
         if not self.scaled or self.span == 0:
             return 1.0
-        return float(np.nan_to_num(np.abs(self.end - self.start)[self.changed] / self.span, nan=1.0).mean())
+        sizes, moved = np.ones(len(self.changed)), np.isfinite(self.start) & np.isfinite(self.end)
+        sizes[moved] = np.abs(self.end[moved] - self.start[moved]) / self.span
+        return float(sizes[self.changed].mean())
 
     def pair(self, i: int) -> tuple[str, str]:
         """Old and new cell of counterfactual i in words."""
-        return format_pair(self.before[i], self.after[i], self._spread)
+        return format_pair(self.before[i], self.after[i], self.spread)
 
     def value(self, i: int) -> str:
         """The old cell in words."""
-        return format_value(self.before[i], decimals_for(self._spread, self.before[i]))
+        return format_value(self.before[i], decimals_for(self.spread, self.before[i]))
 
     @property
     def range_in_words(self) -> str:
+        """What fit has seen, or what the cells span where that is not known."""
         if not self.scaled:
             return ""
-        ends = (float(end) for end in (self.lower, self.upper))
-        low, high = (format_value(end, decimals_for(self._spread, end)) for end in ends)
+        ends = self.seen or (self.lower, self.upper)
+        low, high = (format_value(end, decimals_for(self.spread, end)) for end in ends)
         return f"{low} to {high}"
-
-    @property
-    def _spread(self) -> float:
-        return self.span or spread_of(self.before, self.after)
 
 
 def changed_columns(cf: Counterfactuals) -> list[ChangedColumn]:
@@ -97,19 +101,32 @@ def changed_columns(cf: Counterfactuals) -> list[ChangedColumn]:
 
 def _column(cf: Counterfactuals, j: int, changed: np.ndarray) -> ChangedColumn:
     before, after = column_of(cf.original, j), column_of(cf.data, j)
-    ranks = _ranks(before), _ranks(after)
     cells = objects_of(before), objects_of(after)
-    start, end = (_numbers(part) if rank is None else rank for part, rank in zip(cells, ranks, strict=True))
-    seen = np.concatenate([start, end])
-    seen = seen[np.isfinite(seen)]
-    known = np.full(2, np.nan) if cf.ranges is None else cf.ranges[j]
-    lower = upper = np.nan
-    # Where fit tells no range, whole numbers may be codes of categories; what has decimals is a number.
-    if ranks[0] is None and seen.size and (np.isfinite(known).all() or cf.ranges is None or (seen % 1 != 0).any()):
-        lower, upper = np.nanmin([known[0], seen.min()]), np.nanmax([known[1], seen.max()])
-    elif ranks[0] is None:
-        start = end = np.full(len(changed), np.nan)
-    return ChangedColumn(j, cf.feature_names[j], *cells, changed, start, end, float(lower), float(upper))
+    start, end = numbers_of(before, after)
+    numbers = np.concatenate([start, end])
+    numbers = numbers[np.isfinite(numbers)].tolist()
+    low, high = (math.nan, math.nan) if cf.ranges is None else cf.ranges[j].tolist()
+    seen = (low, high) if math.isfinite(high - low) else None
+    span = [*numbers, *(seen or ())]
+    ends = (min(span), max(span)) if numbers else (math.nan, math.nan)
+    direction = _direction(before, after, changed)
+    return ChangedColumn(
+        j, cf.feature_names[j], *cells, changed, start, end, direction, ends[0], ends[1], seen, spread(cf, j)
+    )
+
+
+def _direction(before: Column, after: Column, changed: np.ndarray) -> np.ndarray:
+    """The sign of each change of a number or of a category with an order, 0 for others and none, shape (m,)."""
+    direction = np.zeros(len(changed), dtype=int)
+    old, new = _ranks(before), _ranks(after)
+    if hold_numbers(before, after):  # by the cells themselves: float64 takes large neighbours for equal
+        old, new = objects_of(before), objects_of(after)
+    if old is None or new is None:
+        return direction
+    for i in np.flatnonzero(changed).tolist():
+        if not is_missing(old[i]) and not is_missing(new[i]):
+            direction[i] = int(new[i] > old[i]) - int(new[i] < old[i])
+    return direction
 
 
 def _ranks(column: Column) -> np.ndarray | None:
@@ -118,13 +135,6 @@ def _ranks(column: Column) -> np.ndarray | None:
         return None
     codes = column.cat.codes.to_numpy(dtype=float)
     return np.where(codes < 0, np.nan, codes) if column.cat.ordered else np.full(len(codes), np.nan)
-
-
-def _numbers(cells: np.ndarray) -> np.ndarray:
-    """Cells as float64, NaN for all that is no number."""
-    if pd.api.types.infer_dtype(cells, skipna=True) not in ("integer", "floating", "mixed-integer-float"):
-        return np.full(len(cells), np.nan)
-    return pd.to_numeric(pd.Series(cells, dtype=object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
 
 
 def shares(cf: Counterfactuals) -> pd.DataFrame:

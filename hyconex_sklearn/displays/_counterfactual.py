@@ -12,7 +12,7 @@ from .._result import Counterfactuals
 from ._changes import shares
 from ._many_rows import draw_shares
 from ._one_row import draw_row
-from ._rows import check_max_features, one_row
+from ._rows import check_max_features, is_whole, one_row
 
 
 class CounterfactualDisplay:
@@ -20,7 +20,7 @@ class CounterfactualDisplay:
 
     One row: a panel for each counterfactual, side by side; a line for each column that one of them changes. A number
     moves on the range that fit has seen, from a circle to a triangle that points the way; other cells are told as old
-    -> new. Dashed where the answer is not certified. Many rows: for each target, the share of the counterfactuals that
+    -> new. Dotted where the answer is not certified. Many rows: for each target, the share of the counterfactuals that
     change each column, by direction; the most often changed columns come first.
 
     Build it with :meth:`from_counterfactuals` or :meth:`from_estimator`.
@@ -173,7 +173,7 @@ class CounterfactualDisplay:
         if self.row is None:
             return cf
         found = cf[(cf.report["row"] == self.row).to_numpy()]
-        if not len(found):
+        if not len(found) or not is_whole(self.row):
             rows = cf.report["row"].unique().tolist()
             shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
             raise ValueError(f"There is no counterfactual of row {self.row!r}; the result has those of rows {shown}.")

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 
 from .._result import Counterfactuals
+from .._status import Status
+from .._wording import counted, format_share
 from ._changes import CERTIFIED, NO_ANSWER, answers
 from ._grid import MOST_PANELS, Cell, PanelGrid
-from ._style import QUIET, and_more, class_name, labels_of, several
+from ._style import QUIET, and_more, class_name, labels_of
 
 _WAYS = {  # colour, hatch, words
     "up": ("#9ecae1", "///", "rises"),
     "down": ("#f4a582", "...", "falls"),
-    "other": ("#dddddd", "xxx", "another category, or was missing"),
+    "other": ("#dddddd", "xxx", "changes otherwise"),
 }
 
 
@@ -27,7 +29,7 @@ def draw_shares(cf: Counterfactuals, table: pd.DataFrame, most: int, ax: Any) ->
     notes += and_more(len(found) - len(targets), "target, cut off", "targets, cut off")
     if not names:
         notes.append("No column changes.")
-    title = f"What the counterfactuals of {several(cf.report['row'].nunique(), 'row')} change"
+    title = f"What the counterfactuals of {counted(cf.report['row'].nunique(), 'row')} change"
     rows = [(label, "") for label in labels_of(names[:most])]
     headers = [_summary(cf, target, found[target]) for target in targets]
     grid = PanelGrid(ax, title, rows, headers, 0.32, [*notes, "", ""], "CounterfactualDisplay")
@@ -44,10 +46,14 @@ def _summary(cf: Counterfactuals, target: Any, part: np.ndarray) -> list[str]:
     status = cf.report["status"].astype(str).to_numpy()
     own = (cf.report["target"] == target).to_numpy()
     doubtful = int((~np.isin(status[part], CERTIFIED)).sum())
-    silent = int((own & np.isin(status, NO_ANSWER)).sum())
+    rows = cf.report["row"].to_numpy()
+    silent = len(set(rows[own & np.isin(status, NO_ANSWER)]) - set(rows[part]))
+    already = len(set(rows[own & (status == Status.ALREADY_TARGET)]))
     told = f"of them {doubtful} not certified" if doubtful else "all certified" if len(part) else ""
-    left = f"{several(silent, 'row')} without an answer" if silent else ""
-    return [line for line in (f"to {class_name(target)}", several(len(part), "counterfactual"), told, left) if line]
+    left = f"{counted(silent, 'row')} without an answer" if silent else ""
+    same = f"{counted(already, 'row')} predicted so already" if already else ""
+    lines = (f"to {class_name(target)}", counted(len(part), "counterfactual"), told, left, same)
+    return [line for line in lines if line]
 
 
 def _draw_share(grid: PanelGrid, cell: Cell, line: dict[str, Any]) -> None:
@@ -59,14 +65,7 @@ def _draw_share(grid: PanelGrid, cell: Cell, line: dict[str, Any]) -> None:
             ax.barh(cell.y, room * line[way], 0.19, left=left, color=colour, hatch=hatch, ec="0.2", lw=0.6, zorder=2)
             left += room * line[way]
     total = line["up"] + line["down"] + line["other"]
-    grid.text(left + 0.02, cell.y, _percent(total), size=8, va="center")
-
-
-def _percent(share: float) -> str:
-    """Whole percent, and neither never nor always what is only nearly so."""
-    if 0 < share < 0.005:
-        return "<1%"
-    return ">99%" if 0.995 <= share < 1 - 1e-9 else f"{share:.0%}" if share else "never"
+    grid.text(left + 0.02, cell.y, format_share(total) if total else "never", size=8, va="center")
 
 
 def _draw_legend(grid: PanelGrid, ways: list[str]) -> None:

@@ -7,17 +7,19 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+from sklearn.utils.validation import check_is_fitted
 
-from .._cells import Table, column_of, objects_of
+from .._cells import Table, column_of, hold_numbers, numbers_of, objects_of
 from .._plotting import pyplot
 from .._result import Counterfactuals
+from .._wording import counted, plain
 from ._changes import CERTIFIED
-from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, class_name, plain, several, shorten_middle
+from ._rows import is_whole
+from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, class_name, shorten_middle
 
 _MARGIN = 0.12  # of the span, around the rows
 _INSIDE = (0.9, 0.5)  # shares of a class's rows that its contours enclose
 _FEWEST = 10  # rows of a class from which contours are read
-_NUMBERS = ("integer", "floating", "mixed-integer-float")
 
 
 class DecisionMapDisplay:
@@ -39,6 +41,8 @@ class DecisionMapDisplay:
         Class labels.
     feature_names : sequence of length 2
         Names of the columns.
+    predicted : ndarray of shape (r, r) or None, default=None
+        Class label predicted on the grid; None takes the most probable one.
     log_density : ndarray of shape (r, r, K) or None, default=None
         Natural log p(x | class) on the grid.
     levels : sequence of K sequences of float, default=()
@@ -74,6 +78,7 @@ class DecisionMapDisplay:
         *,
         classes: Sequence[Any],
         feature_names: Sequence[Any],
+        predicted: np.ndarray | None = None,
         log_density: np.ndarray | None = None,
         levels: Sequence[Sequence[float]] = (),
         rows: np.ndarray | None = None,
@@ -83,7 +88,7 @@ class DecisionMapDisplay:
     ) -> None:
         self.xx0, self.xx1, self.probability = xx0, xx1, probability
         self.classes, self.feature_names = classes, feature_names
-        self.log_density, self.levels = log_density, levels
+        self.predicted, self.log_density, self.levels = predicted, log_density, levels
         self.rows, self.row_classes = rows, row_classes
         self.arrows, self.certified = arrows, certified
 
@@ -125,30 +130,35 @@ class DecisionMapDisplay:
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError
-            If X, or the table behind `counterfactuals`, is not of two columns of numbers, if `y` has another length or
-            an unknown label, or the estimator has no probabilities.
+            If X, or the table behind `counterfactuals`, is not of two columns of numbers, or these are not the same, if
+            `y` has another length or an unknown label, or the estimator has no probabilities or is not fitted.
         """
         X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
         rows = _two_numbers(X, "X")
         kept = np.isfinite(rows).all(1)
         if not kept.any():
             raise ValueError("X has no row without gaps to draw; give at least one.")
-        if not isinstance(grid_resolution, (int, np.integer)) or grid_resolution < 2:
+        if not is_whole(grid_resolution) or grid_resolution < 2:
             raise ValueError(f"grid_resolution must be an integer >= 2, got {grid_resolution!r}. 100 is the default.")
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(f"{type(estimator).__name__} has no predict_proba; expected a fitted classifier that has.")
-        arrows, certified = _arrows(counterfactuals)
+        arrows, certified = _arrows(counterfactuals, X)
+        if not hasattr(estimator, "classes_"):
+            check_is_fitted(estimator)
         classes = np.asarray(estimator.classes_)
         shown = X[kept]
-        labels = classes[estimator.predict_proba(shown).argmax(1)] if y is None else _given(y, kept, classes)
+        labels = np.asarray(estimator.predict(shown)) if y is None else _given(y, kept, classes)
         xx0, xx1 = _grid(np.concatenate([rows[kept], arrows.reshape(-1, 2)]), int(grid_resolution))
         points = _like(X, np.column_stack([xx0.ravel(), xx1.ravel()]))
         shape = (*xx0.shape, len(classes))
         density, levels = _density(estimator, points, shown, labels, classes)
+        probability, predicted = estimator.predict_proba(points), np.asarray(estimator.predict(points))
+        most_probable = classes[probability.argmax(1)]
         display = cls(
             xx0,
             xx1,
-            estimator.predict_proba(points).reshape(shape),
+            probability.reshape(shape),
+            predicted=None if (predicted == most_probable).all() else predicted.reshape(xx0.shape),
             classes=classes.tolist(),
             feature_names=list(X.columns) if isinstance(X, pd.DataFrame) else ["x0", "x1"],
             log_density=None if density is None else density.reshape(shape),
@@ -193,8 +203,10 @@ class DecisionMapDisplay:
     def _draw_class(self, k: int) -> None:
         """Region, contours and rows of one class."""
         colour, hatch, line, marker = (signs[k % len(signs)] for signs in (COLOURS, HATCHES, LINES, MARKERS))
-        others = np.delete(self.probability, k, axis=2).max(2)
-        lead = self.probability[..., k] - others
+        if self.predicted is None:
+            lead = self.probability[..., k] - np.delete(self.probability, k, axis=2).max(2)
+        else:
+            lead = np.where(self.predicted == self.classes[k], 1.0, -1.0)
         if (lead > 0).any():
             region = self.ax_.contourf(
                 self.xx0, self.xx1, lead, levels=[0, 2], colors=[_tint(colour)], hatches=[hatch], zorder=0
@@ -203,17 +215,23 @@ class DecisionMapDisplay:
             region.set_linewidth(0)
             if (lead < 0).any():
                 self.ax_.contour(self.xx0, self.xx1, lead, levels=[0], colors="0.35", linewidths=0.8, zorder=1)
-        if self.log_density is not None:
-            density = self.log_density[..., k]
-            levels = [level for level in self.levels[k] if density.min() < level < density.max()]
-            if levels:
-                density = np.maximum(density, min(levels) - 20.0)  # what lies far below would only roughen the contours
-                style = {"colors": [colour], "linestyles": [line], "linewidths": 1.6, "zorder": 2}
-                self.ax_.contour(self.xx0, self.xx1, density, levels=sorted(set(levels)), **style)
+        levels = self._contours(k)
+        if self.log_density is not None and levels:
+            # What lies far below would only roughen the contours.
+            density = np.maximum(self.log_density[..., k], levels[0] - 20.0)
+            style = {"colors": [colour], "linestyles": [line], "linewidths": 1.6, "zorder": 2}
+            self.ax_.contour(self.xx0, self.xx1, density, levels=levels, **style)
         if self.rows is not None and self.row_classes is not None:
             own = self.rows[np.asarray(self.row_classes) == self.classes[k]]
             style = {"color": colour, "edgecolors": "white", "linewidths": 0.5, "s": 26, "zorder": 3}
             self.ax_.scatter(*own.T, marker=marker, **style)
+
+    def _contours(self, k: int) -> list[float]:
+        """The levels of a class that its density crosses on the grid, in order."""
+        if self.log_density is None or not self.levels:
+            return []
+        density = self.log_density[..., k]
+        return sorted({level for level in self.levels[k] if density.min() < level < density.max()})
 
     def _draw_arrows(self) -> None:
         for part, colour, _ in self._kinds_of_arrows():
@@ -239,12 +257,12 @@ class DecisionMapDisplay:
         handles: list[Any] = []
         for k in range(len(self.classes)):
             colour, hatch, line, marker = (signs[k % len(signs)] for signs in (COLOURS, HATCHES, LINES, MARKERS))
-            line = line if self.log_density is not None else "none"
+            line = line if self._contours(k) else "none"
             area = Patch(facecolor=_tint(colour), hatch=hatch, edgecolor=_tint(colour, 0.5), linewidth=0)
             handles.append((area, Line2D([], [], color=colour, ls=line, marker=marker, mec="white", mew=0.5)))
         names = [shorten_middle(class_name(label), 24) for label in self.classes]
         ground = Patch(facecolor="0.93", linewidth=0)  # under what is black: the figure may be, too
-        if self.log_density is not None:
+        if any(self._contours(k) for k in range(len(self.classes))):
             handles.append((ground, Line2D([], [], color="0.3")))
             names.append("around 50 % and\n90 % of its rows")
         for _, colour, words in self._kinds_of_arrows():
@@ -270,19 +288,25 @@ def _two_numbers(table: Table, name: str) -> np.ndarray:
             "or draw with CounterfactualDisplay, which takes any number."
         )
     for j in range(2):
-        kind = pd.api.types.infer_dtype(objects_of(column_of(table, j)), skipna=True)
-        if len(table) and kind not in (*_NUMBERS, "empty"):
+        column = column_of(table, j)
+        if not hold_numbers(column):
+            labels = isinstance(column.dtype, pd.CategoricalDtype)
+            kind = "categorical" if labels else pd.api.types.infer_dtype(objects_of(column), skipna=True)
             told = table.columns[j] if isinstance(table, pd.DataFrame) else j
             raise ValueError(f"Column {told!r} of {name} holds {kind} values; expected two columns of numbers.")
-    return table.to_numpy(dtype=float, na_value=np.nan) if isinstance(table, pd.DataFrame) else table.astype(float)
+    return np.column_stack([numbers_of(column_of(table, j))[0] for j in range(2)])
 
 
-def _arrows(cf: Counterfactuals | None) -> tuple[np.ndarray, np.ndarray]:
+def _arrows(cf: Counterfactuals | None, X: Table) -> tuple[np.ndarray, np.ndarray]:
     """Starts and ends (m, 2, 2) of the changed rows without gaps, and whether each is certified (m,)."""
     if cf is None:
         return np.empty((0, 2, 2)), np.empty(0, dtype=bool)
     if not isinstance(cf, Counterfactuals):
         raise TypeError(f"counterfactuals is a {type(cf).__name__}; expected what clf.counterfactuals(X) returns.")
+    if isinstance(X, pd.DataFrame) and isinstance(cf.data, pd.DataFrame) and list(cf.feature_names) != list(X.columns):
+        raise ValueError(
+            f"counterfactuals has the columns {cf.feature_names}, but X has {list(X.columns)}; give the same, in order."
+        )
     ends = np.stack([_two_numbers(table, "counterfactuals") for table in (cf.original, cf.data)], axis=1)
     drawn = np.isfinite(ends).all((1, 2)) & (ends[:, 0] != ends[:, 1]).any(1)
     return ends[drawn], cf.report["status"].isin(CERTIFIED).to_numpy()[drawn]
@@ -291,7 +315,7 @@ def _arrows(cf: Counterfactuals | None) -> tuple[np.ndarray, np.ndarray]:
 def _given(y: Any, kept: np.ndarray, classes: np.ndarray) -> np.ndarray:
     labels = np.asarray(y)
     if labels.shape != kept.shape:
-        raise ValueError(f"y has shape {labels.shape}, but X has {several(len(kept), 'row')}; give a label for each.")
+        raise ValueError(f"y has shape {labels.shape}, but X has {counted(len(kept), 'row')}; give a label for each.")
     unknown = set(labels.tolist()) - set(classes.tolist())
     if unknown:
         raise ValueError(f"y holds {unknown.pop()!r}, which is none of the classes {classes.tolist()}.")

@@ -8,10 +8,10 @@ import numpy as np
 
 from .._result import Counterfactuals
 from .._status import Status
-from .._wording import format_probability
+from .._wording import format_probability, plain
 from ._changes import CERTIFIED, ChangedColumn, changed_columns
 from ._grid import MOST_PANELS, Cell, PanelGrid
-from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, plain, shorten_middle
+from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, shorten_middle
 
 _WORDS = {
     Status.OK: "certified",
@@ -32,20 +32,32 @@ def draw_row(cf: Counterfactuals, most: int, ax: Any) -> Any:
     notes += and_more(len(cf) - panels, "counterfactual, cut off", "counterfactuals, cut off")
     if not columns:
         notes.append("No column changes.")
-    if any(column.scaled for column in shown):
-        span = "these cells span" if cf.ranges is None else "fit has seen"
-        notes.append(f"○ as it is   ▶ ◀ as it would be, on the range that {span}")
+    scaled = [column for column in shown if column.scaled]
+    if scaled:
+        notes.append(f"○ as it is   ▶ ◀ as it would be, on the range that {_span_in_words(scaled)}")
         if not cf.report["status"].iloc[:panels].isin([*CERTIFIED, Status.ALREADY_TARGET]).all():
             notes.append("dotted: not certified")
     title = f"Row {cf.report['row'].iloc[0]}, predicted {shorten_middle(class_name(cf.prediction_before[0]), 30)}"
     labels = labels_of([column.name for column in shown])
-    rows = [(label, column.range_in_words) for label, column in zip(labels, shown, strict=True)]
+    rows = [(label, _detail(column, scaled)) for label, column in zip(labels, shown, strict=True)]
     grid = PanelGrid(ax, title, rows, [_header(cf, i) for i in range(panels)], 0.5, notes, "CounterfactualDisplay")
     for i in range(panels):
         certified = cf.report["status"].iloc[i] in CERTIFIED
         for j, column in enumerate(shown):
             _draw_cell(grid, grid.cell(i, j), column, i, certified)
     return grid.finish()
+
+
+def _span_in_words(scaled: list[ChangedColumn]) -> str:
+    if all(column.seen for column in scaled):
+        return "fit has seen"
+    return "fit has seen, or else these cells span" if any(column.seen for column in scaled) else "these cells span"
+
+
+def _detail(column: ChangedColumn, scaled: list[ChangedColumn]) -> str:
+    """The range in words; of cells only, it says so where other columns have one that fit has seen."""
+    mark = "cells: " if column.scaled and not column.seen and any(other.seen for other in scaled) else ""
+    return f"{mark}{column.range_in_words}"
 
 
 def _header(cf: Counterfactuals, i: int) -> list[str]:
@@ -64,7 +76,7 @@ def _draw_cell(grid: PanelGrid, cell: Cell, column: ChangedColumn, i: int, certi
         on_scale = column.scaled and np.isfinite(column.start[i])
         grid.text(cell.left, cell.y - 0.09 * on_scale, plain(column.value(i)), va="center", **tone)
         if on_scale:
-            _draw_track(grid, cell, column, column.start[i], None, certified)
+            _draw_track(grid, cell, column, i, certified)
         return
     old, new = (plain(text) for text in column.pair(i))
     on_scale = column.scaled and np.isfinite(column.end[i])
@@ -77,28 +89,31 @@ def _draw_cell(grid: PanelGrid, cell: Cell, column: ChangedColumn, i: int, certi
 
     grid.text(cell.left, cell.y - 0.09 * on_scale, write, width=width, size=8, va="center", linespacing=1.0)
     if on_scale:
-        _draw_track(grid, cell, column, column.start[i], column.end[i], certified)
+        _draw_track(grid, cell, column, i, certified)
 
 
-def _draw_track(
-    grid: PanelGrid, cell: Cell, column: ChangedColumn, start: float, end: float | None, certified: bool
-) -> None:
-    """The range as a grey line, the old value as a circle, the new one as a triangle that points the way."""
+def _draw_track(grid: PanelGrid, cell: Cell, column: ChangedColumn, i: int, certified: bool) -> None:
+    """A grey line, thick where fit has seen numbers, the old value as a circle, the new one as a triangle."""
+    start, end = column.start[i], column.end[i]
 
     def place(value: float) -> float:
         share = (value - column.lower) / column.span if column.span else 0.5
         return cell.left + share * (cell.right - cell.left)
 
     y, ax = cell.y + 0.12, grid.ax
-    ax.plot([cell.left, cell.right], [y, y], color="0.75", lw=1.5, solid_capstyle="butt", zorder=1)
+    line: dict[str, Any] = {"color": "0.75", "solid_capstyle": "butt", "zorder": 1}
+    ax.plot([cell.left, cell.right], [y, y], lw=0.8, **line)
+    if column.seen:  # thick; where cells leave it, the thin line goes on
+        low, high = map(place, column.seen) if column.span else (cell.left, cell.right)
+        ax.plot([low, high], [y, y], lw=3.2, **line)
     known = np.isfinite(start)
-    if end is not None:
-        rises = end > start
+    if column.changed[i]:
+        rises = column.direction[i] > 0
         colour = QUIET if not known else BLUE if rises else VERMILLION
         if known:
             ax.plot([place(start), place(end)], [y, y], color=colour, lw=2.2, ls="-" if certified else ":", zorder=2)
         marker = "D" if not known else ">" if rises else "<"
         ax.plot([place(end)], [y], marker=marker, ms=6.5, color=colour, mec="black", mew=0.4, ls="none", zorder=4)
     if known:
-        tone = "black" if end is not None else QUIET
+        tone = "black" if column.changed[i] else QUIET
         ax.plot([place(start)], [y], marker="o", ms=5, mfc="white", mec=tone, ls="none", zorder=3)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .._cells import Table, take_rows
-from ._style import several
+from .._wording import counted
 
 
 def one_row(X: Any, row: int) -> tuple[Table, int]:
@@ -18,13 +19,18 @@ def one_row(X: Any, row: int) -> tuple[Table, int]:
         raise ValueError(
             f"X has {X.ndim} dimension(s); expected a table of shape (n, d). Give a DataFrame or 2-d array."
         )
-    if not isinstance(row, (int, np.integer)) or not -len(X) <= row < len(X):
-        raise ValueError(f"row is {row!r}, but X has {several(len(X), 'row')}; give a position from 0 to {len(X) - 1}.")
+    if not is_whole(row) or not -len(X) <= row < len(X):
+        raise ValueError(f"row is {row!r}, but X has {counted(len(X), 'row')}; give a position from 0 to {len(X) - 1}.")
     position = int(row) % len(X)
     return take_rows(X, np.array([position])), position
 
 
+def is_whole(number: Any) -> bool:
+    """Whether it is an integer, of Python or NumPy; truth values are none."""
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
 def check_max_features(max_features: Any) -> None:
     """Raise if it is no positive number of columns."""
-    if not isinstance(max_features, (int, np.integer)) or max_features < 1:
+    if not is_whole(max_features) or max_features < 1:
         raise ValueError(f"max_features must be an integer >= 1, got {max_features!r}. Leave it out for the default.")

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from .._wording import plain
+
 # Okabe and Ito's colours, which the colour-blind tell apart; each comes with a sign of its own.
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, YELLOW = (
     "#0072B2",
@@ -26,11 +28,6 @@ QUIET = "0.45"  # grey of what matters less
 VERBATIM: dict[str, Any] = {"parse_math": False, "usetex": False}
 
 _LINE = 28  # characters of a line of a column's label
-
-
-def plain(value: Any) -> str:
-    """Text on one line; quotes for none."""
-    return " ".join(str(value).split()) or "''"
 
 
 def class_name(label: Any) -> str:
@@ -63,11 +60,6 @@ def _two_lines(text: str) -> str:
     ends = [i + 1 for i, sign in enumerate(text) if sign in " _-./" and abs(i + 1 - half) <= _LINE // 3]
     cut = min(ends, key=lambda end: abs(end - half), default=half)
     return f"{text[:cut].rstrip()}\n{text[cut:].lstrip()}"
-
-
-def several(number: int, noun: str) -> str:
-    """`1 row`, `2 rows`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def and_more(number: int, one: str, many: str) -> list[str]:

@@ -9,10 +9,10 @@ import numpy as np
 
 from .._cells import column_of, objects_of
 from .._pipeline import behind_steps
-from .._wording import decimals_for, format_probability, format_value
+from .._wording import counted, decimals_for, format_probability, format_value
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._rows import check_max_features, one_row
-from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, plain, several, shorten_middle
+from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, shorten_middle
 
 
 class LocalWeightsDisplay:
@@ -149,12 +149,15 @@ class LocalWeightsDisplay:
         ------
         ImportError
             If matplotlib is not installed.
+        ValueError
+            If `max_features` is less than 1.
         """
+        check_max_features(self.max_features)
         shown = np.argsort(-self.probability, kind="stable")[: 1 if len(self.classes) == 2 else MOST_PANELS]
         order = np.argsort(-np.abs(self.contributions[shown[0]]), kind="stable")
         own, rest = order[: self.max_features], order[self.max_features :]
         bars = np.column_stack([self.contributions[:, own], self.contributions[:, rest].sum(1), self.intercept])
-        rows = [*self._labels(own), (f"{several(len(rest), 'other column')}", ""), ("intercept", "this row's own")]
+        rows = [*self._labels(own), (counted(len(rest), "other column"), ""), ("intercept", "this row's own")]
         if not len(rest):
             bars, rows = np.delete(bars, len(own), axis=1), [*rows[:-2], rows[-1]]
         title = f"Row {self.row}, predicted {shorten_middle(class_name(self.classes[shown[0]]), 30)}"
@@ -171,7 +174,7 @@ class LocalWeightsDisplay:
     def _labels(self, columns: np.ndarray) -> list[tuple[str, str]]:
         labels = labels_of([self.feature_names[j] for j in columns])
         values = [self.values[j] for j in columns]
-        told = [shorten_middle(plain(format_value(value, decimals_for(0.0, value))), 30) for value in values]
+        told = [shorten_middle(format_value(value, decimals_for(0.0, value)), 30) for value in values]
         return [(label, value) for label, value in zip(labels, told, strict=True)]
 
     def _header(self, k: int, total: float) -> list[str]:
