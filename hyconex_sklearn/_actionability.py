@@ -92,7 +92,7 @@ class Actionability:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None and value != ()}
 
-    def by_position(self, names: Sequence[Hashable]) -> list[str]:
+    def _by_position(self, names: Sequence[Hashable]) -> list[str]:
         """The rules that tell columns of a table with these `names` by position: masks, lists per column, indices."""
         mappings = {name: tuple(getattr(self, name) or ()) for name in _COLUMN_RULES}
         mappings["immutable"] = self.immutable or ()

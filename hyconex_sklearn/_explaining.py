@@ -73,11 +73,11 @@ class Explainer:
         size = self._block_rows(k_all)
         if len(x) <= size:
             only = self._explain_block(question, slice(0, len(x)))
-            return Counterfactuals.adopted(**whole, **only)
+            return Counterfactuals._adopted(**whole, **only)
         joined = Joined(len(x) * k_all, [column.categories for column in columns])
         for block in chunks(len(x), size):
             joined.add(self._explain_block(question, block))
-        return Counterfactuals.adopted(**whole, **joined.fields())
+        return Counterfactuals._adopted(**whole, **joined.fields())
 
     def _block_rows(self, k: int) -> int:
         """Return how many rows, of k counterfactuals each, are answered, decoded and judged at once: whole chunks."""
@@ -138,10 +138,10 @@ class Explainer:
     def _allowed(self, rules: Actionability, X: Any, x: Tensor) -> FeasibleSet:
         """Read the rules against the rows of X; raise where they don't fit."""
         names = self.codec.schema.feature_names
-        if isinstance(X, pd.DataFrame) and list(X.columns) != list(names) and rules.by_position(names):
+        if isinstance(X, pd.DataFrame) and list(X.columns) != list(names) and rules._by_position(names):
             raise ValueError(
-                f"{', '.join(rules.by_position(names))} tells columns by position, but the columns of X are in another "
-                f"order than at fit, which was {list(names)}. Name the columns, or pass X in that order."
+                f"{', '.join(rules._by_position(names))} tells columns by position, but the columns of X are in "
+                f"another order than at fit, which was {list(names)}. Name the columns, or pass X in that order."
             )
         numbers = None if rules.is_trivial else self.codec.numbers(X)
         allowed = compile_rules(rules, self.codec.schema, numbers, x.cpu().numpy())

@@ -80,7 +80,7 @@ class Counterfactuals:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def adopted(cls, **parts: Any) -> Counterfactuals:
+    def _adopted(cls, **parts: Any) -> Counterfactuals:
         """Return a result of these parts themselves, which nobody else holds: a large one is not copied again."""
         _check_aligned(parts)
         made = object.__new__(cls)

@@ -195,14 +195,14 @@ def test_no_rule_at_all_is_trivial(empty: dict[str, Any]) -> None:
     ],
 )
 def test_rules_know_which_of_them_go_by_position(rules: dict[str, Any], told: list[str]) -> None:
-    assert Actionability(**rules).by_position(["a", ("b", 1), "c"]) == told
+    assert Actionability(**rules)._by_position(["a", ("b", 1), "c"]) == told
 
 
 def test_integers_may_be_names_but_masks_and_lists_go_by_position_all_the_same() -> None:
     names = [0, 1, 2]
-    assert Actionability(immutable=[2], bounds={0: (1, 2)}).by_position(names) == []
-    assert Actionability(immutable=[True, False, False]).by_position(names) == ["immutable"]
-    assert Actionability(monotonic_cst=[1, 0, 0]).by_position(names) == ["monotonic_cst"]
+    assert Actionability(immutable=[2], bounds={0: (1, 2)})._by_position(names) == []
+    assert Actionability(immutable=[True, False, False])._by_position(names) == ["immutable"]
+    assert Actionability(monotonic_cst=[1, 0, 0])._by_position(names) == ["monotonic_cst"]
 
 
 def test_rules_cannot_be_assigned() -> None:
