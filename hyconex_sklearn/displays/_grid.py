@@ -76,9 +76,9 @@ class PanelGrid:
 
     def _new_axes(self) -> Any:
         letters = max((len(line) for row in self.rows for line in "\n".join(row).split("\n")), default=0)
-        width = _PANEL * self._across + _LETTER * letters + 0.3
         longest = max(len(line) for line in [self.title, *self.notes])
-        size = (max(width, _LETTER * longest, 3.5), self._height + 0.5)
+        width = max(_PANEL * self._across, _LETTER * longest) + _LETTER * letters + 0.3
+        size = (max(width, 3.5), self._height + 0.5)
         return pyplot(self.wanted_by).subplots(figsize=size, layout="constrained")[1]
 
     @property

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._result import Counterfactuals
 from .._status import Status
-from .._wording import format_probability, plain
+from .._wording import format_probability
 from ._changes import CERTIFIED, ChangedColumn, changed_columns
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, shorten_middle
@@ -35,6 +35,8 @@ def draw_row(cf: Counterfactuals, most: int, ax: Any) -> Any:
     scaled = [column for column in shown if column.scaled]
     if scaled:
         notes.append(f"○ as it is   ▶ ◀ as it would be, on the range that {_span_in_words(scaled)}")
+        if any(column.seen not in (None, (column.lower, column.upper)) for column in scaled):
+            notes.append("thin line: beyond what fit has seen")
         if not cf.report["status"].iloc[:panels].isin([*CERTIFIED, Status.ALREADY_TARGET]).all():
             notes.append("dotted: not certified")
     title = f"Row {cf.report['row'].iloc[0]}, predicted {shorten_middle(class_name(cf.prediction_before[0]), 30)}"
@@ -74,11 +76,11 @@ def _draw_cell(grid: PanelGrid, cell: Cell, column: ChangedColumn, i: int, certi
     if not column.changed[i]:
         tone: dict[str, Any] = {"color": QUIET, "size": 8, "width": width}
         on_scale = column.scaled and np.isfinite(column.start[i])
-        grid.text(cell.left, cell.y - 0.09 * on_scale, plain(column.value(i)), va="center", **tone)
+        grid.text(cell.left, cell.y - 0.09 * on_scale, column.value(i), va="center", **tone)
         if on_scale:
             _draw_track(grid, cell, column, i, certified)
         return
-    old, new = (plain(text) for text in column.pair(i))
+    old, new = column.pair(i)
     on_scale = column.scaled and np.isfinite(column.end[i])
 
     def write(most: int) -> str:
