@@ -114,6 +114,7 @@ def test_a_range_is_said_to_be_of_the_training_data_only_where_it_is_known() -> 
         ([2**53], [2**53 + 1], "up"),  # the same float64
         ([10**310, 1], [1, 10**310], "both"),
         ([1, 1.7e308], [2, -1.7e308], "both"),
+        ([np.float32(1), 1], [10**300, -(2**70)], "both"),
         ([True, 1.5], [False, 2.5], "other"),
     ],
 )

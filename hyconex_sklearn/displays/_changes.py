@@ -125,7 +125,8 @@ def _direction(before: Column, after: Column, changed: np.ndarray) -> np.ndarray
         return direction
     for i in np.flatnonzero(changed).tolist():
         if not is_missing(old[i]) and not is_missing(new[i]):
-            direction[i] = int(new[i] > old[i]) - int(new[i] < old[i])
+            with np.errstate(over="ignore"):  # a narrow float beside a number that it can't hold
+                direction[i] = int(new[i] > old[i]) - int(new[i] < old[i])
     return direction
 
 
