@@ -107,7 +107,7 @@ def test_a_range_is_said_to_be_of_the_training_data_only_where_it_is_known() -> 
     assert not any("fit has seen" in text for text in none)
 
 
-@pytest.mark.filterwarnings("ignore:constrained_layout not applied")  # of numbers with 300 digits
+@pytest.mark.filterwarnings("error:constrained_layout not applied")  # for numbers with 300 digits
 @pytest.mark.parametrize(
     ("before", "after", "way"),
     [

@@ -138,6 +138,7 @@ class PanelGrid:
         size = max(_SMALLEST, size * self._scale)
         artist = self.ax.text(x, y, write(10_000), fontsize=size, **VERBATIM, **style)
         if width:
+            artist.set_in_layout(False)  # or a long text, not yet shortened, would leave the axes no room
             self._fits.append((artist, width, write))
         return artist
 
