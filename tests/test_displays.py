@@ -90,7 +90,7 @@ def test_a_number_outside_the_known_range_stays_in_its_panel(ranges: Any) -> Non
     if ranges is None:
         assert "-3 to 7" in said and not any("fit has seen" in text for text in said)
         return
-    assert {"0 to 1", "thin line: beyond what fit has seen"} <= set(said)
+    assert {"0 to 1", "thick line: what fit has seen"} <= set(said)
     assert any(text.endswith("on the range that fit has seen") for text in said)
     thin, thick = (line.get_xdata() for line in display.ax_.lines if line.get_color() == "0.75")
     width = thin[1] - thin[0]
@@ -100,7 +100,7 @@ def test_a_number_outside_the_known_range_stays_in_its_panel(ranges: Any) -> Non
 def test_a_range_is_said_to_be_of_the_training_data_only_where_it_is_known() -> None:
     X, data = np.array([[0.5, 1.0]]), np.array([[2.5, 3.0]])
     some = texts(CounterfactualDisplay(result(X, data, ranges=np.array([[0, 9], [np.nan, np.nan]]))).plot().ax_)
-    assert {"0 to 9", "cells: 1 to 3"} <= set(some)
+    assert {"0 to 9", "cells: 1 to 3", "thick line: what fit has seen"} <= set(some)
     assert any(text.endswith("fit has seen, or else these cells span") for text in some)
     none = texts(CounterfactualDisplay(result(X, data, ranges=np.full((2, 2), np.nan))).plot().ax_)
     assert {"0.5 to 2.5", "1 to 3"} <= set(none) and any(text.endswith("these cells span") for text in none)

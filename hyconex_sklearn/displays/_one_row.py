@@ -35,8 +35,8 @@ def draw_row(cf: Counterfactuals, most: int, ax: Any) -> Any:
     scaled = [column for column in shown if column.scaled]
     if scaled:
         notes.append(f"○ as it is   ▶ ◀ as it would be, on the range that {_span_in_words(scaled)}")
-        if any(column.seen not in (None, (column.lower, column.upper)) for column in scaled):
-            notes.append("thin line: beyond what fit has seen")
+        if any(column.seen for column in scaled) and any(c.seen != (c.lower, c.upper) for c in scaled):
+            notes.append("thick line: what fit has seen")
         if not cf.report["status"].iloc[:panels].isin([*CERTIFIED, Status.ALREADY_TARGET]).all():
             notes.append("dotted: not certified")
     title = f"Row {cf.report['row'].iloc[0]}, predicted {shorten_middle(class_name(cf.prediction_before[0]), 30)}"
