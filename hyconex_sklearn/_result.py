@@ -143,7 +143,9 @@ class Counterfactuals:
         -------
         list of str, of length m
             Such as ``"age 38 -> 45 would change the prediction from no to yes (probability 0.31 -> 0.64)."``. Numbers
-            are rounded to the spread of their column, never so far that two different values look alike.
+            are rounded to the range that fit has seen of their column, or else to its spread in this result, never so
+            far that two different values look alike. A gap is told as ``missing``; text that says just that, that is
+            empty, or that begins or ends with a space stands in quotes.
         """
         return sentences(self, told_changes(self))
 
@@ -179,9 +181,9 @@ class Counterfactuals:
         """Write the result as a page to look at, filter and print, for people who do not program.
 
         One file that needs no network and no other file: choose a row, see its prediction and, for every target, what
-        would have to be different, as sentences and as bars on the range that fit has seen. Some thousand
-        counterfactuals open at once; cut a larger result first (``cf[:2000]``). The page holds the rows, so whoever
-        gets it can read all of them.
+        would have to be different, as sentences and as bars on the range that fit has seen (where that is not known,
+        on what the values of the result span). Some thousand counterfactuals open at once; cut a larger result first
+        (``cf[:2000]``). The page holds the rows, so whoever gets it can read all of them.
 
         Parameters
         ----------
