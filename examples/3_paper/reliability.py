@@ -146,8 +146,10 @@ def threads(page: Page) -> None:
         "Every answer of several threads that ask one estimator is compared, bit for bit, with that of a single "
         "thread. What threads do share: while one fits, the others see a seeded random state and float32 as the "
         "default dtype of torch, and fits take turns (`max_time` counts the waiting); while a pipeline is probed "
-        "for rules, warnings of all threads are hidden. Another `n_jobs` may change the last bits of an answer. A "
-        "forked child computes on one thread, since those of its parent were not forked along.",
+        "for rules, warnings of all threads are hidden; and where two threads read nullable columns at the same "
+        "moment, pandas may leave RuntimeWarnings hidden, since before Python 3.14 filters of warnings belong to "
+        "all threads. Another `n_jobs` may change the last bits of an answer. A forked child computes on one "
+        "thread, since those of its parent were not forked along.",
         THREADS,
     )
 
