@@ -18,10 +18,10 @@ from tqdm.auto import tqdm
 from .._classifier import HyConExClassifier
 from .._result import Counterfactuals
 from ..metrics import evaluate_counterfactuals
-from ._cells import written
 from ._console import UsageError, listed, say
-from ._files import check_free, check_kind, read_table, write_table
 from ._rows import answers, labels_for, query_of, table_for, training_table
+from ._tables import check_free, check_kind, read_table, write_table
+from ._text import written
 
 _BLOCK = 500  # rows asked at a time, so that progress can be seen
 

@@ -10,11 +10,11 @@ import pandas as pd
 
 from .._cells import cells_differ
 from .._classifier import HyConExClassifier
-from .._result import Counterfactuals
+from .._result import Counterfactuals, _free_name
 from .._schema import Column
-from ._cells import as_fitted, guessed, is_missing_text, label_of, written
 from ._console import UsageError, listed, note
-from ._files import Table
+from ._tables import Table
+from ._text import as_fitted, guessed, is_missing_text, label_of, written
 
 _FEW_NUMBERS, _FEW_TEXTS = 100, 2  # so few rows may well differ by chance
 
@@ -148,7 +148,7 @@ def answers(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.Dat
     rows = cf.report["row"].to_numpy()
     taken = {*extra, *map(str, cf.feature_names)}
     report = cf.report.assign(status=cf.report["status"].astype(str), explanation=cf.explain())
-    report.columns = pd.Index([_free(name, taken) for name in report.columns], dtype=object)
+    report.columns = pd.Index([_free_name(name, taken) for name in report.columns], dtype=object)
     kept = table.cells[extra].iloc[rows].reset_index(drop=True)
     typed = pd.concat([kept, report, cf.data.reset_index(drop=True)], axis=1)
     text = pd.DataFrame({name: typed[name].map(written) for name in typed.columns}, dtype=object)
@@ -249,9 +249,3 @@ def _spelled(new: pd.Series, before: np.ndarray) -> np.ndarray:
     if lower or upper:
         cells = np.array([cell.lower() if lower else cell.upper() for cell in cells], dtype=object)
     return cells
-
-
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name = f"cf_{name}"
-    return name

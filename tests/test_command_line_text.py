@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyconex_sklearn._codec import TableCodec
-from hyconex_sklearn._command_line._cells import as_fitted, guessed, label_of, written
 from hyconex_sklearn._command_line._console import UsageError
+from hyconex_sklearn._command_line._text import as_fitted, guessed, label_of, written
 from hyconex_sklearn._schema import Column
 
 

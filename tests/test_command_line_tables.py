@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from hyconex_sklearn._command_line._console import UsageError
-from hyconex_sklearn._command_line._files import check_free, read_table, write_table
+from hyconex_sklearn._command_line._tables import check_free, read_table, write_table
 
 
 def written_to(folder: Path, data: str | bytes, name: str = "data.csv") -> str:
