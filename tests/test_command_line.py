@@ -25,6 +25,7 @@ from _models import FAST, fitted, iris, mixed_table, small
 
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._command_line import main
+from hyconex_sklearn._command_line._arguments import parser
 
 __all__ = ["short_searches"]  # a fixture
 
@@ -335,18 +336,36 @@ def test_without_a_file_to_write_there_is_a_sentence_for_each_answer(
     assert main(["explain", "model", "rows.csv", "--search", "one_shot"]) == 0
     out, err = capsys.readouterr()
     assert [line.split(":")[0] for line in out.splitlines()] == [f"row {i}" for i in range(6)]
-    assert "column 'granted' holds the model's classes" in err and "only copied to the output: id." in err
+    assert "not known to the model, and only copied to the output: granted, id." in err
 
 
-def test_the_page_is_written_where_it_was_asked_for_and_names_rows_by_the_first_unknown_column(here: Path) -> None:
+def test_the_page_is_written_where_it_was_asked_for_and_tells_no_identifier(here: Path) -> None:
     argv = ["explain", "model", "rows.csv", "--search", "one_shot", "--report", "cf.html"]
     assert main(argv) == 0
     text = Path("cf.html").read_text()
-    assert "<title>Counterfactuals of rows.csv</title>" in text
-    ids = [line["id"] for line in lines_of("rows.csv")]
-    assert len(ids) == 6 and all(f"<h2>id {name}</h2>" in text for name in ids)
+    assert "<title>Counterfactuals of rows.csv</title>" in text and text.count("<h2>Row ") == 6
+    assert not any(line["id"] in text for line in lines_of("rows.csv"))
     assert main(argv) == 2
     assert main([*argv, "--output", "cf.csv", "--force"]) == 0 and Path("cf.csv").exists()
+
+
+def test_the_page_calls_its_rows_by_the_column_that_was_asked_for(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = pd.read_csv("rows.csv", dtype=str)
+    frame.loc[3, "id"] = None
+    frame.to_csv("named.csv", index=False)
+    argv = ["explain", "model", "named.csv", "--search", "one_shot", "--report", "cf.html", "--force", "--row-names"]
+    for column, names in (
+        ("id", ["id p0", "id p1", "id p2", "Row 3", "id p4", "id p5"]),  # one that the model does not know
+        ("age", [f"age {age}" for age in frame["age"]]),  # and one that it does
+    ):
+        assert main([*argv, column]) == 0
+        assert re.findall("<h2>(.+?)</h2>", Path("cf.html").read_text()) == names
+    capsys.readouterr()
+    assert "--row-names: 'named.csv' has no column 'idd'; it has age" in error_of(capsys, *argv, "idd")
+    argv = ["explain", "model", "named.csv", "--row-names", "id"]
+    assert "give --report FILE, too" in error_of(capsys, *argv)
 
 
 def test_answers_to_many_rows_are_those_of_one_question(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -416,6 +435,42 @@ def test_a_model_of_an_array_calls_its_columns_x0_and_so_on(here: Path, capsys: 
     np.testing.assert_allclose(told, expected.data)
     capsys.readouterr()
     assert "fitted to: x0, x1, x2, x3." in error_of(capsys, "explain", "array", "rows.csv")
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        ("fit data.csv --target y --output m", "--drop a b"),
+        ("fit data.csv --target y --output m", "--categorical a b"),
+        ("fit data.csv --target y --output m", "--set a=1 b=2"),
+        ("explain model rows.csv", "--immutable a b"),
+        ("explain model rows.csv", "--bounds a=1: b=:2"),
+        ("explain model rows.csv", "--monotonic a=1 b=-1"),
+    ],
+)
+def test_an_option_that_is_given_twice_adds_up(command: str, option: str) -> None:
+    name, first, second = option.split()
+    once = parser().parse_args([*command.split(), name, first, second])
+    twice = parser().parse_args([*command.split(), name, first, name, second])
+    assert once == twice
+    assert parser().parse_args(command.split()) != once  # nothing is left of the earlier ones
+
+
+def test_every_rule_holds_that_was_given_in_an_option_of_its_own(here: Path) -> None:
+    names = ["age", "income", "job", "grade", "owner", "children"]
+    rules = [part for name in names for part in ("--immutable", name)]
+    assert main(["explain", "model", "rows.csv", "--search", "one_shot", *rules, "--output", "cf.csv"]) == 0
+    for asked, answered in zip(lines_of("rows.csv"), lines_of("cf.csv"), strict=True):
+        assert [answered[name] for name in names] == [asked[name] for name in names]
+
+
+def test_a_column_that_the_model_does_not_know_is_kept_whatever_it_holds(here: Path) -> None:
+    frame = pd.read_csv("rows.csv", dtype=str).assign(newsletter=["yes", "no"] * 3)
+    frame.to_csv("letters.csv", index=False)
+    assert main(["explain", "model", "letters.csv", "--search", "one_shot", "--output", "cf.csv"]) == 0
+    lines = lines_of("cf.csv")
+    assert [line["newsletter"] for line in lines] == ["yes", "no"] * 3
+    assert [line["granted"] for line in lines] == frame["granted"].tolist()
 
 
 @pytest.mark.parametrize(

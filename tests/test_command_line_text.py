@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from _results import result
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hyconex_sklearn._codec import TableCodec
 from hyconex_sklearn._command_line._console import UsageError
+from hyconex_sklearn._command_line._rows import answers
+from hyconex_sklearn._command_line._tables import Table
 from hyconex_sklearn._command_line._text import as_fitted, guessed, label_of, written
 from hyconex_sklearn._schema import Column
 
@@ -162,3 +165,23 @@ def test_a_class_that_is_not_there_is_told_with_those_that_are(text: str, classe
 def test_numbers_are_written_without_needless_digits() -> None:
     values = [45.0, np.float64(2.5), 7, None, np.nan, pd.NA, True, "x"]
     assert [written(value) for value in values] == ["45", "2.5", "7", "", "", "", "True", "x"]
+
+
+@pytest.mark.parametrize(
+    ("cells", "owner"),
+    [
+        (["true", "false"], ["false", "true"]),
+        (["TRUE", "NA"], ["FALSE", "TRUE"]),
+        (["True", "false"], ["False", "True"]),  # neither: as Python writes them
+        (["", ""], ["False", "True"]),
+    ],
+)
+def test_only_true_and_false_take_the_case_of_the_file(cells: list[str], owner: list[str]) -> None:
+    """A column of texts may well hold nothing in the rows that are asked about, or nothing but the word true."""
+    original = pd.DataFrame({"owner": guessed(cells, "owner").astype(object), "city": [None, "true"], "age": [1, 2]})
+    data = original.assign(owner=[word.lower() == "true" for word in owner], city="Łódź", age=[3, 4])
+    asked = pd.DataFrame({"owner": cells, "city": ["", "true"], "age": ["1", "2"]}, dtype=object)
+    text, _ = answers(result(original, data), Table("rows.csv", asked, [2, 3], is_text=True), [])
+    assert text["city"].tolist() == ["Łódź", "Łódź"]
+    assert text["owner"].tolist() == owner
+    assert text["age"].tolist() == ["3", "4"]

@@ -109,10 +109,11 @@ def _fit_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("data", metavar="DATA", help="table to learn from: .csv, .tsv or .parquet")
     one.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict: two classes or more")
     one.add_argument("--output", required=True, metavar="FILE", help="model file to write, such as model.safetensors")
-    one.add_argument("--drop", nargs="+", default=[], metavar="COLUMN", help="columns to leave out")
+    one.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
     one.add_argument(
         "--categorical",
         nargs="+",
+        action="extend",
         default=[],
         metavar="COLUMN",
         help="columns whose numbers are names, such as zip codes",
@@ -123,6 +124,7 @@ def _fit_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--set",
         nargs="+",
+        action="extend",
         default=[],
         type=_parameter,
         metavar="NAME=VALUE",
@@ -134,12 +136,24 @@ def _fit_arguments(one: argparse.ArgumentParser) -> None:
 def _explain_arguments(one: argparse.ArgumentParser) -> None:
     _model(one, "rows", "ROWS", "table with the rows to explain")
     one.add_argument("--target", metavar="CLASS", help="the class wanted, or 'second' (default: every other class)")
-    one.add_argument("--immutable", nargs="+", default=[], metavar="COLUMN", help="columns that must not change")
     one.add_argument(
-        "--bounds", nargs="+", default=[], metavar="COLUMN=LOW:HIGH", help="smallest and largest value; may be empty"
+        "--immutable", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns that must not change"
     )
     one.add_argument(
-        "--monotonic", nargs="+", default=[], metavar="COLUMN=1|-1", help="columns that may only rise (1) or fall (-1)"
+        "--bounds",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN=LOW:HIGH",
+        help="smallest and largest value; may be empty",
+    )
+    one.add_argument(
+        "--monotonic",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="COLUMN=1|-1",
+        help="columns that may only rise (1) or fall (-1)",
     )
     one.add_argument("--max-changes", type=int, metavar="N", help="how many columns may change")
     one.add_argument("--target-probability", type=float, metavar="P", help="probability of the target to reach")
@@ -147,6 +161,7 @@ def _explain_arguments(one: argparse.ArgumentParser) -> None:
     _search(one)
     one.add_argument("--output", metavar="FILE", help="table to write (default: sentences on stdout)")
     one.add_argument("--report", metavar="FILE", help="page to write, to be opened in a browser")
+    one.add_argument("--row-names", metavar="COLUMN", help="what the page calls each row (default: Row 0, Row 1, ...)")
     _common(one, writes=True)
 
 

@@ -19,7 +19,7 @@ from .._classifier import HyConExClassifier
 from .._result import Counterfactuals
 from ..metrics import evaluate_counterfactuals
 from ._console import UsageError, listed, say
-from ._rows import answers, labels_for, query_of, table_for, training_table
+from ._rows import answers, labels_for, query_of, row_names, table_for, training_table
 from ._tables import check_free, check_kind, read_table, write_table
 from ._text import written
 
@@ -103,12 +103,14 @@ def explain(arguments: argparse.Namespace) -> None:
         check_kind(arguments.output)
     if arguments.report is not None and arguments.report == arguments.output:
         raise UsageError(f"--output and --report are the same file, {arguments.report!r}. Give two names.")
+    if arguments.row_names is not None and arguments.report is None:
+        raise UsageError("--row-names tells what the page calls its rows; give --report FILE, too.")
     classifier = _load(arguments.model)
     table = read_table(arguments.rows, arguments.separator)
+    names = None if arguments.row_names is None else row_names(table, arguments.row_names)
     X, extra = table_for(classifier, table)
     cf = _ask(classifier, X, query_of(arguments, classifier))
     if arguments.report is not None:
-        names = [f"{extra[0]} {cell}" for cell in table.cells[extra[0]]] if extra else None
         cf.to_html(arguments.report, title=f"Counterfactuals of {Path(arguments.rows).name}", row_names=names)
     if arguments.output is not None:
         write_table(arguments.output, *answers(cf, table, extra))

@@ -64,15 +64,22 @@ def table_for(classifier: HyConExClassifier, table: Table, target: str | None = 
     X = pd.DataFrame({column.name: _as_at_fit(table, column) for column in columns})
     known = {str(column.name) for column in columns}
     extra = [name for name in table.names if name not in known and name != target]
-    answer = [name for name in extra if _holds_classes(table, name, classifier.classes_)]
-    extra = [name for name in extra if name not in answer]
-    if target is None and answer:
-        note(
-            f"column {listed(map(repr, answer))} holds the model's classes and is taken for the known answer: left out."
-        )
     if target is None and extra:
         note(f"not known to the model, and only copied to the output: {listed(extra)}.")
     return X, extra
+
+
+def row_names(table: Table, column: str) -> list[str]:
+    """Return what to call each row: the column and its cell, or the place of a row whose cell is empty.
+
+    Raises
+    ------
+    UsageError
+        If the column is not there.
+    """
+    _check_there(table, [column], "--row-names")
+    cells = enumerate(map(written, table.cells[column]))
+    return [f"Row {i}" if is_missing_text(cell) else f"{column} {cell.strip()}" for i, cell in cells]
 
 
 def labels_for(classifier: HyConExClassifier, table: Table, target: str) -> np.ndarray:
@@ -156,7 +163,9 @@ def answers(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.Dat
         changed = cells_differ(cf.original, cf.data)
         for j, name in enumerate(cf.feature_names):
             as_it_was = table.cells[str(name)].to_numpy()[rows]
-            text[name] = np.where(changed[:, j], _spelled(text[name], as_it_was), as_it_was)
+            if pd.api.types.infer_dtype(typed[name], skipna=True) == "boolean":
+                text[name] = _spelled(text[name], as_it_was)
+            text[name] = np.where(changed[:, j], text[name], as_it_was)
         text[extra] = kept
     return text, typed
 
@@ -203,13 +212,6 @@ def _as_at_fit(table: Table, column: Column) -> pd.Series:
     return cells
 
 
-def _holds_classes(table: Table, name: str, classes: np.ndarray) -> bool:
-    """Whether a column holds nothing but class labels."""
-    cells = table.cells[name]
-    met = {str(cell).strip() for cell in cells.dropna().unique()}
-    return bool(met) and met <= {str(label) for label in classes.tolist()}
-
-
 def _as_array(labels: pd.Series) -> np.ndarray:
     """Labels as an array of the plainest dtype."""
     if labels.dtype == object:
@@ -240,12 +242,10 @@ def _side(text: str, column: Column, whole: str) -> Any:
         raise UsageError(f"--bounds: {text!r} in {whole!r} is no number.") from None
 
 
-def _spelled(new: pd.Series, before: np.ndarray) -> np.ndarray:
-    """Changed cells, true and false as the file spells them."""
-    spelling = {cell.strip().lower(): cell.strip() for cell in before}
-    lower = spelling.keys() <= {"true", "false", ""} and not any(cell != cell.lower() for cell in spelling.values())
-    upper = spelling.keys() <= {"true", "false", ""} and all(cell == cell.upper() for cell in spelling.values())
-    cells = new.to_numpy()
-    if lower or upper:
-        cells = np.array([cell.lower() if lower else cell.upper() for cell in cells], dtype=object)
-    return cells
+def _spelled(new: pd.Series, before: np.ndarray) -> pd.Series:
+    """True and false as text, in the case that the file has."""
+    met = {cell.strip() for cell in before if not is_missing_text(cell)}
+    for case in (str.lower, str.upper) if met else ():
+        if all(cell == case(cell) for cell in met):
+            return new.map(case)
+    return new
