@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from _models import FAST, fitted, iris, mixed_table, small
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._command_line import main
 from hyconex_sklearn._command_line._arguments import parser
+from hyconex_sklearn._command_line._console import warnings_in_one_line
 
 __all__ = ["short_searches"]  # a fixture
 
@@ -488,8 +490,11 @@ def test_a_column_that_the_model_does_not_know_is_kept_whatever_it_holds(here: P
         (["--max-changes", "few"], "argument --max-changes: invalid int value: 'few' (hyconex-sklearn explain --help"),
         (["--n-counterfactuals", "0"], "n_counterfactuals must be an integer >= 1"),
         (["--output", "cf.xlsx"], "'cf.xlsx' is no kind of table that is known"),
-        (["--output", "rows.csv"], "'rows.csv' exists already"),
+        (["--output", "others.csv"], "'others.csv' exists already"),
+        (["--output", "rows.csv"], "ROWS and --output are the same file, 'rows.csv'"),
+        (["--report", "./model", "--force"], "MODEL and --report are the same file, './model'"),
         (["--output", "a.csv", "--report", "a.csv"], "--output and --report are the same file, 'a.csv'"),
+        (["--output", "./a.csv", "--report", "a.csv"], "--output and --report are the same file, 'a.csv'"),
         (["--separator", ";;"], "argument --separator: expected one character or 'tab', got ';;'"),
     ],
 )
@@ -578,6 +583,47 @@ def test_arguments_that_are_missing_are_told_in_one_line(argv: list[str], capsys
         main(argv)
     out, err = capsys.readouterr()
     assert left.value.code == 2 and out == "" and len(err.splitlines()) == 1 and "--help tells more" in err
+
+
+def test_the_data_that_were_learned_from_are_not_replaced_by_the_model(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["fit", "people.csv", "--target", "granted", "--output", "people.csv", "--force"]
+    assert "DATA and --output are the same file, 'people.csv'" in error_of(capsys, *argv)
+
+
+def test_a_file_with_semicolons_is_answered_with_semicolons(here: Path) -> None:
+    pd.read_csv("rows.csv", dtype=str).to_csv("rows2.csv", index=False, sep=";")
+    argv = ["explain", "model", "rows2.csv", "--search", "one_shot", "--separator", ";", "--output", "cf.csv"]
+    assert main(argv) == 0
+    assert pd.read_csv("cf.csv", sep=";")["id"].tolist() == [f"p{i}" for i in range(6)]
+
+
+def test_cells_neither_end_a_line_nor_command_the_terminal(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    X, y = mixed_table()
+    fitted(X, np.where(y == "yes", "a\nb\x1b[2J", "other")).save("odd")
+    X.head(3).assign(**{"x\x1b[2J": 1}).to_csv("few.csv", index=False)
+    assert main(["explain", "odd", "few.csv", "--search", "one_shot"]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 3 and r"a\nb\x1b[2J" in out
+    assert "\x1b" not in out + err and r"only copied to the output: x\x1b[2J" in err
+
+
+def test_letters_that_stdout_does_not_have_are_told_in_ascii(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = mixed_table()
+    fitted(X, np.where(y == "yes", "zażółć", "nie")).save("polish")
+    X.head(3).to_csv("few.csv", index=False)
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii", errors="strict"))
+    assert main(["explain", "polish", "few.csv", "--search", "one_shot"]) == 0
+    assert written.getvalue().count(rb"za\u017c\xf3\u0142\u0107") == 3
+
+
+def test_a_warning_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    with warnings_in_one_line():
+        for text in ("one", "two", "one"):
+            warnings.showwarning(UserWarning(text), UserWarning, "file.py", 1)
+    assert capsys.readouterr().err.splitlines() == [f"hyconex-sklearn: warning: {text}" for text in ("one", "two")]
 
 
 def test_warnings_take_one_line_and_other_peoples_stay_as_they_were(

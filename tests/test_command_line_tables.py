@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from hyconex_sklearn._command_line._console import UsageError
-from hyconex_sklearn._command_line._tables import check_free, read_table, write_table
+from hyconex_sklearn._command_line._tables import check_kind, check_outputs, read_table, write_table
 
 
 def written_to(folder: Path, data: str | bytes, name: str = "data.csv") -> str:
@@ -67,6 +67,7 @@ def test_row_numbers_that_others_wrote_are_left_out(tmp_path: Path, capsys: pyte
         ("data.csv", "a,b\n1,2\n3\n", "line 3 of .*data.csv' has 1 cells, but the header has 2"),
         ("data.csv", "a,b\n1,2,3\n", "line 2 of .* has 3 cells, but the header has 2"),
         ("data.csv", "a;b\n1;2\n", "has a single column, 'a;b': it has semicolons. Give --separator ';'"),
+        ("data.csv", f"{'a' * 70};b\n1;2\n", "single column, 'a{60}...': it has semicolons"),
         ("data.csv", "a\tb\n1\t2\n", "it has tabs. Give --separator 'tab'"),
         ("data.tsv", "a,b\n1,2\n", "it has commas. Give --separator ','"),
         ("data.csv", "a,b,a\n1,2,3\n", "has several columns of the name 'a'. Rename or drop one"),
@@ -100,26 +101,59 @@ def test_what_is_written_is_read_again(tmp_path: Path, name: str) -> None:
     assert read_table(path).cells.to_numpy().tolist() == table.to_numpy().tolist()
 
 
+def test_a_csv_file_is_written_with_the_separator_that_was_read(tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": ["1;2"], "b": ["x,y"]}, dtype=object)
+    for name, separator, lines in (
+        ("out.csv", None, 'a,b\n1;2,"x,y"\n'),
+        ("out.csv", ";", 'a;b\n"1;2";x,y\n'),
+        ("out.tsv", ";", "a\tb\n1;2\tx,y\n"),
+    ):
+        write_table(str(tmp_path / name), table, table, separator)
+        assert (tmp_path / name).read_text() == lines
+
+
 def test_a_result_has_to_find_its_place_before_any_work_is_done(tmp_path: Path) -> None:
     there = written_to(tmp_path, "precious")
     for path, message in ((there, "exists already"), (str(tmp_path), "is a folder"), (f"{tmp_path}/no/x", "no folder")):
         with pytest.raises(UsageError, match=message):
-            check_free(path, force=False)
-    check_free(there, force=True)
-    check_free(None, force=False)
+            check_outputs({"--output": path}, {}, force=False)
+    check_outputs({"--output": there, "--report": None}, {"DATA": str(tmp_path / "other.csv")}, force=True)
 
 
-def test_parquet_without_pyarrow_is_told_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def absent(*_: object, **__: object) -> None:
-        raise ImportError("no pyarrow")
-
-    monkeypatch.setattr(pd, "read_parquet", absent)
-    monkeypatch.setattr(pd.DataFrame, "to_parquet", absent)
-    table = pd.DataFrame({"a": ["1"]})
-    for action in (
-        lambda: read(tmp_path, b"", "data.parquet"),
-        lambda: write_table(str(tmp_path / "out.parquet"), table, table),
+@pytest.mark.parametrize("force", [False, True])
+def test_no_result_replaces_what_is_read_or_another_result_under_any_name(tmp_path: Path, force: bool) -> None:
+    data, new = written_to(tmp_path, "a,b\n"), str(tmp_path / "new.csv")
+    (tmp_path / "link.csv").symlink_to(data)
+    roundabout = f"{tmp_path}/../{tmp_path.name}/"
+    for outputs, names in (
+        ({"--output": data}, "DATA and --output"),
+        ({"--output": f"{tmp_path}/link.csv"}, "DATA and --output"),
+        ({"--output": None, "--report": f"{roundabout}data.csv"}, "DATA and --report"),
+        ({"--output": new, "--report": f"{roundabout}new.csv"}, "--output and --report"),
     ):
+        with pytest.raises(UsageError, match=f"^{names} are the same file"):
+            check_outputs(outputs, {"DATA": data}, force)
+
+
+def test_parquet_without_pyarrow_is_told_what_to_install_before_anything_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hyconex_sklearn._command_line._tables.find_spec", lambda name: None)
+    for action in (check_kind, read_table):
         with pytest.raises(UsageError, match=r"pip install 'hyconex-sklearn\[parquet\]'"):
-            action()
-    assert not (tmp_path / "out.parquet").exists()
+            action(str(tmp_path / "data.parquet"))
+
+
+def test_the_index_of_a_parquet_file_is_kept_where_it_has_a_name(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=pd.Index(["p1", "p2"], name="id"))
+    for index, expected in (
+        (frame.index, ["id", "a", "b"]),
+        (frame.index.rename(None), ["a", "b"]),
+        (pd.MultiIndex.from_arrays([["p1", "p2"], [7, 8]], names=["id", None]), ["id", "a", "b"]),
+        (pd.RangeIndex(2), ["a", "b"]),
+    ):
+        frame.set_axis(index).to_parquet(tmp_path / "data.parquet")
+        table = read_table(str(tmp_path / "data.parquet"))
+        assert table.names == expected and table.cells["a"].tolist() == [1, 2]
+        assert "id" not in expected or table.cells["id"].tolist() == ["p1", "p2"]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ._arguments import parser
-from ._console import UsageError, complain, interrupted, warnings_in_one_line
+from ._console import UsageError, complain, interrupted, readable_anywhere, warnings_in_one_line
 
 __all__ = ["main"]
 
@@ -27,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code: 0; 2 where something was wrong, told in one line on stderr; 130 after Ctrl-C.
     """
+    readable_anywhere(sys.stdout)
     try:
         arguments = parser().parse_args(argv)
         with warnings_in_one_line():

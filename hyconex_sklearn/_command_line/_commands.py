@@ -20,7 +20,7 @@ from .._result import Counterfactuals
 from ..metrics import evaluate_counterfactuals
 from ._console import UsageError, listed, say
 from ._rows import answers, labels_for, query_of, row_names, table_for, training_table
-from ._tables import check_free, check_kind, read_table, write_table
+from ._tables import check_kind, check_outputs, read_table, write_table
 from ._text import written
 
 _BLOCK = 500  # rows asked at a time, so that progress can be seen
@@ -45,7 +45,7 @@ _MEANINGS = {
 
 def fit(arguments: argparse.Namespace) -> None:
     """Fit a classifier to a file and save it."""
-    check_free(arguments.output, arguments.force)
+    check_outputs({"--output": arguments.output}, {"DATA": arguments.data}, arguments.force)
     share = arguments.test_size
     if share is not None and not 0 < share < 1:
         raise UsageError(f"--test-size must be a share between 0 and 1, got {share:g}. 0.2 holds out every fifth row.")
@@ -97,12 +97,10 @@ def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, tes
 
 def explain(arguments: argparse.Namespace) -> None:
     """Answer each row of a file with counterfactuals."""
-    for path in (arguments.output, arguments.report):
-        check_free(path, arguments.force)
+    written_to = {"--output": arguments.output, "--report": arguments.report}
+    check_outputs(written_to, {"MODEL": arguments.model, "ROWS": arguments.rows}, arguments.force)
     if arguments.output is not None:
         check_kind(arguments.output)
-    if arguments.report is not None and arguments.report == arguments.output:
-        raise UsageError(f"--output and --report are the same file, {arguments.report!r}. Give two names.")
     if arguments.row_names is not None and arguments.report is None:
         raise UsageError("--row-names tells what the page calls its rows; give --report FILE, too.")
     classifier = _load(arguments.model)
@@ -113,14 +111,14 @@ def explain(arguments: argparse.Namespace) -> None:
     if arguments.report is not None:
         cf.to_html(arguments.report, title=f"Counterfactuals of {Path(arguments.rows).name}", row_names=names)
     if arguments.output is not None:
-        write_table(arguments.output, *answers(cf, table, extra))
+        write_table(arguments.output, *answers(cf, table, extra), arguments.separator)
     if arguments.output is None and arguments.report is None:
         for row, sentence in zip(cf.report["row"], cf.explain(), strict=True):
             say(f"row {row}: {sentence}")
         return
     told = Counter(cf.report["status"].astype(str))
     say(f"{len(cf)} counterfactuals of {len(X)} rows: {listed(f'{n} {status}' for status, n in told.most_common())}")
-    say(f"written: {listed(path for path in (arguments.output, arguments.report) if path is not None)}")
+    say(f"written: {listed(path for path in written_to.values() if path is not None)}")
 
 
 def evaluate(arguments: argparse.Namespace) -> None:
@@ -141,7 +139,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
     }
     shown = {name: _plain(measured[name]) for name in _MEANINGS}
     if arguments.json:
-        say(json.dumps(shown, indent=2))
+        for line in json.dumps(shown, indent=2).splitlines():
+            say(line)
         return
     for name, meaning in _MEANINGS.items():
         say(f"{name:<24} {_shown(shown[name]):>8}  {meaning}")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 PROGRAM = "hyconex-sklearn"
 _SHOWN = 12  # names of a list
+_COMMANDS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # control characters and ends of lines
+_LONGEST = 60  # characters of a cell or name
 
 
 class UsageError(Exception):
@@ -17,8 +21,8 @@ class UsageError(Exception):
 
 
 def say(text: str) -> None:
-    """Write a result to stdout."""
-    print(text)
+    """Write a line of a result to stdout."""
+    print(_tame(text))
 
 
 def note(text: str) -> None:
@@ -35,12 +39,21 @@ def interrupted() -> None:
     print(f"\n{PROGRAM}: interrupted; no file is left half written.", file=sys.stderr)
 
 
+def readable_anywhere(stream: TextIO) -> None:
+    r"""Let a stream write \xe9 where it has no é, as stderr does: a result must not end in the midst of a line."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
+
+
 @contextmanager
 def warnings_in_one_line() -> Iterator[None]:
-    """Show warnings as people read them, without file, line number and source."""
+    """Show warnings as people read them: once, without file, line number and source."""
+    told = set()
 
     def show(message: Any, *_: Any, **__: Any) -> None:
-        _tell("warning", str(message))
+        if str(message) not in told:
+            told.add(str(message))
+            _tell("warning", str(message))
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -53,5 +66,15 @@ def listed(names: Iterable[Any]) -> str:
     return ", ".join(texts) if len(texts) <= _SHOWN else f"{', '.join(texts[:_SHOWN])}, ... ({len(texts)} in all)"
 
 
+def quoted(text: str) -> str:
+    """The text between quotes, cut where it is long."""
+    return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
+
+
 def _tell(kind: str, text: str) -> None:
-    print(f"{PROGRAM}: {kind}: {' '.join(text.split())}", file=sys.stderr)
+    print(_tame(f"{PROGRAM}: {kind}: {' '.join(text.split())}"), file=sys.stderr)
+
+
+def _tame(text: str) -> str:
+    """Cells come from anywhere: none may end the line or command the terminal."""
+    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
 
 from .._files import write_file
-from ._console import UsageError, listed, note
+from ._console import UsageError, listed, note, quoted
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _KINDS = ".csv, .tsv (both also with .gz) or .parquet"
 _LARGEST_CELL = 2**31 - 1  # characters; what a C long holds everywhere
-_NO_PYARROW = "Parquet files need pyarrow: pip install 'hyconex-sklearn[parquet]', or use a CSV file."
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,43 @@ class Table:
 
 
 def check_kind(path: str) -> str:
-    """Return the suffix that tells the kind of a file; raise where it is none of ours."""
+    """Return the suffix that tells the kind of a file; raise where it is none of ours, or can't be read here."""
     suffixes = [suffix.lower() for suffix in Path(path).suffixes]
     kind = suffixes[-2] if len(suffixes) > 1 and suffixes[-1] == ".gz" else "".join(suffixes[-1:])
     if kind not in (*_SEPARATORS, ".parquet") or (kind == ".parquet" and suffixes[-1] == ".gz"):
         raise UsageError(f"{path!r} is no kind of table that is known; expected a name that ends in {_KINDS}.")
+    if kind == ".parquet" and find_spec("pyarrow") is None:
+        raise UsageError("Parquet files need pyarrow: pip install 'hyconex-sklearn[parquet]', or use a CSV file.")
     return kind
 
 
-def check_free(path: str | None, force: bool) -> None:
-    """Raise before any work is done where a result could not be written."""
-    if path is None:
-        return
+def check_outputs(outputs: dict[str, str | None], inputs: dict[str, str], force: bool) -> None:
+    """Raise before any work is done where a result could not be written, or would replace what is read or written.
+
+    Parameters
+    ----------
+    outputs, inputs : dict of str to str
+        Files by what the user knows them as, such as --output and DATA; None where there is none.
+    force : bool
+        Whether older files may be replaced.
+
+    Raises
+    ------
+    UsageError
+        If a file is there already, has no folder, or is one of the others under any name.
+    """
+    taken = {os.path.realpath(path): name for name, path in inputs.items()}
+    for name, path in outputs.items():
+        if path is None:
+            continue
+        place = os.path.realpath(path)
+        if place in taken:
+            raise UsageError(f"{taken[place]} and {name} are the same file, {path!r}. Give {name} another name.")
+        taken[place] = name
+        _check_free(path, force)
+
+
+def _check_free(path: str, force: bool) -> None:
     target = Path(path)
     if target.is_dir():
         raise UsageError(f"{path!r} is a folder; give the name of a file.")
@@ -150,7 +176,7 @@ def _check_header(path: str, header: list[str], separator: str) -> None:
         if len(header) == 1 and other != separator and other in header[0]:
             shown = "tab" if other == "\t" else other
             raise UsageError(
-                f"{path!r} has a single column, {header[0]!r:.60}: it has {name}. Give --separator '{shown}'."
+                f"{path!r} has a single column, {quoted(header[0])}: it has {name}. Give --separator '{shown}'."
             )
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
@@ -160,10 +186,10 @@ def _check_header(path: str, header: list[str], separator: str) -> None:
 
 
 def _read_parquet(path: str) -> Table:
-    try:
-        frame = pd.read_parquet(path).reset_index(drop=True)
-    except ImportError as error:
-        raise UsageError(_NO_PYARROW) from error
+    frame = pd.read_parquet(path)
+    # A level of the index that has a name is a column to whoever gave it: often the one that tells who a row is.
+    named = [name for name in frame.index.names if name is not None and name not in frame.columns]
+    frame = frame.reset_index(named).reset_index(drop=True)
     if 0 in frame.shape:
         raise UsageError(
             f"{path!r} has {frame.shape[0]} rows and {frame.shape[1]} columns; expected at least one of each."
@@ -175,19 +201,27 @@ def _read_parquet(path: str) -> Table:
 # ------------------------------------------------------------------------------------------------------------- writing
 
 
-def write_table(path: str, text: pd.DataFrame, typed: pd.DataFrame) -> None:
-    """Write a table: its text, or, where the kind of file has types, its typed columns."""
+def write_table(path: str, text: pd.DataFrame, typed: pd.DataFrame, separator: str | None = None) -> None:
+    """Write a table: its text, or, where the kind of file has types, its typed columns.
+
+    Parameters
+    ----------
+    path : str
+        A CSV, TSV or Parquet file.
+    text, typed : DataFrame
+        The same table twice.
+    separator : str, optional
+        Between the cells of a CSV file, instead of commas; others are what their name says.
+    """
     kind = check_kind(path)
     if kind == ".parquet":
         stream = io.BytesIO()
-        try:
-            typed.to_parquet(stream, index=False)
-        except ImportError as error:
-            raise UsageError(_NO_PYARROW) from error
+        typed.to_parquet(stream, index=False)
         data = stream.getvalue()
     else:
         lines = io.StringIO(newline="")
-        writer = csv.writer(lines, delimiter=_SEPARATORS[kind], lineterminator="\n")
+        delimiter = separator if separator is not None and kind == ".csv" else _SEPARATORS[kind]
+        writer = csv.writer(lines, delimiter=delimiter, lineterminator="\n")
         writer.writerow(text.columns)
         writer.writerows(text.itertuples(index=False, name=None))
         data = lines.getvalue().encode()

@@ -11,7 +11,7 @@ import pandas as pd
 
 from .._schema import Column
 from .._wording import is_missing
-from ._console import UsageError, note
+from ._console import UsageError, note, quoted
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})
 
@@ -154,7 +154,7 @@ def _check(cells: Sequence[str], fits: Any, expected: str, column: Column, lines
     if met:
         where = next(i for i, cell in enumerate(cells) if cell in met)
         raise UsageError(
-            f"column {column.name!r} held {expected} at fit, but line {lines[where]} holds {cells[where]!r:.60}. "
+            f"column {column.name!r} held {expected} at fit, but line {lines[where]} holds {quoted(cells[where])}. "
             "Correct it, or leave the cell empty where the value is unknown."
         )
 
@@ -165,6 +165,6 @@ def _tell_numbers_among_text(met: set[str], name: str) -> None:
     if all(re.fullmatch(r"-?[0-9]+,[0-9]+", cell) for cell in other):
         note(f"column {name!r} is read as text: {other[0]!r} has a decimal comma; write a point for numbers.")
     elif len(other) < _MOSTLY * len(met) and not any(re.fullmatch(r"0[0-9]+", cell) for cell in other):
-        note(f"column {name!r} is read as text: {other[0]!r:.60} is no number; leave unknown cells empty.")
+        note(f"column {name!r} is read as text: {quoted(other[0])} is no number; leave unknown cells empty.")
     elif all(re.fullmatch(r"[0-9]+", cell) for cell in met):
-        note(f"column {name!r} is read as text: {other[0]!r:.60} has a leading zero, as codes have.")
+        note(f"column {name!r} is read as text: {quoted(other[0])} has a leading zero, as codes have.")
