@@ -28,6 +28,8 @@ from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._command_line import main
 from hyconex_sklearn._command_line._arguments import parser
 from hyconex_sklearn._command_line._console import warnings_in_one_line
+from hyconex_sklearn._command_line._rows import training_table
+from hyconex_sklearn._command_line._tables import Table
 
 __all__ = ["short_searches"]  # a fixture
 
@@ -225,8 +227,33 @@ def test_fit_tells_how_it_read_the_columns_and_saves_a_model_that_loads(here: Pa
             ["--target", "b"],
             "the target 'b' is missing in 1 rows of 'data.csv', first in line 3",
         ),
-        ("a,b\n1,x\n2,y\n3,z\n", ["--target", "b"], "has 3 different values in 3 rows, so these are no classes"),
-        ("a,b\n1,1.5\n2,2.5\n3,1.5\n4,2.5\n", ["--target", "b"], "Unknown label type"),
+        ("a,b\n1,x\n2,y\n3,z\n", ["--target", "b"], "has 3 different values in 3 rows, such as 'x', so these are no"),
+        (
+            "a,b\n1,1.5\n2,2.5\n3,1.5\n4,2.5\n",
+            ["--target", "b"],
+            "the target 'b' has 2 different values in 4 rows, such as '1.5', so these are no classes",
+        ),
+        (
+            "a,b\n" + "".join(f"x,{i // 3}\n" for i in range(61)),
+            ["--target", "b", "--test-size", "0.2"],
+            "the target 'b' has 21 different values in 61 rows, .* cut the values into ranges",
+        ),
+        (
+            "a,b\n" + "".join(f"x,2020-09-{i // 2 + 10}\n" for i in range(41)),
+            ["--target", "b"],
+            "the target 'b' has 21 different dates in 41 rows, such as '2020-09-10', .* cut the dates into ranges",
+        ),
+        (
+            "a,b\n1,x\n2,y\n3,y\n",
+            ["--target", "b", "--test-size", "0.5"],
+            "--test-size needs two rows of each class, .* class 'x' has one. Drop its row, or leave out --test-size",
+        ),
+        ("a;b\n1,5;x\n2;y\n", ["--target", "b", "--separator", ";"], "column 'a' has numbers with commas, .*'1,5'"),
+        (
+            "a,b\n1,x\n2,y\n",
+            ["--target", "b", "--set", 'class_weight={"z":1}'],
+            "there is no class 'z'; the model knows 'x', 'y'",
+        ),
         (
             "a,b\n1,x\n2,y\n",
             ["--target", "b", "--test-size", "1"],
@@ -278,6 +305,38 @@ def test_a_column_that_names_its_rows_and_numbers_that_are_names_are_seen_to(
     assert main(["explain", "new", "rows3.csv", "--search", "one_shot", "--output", "cf.csv"]) == 0
     assert {line["plant"] for line in lines_of("cf.csv")} <= {"10", "20", "30"}
     assert "not seen at fit" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cells", "words"),
+    [
+        ([f"2020-09-{i % 28 + 1:02}" for i in range(160)], "holds dates, .* give the year or a count of days"),
+        ([f"2020-09-25T10:{i % 60:02}:00" for i in range(160)], "holds dates, "),
+        ([f"{i % 99} Mar" for i in range(160)], r"has 99 different texts in 160 rows\. Dates\? .* Names\? --drop odd"),
+    ],
+)
+def test_texts_that_are_dates_or_names_are_told(
+    cells: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = people(160).astype(object).fillna("").astype(str).assign(odd=cells).drop(columns="id")
+    table = Table("data.csv", frame, range(2, 162), is_text=True)
+    training_table(table, "granted", [], [])
+    told = [line for line in capsys.readouterr().err.splitlines() if "'odd'" in line]
+    assert len(told) == 1 and re.search(words, told[0])
+    training_table(table, "granted", [], ["odd"])  # somebody has thought about it
+    assert "'odd'" not in capsys.readouterr().err
+
+
+def test_classes_that_are_numbers_can_be_weighed(here: Path) -> None:
+    frame = people(60).assign(granted=np.arange(60) % 2)
+    frame.to_csv("numbers.csv", index=False)
+    argv = ["fit", "numbers.csv", "--target", "granted", "--output", "new", "--drop", "id", *QUICK]
+    with small():
+        assert main([*argv, "--set", 'class_weight={"0": 1, "1": 20}']) == 0
+        weighed = HyConExClassifier.load("new")
+        assert main([*argv, "--force"]) == 0
+    X = frame.assign(owner=frame["owner"] == "true")[list(weighed.feature_names_in_)]
+    assert weighed.predict_proba(X)[:, 1].mean() > HyConExClassifier.load("new").predict_proba(X)[:, 1].mean() + 0.1
 
 
 # ---------------------------------------------------------------------------------------------------------- explain
@@ -380,6 +439,28 @@ def test_answers_to_many_rows_are_those_of_one_question(here: Path, monkeypatch:
     assert [{name: line[name] for name in exact} for line in blocks] == [
         {name: line[name] for name in exact} for line in whole
     ]
+
+
+def test_whoever_watches_hears_soon_and_a_fast_model_is_asked_for_more_at_a_time(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    answer = HyConExClassifier.counterfactuals
+
+    def counted(self: HyConExClassifier, X: pd.DataFrame, **query: Any) -> Any:
+        asked.append(len(X))
+        return answer(self, X, **query)
+
+    monkeypatch.setattr(HyConExClassifier, "counterfactuals", counted)
+    people(400, 3).to_csv("many.csv", index=False)
+    argv = ["explain", "model", "many.csv", "--search", "one_shot", "--output", "cf.csv", "--force"]
+    assert main(argv) == 0 and asked == [400]
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    for patience, blocks in ((60.0, [50, 100, 200, 50]), (0.0, [50] * 8)):
+        asked.clear()
+        monkeypatch.setattr("hyconex_sklearn._command_line._commands._NEWS", patience)
+        assert main(argv) == 0 and asked == blocks
+        assert [line["row"] for line in lines_of("cf.csv")] == [str(i) for i in range(400)]
 
 
 def test_columns_named_like_those_of_the_report_keep_their_names(here: Path) -> None:
@@ -524,7 +605,11 @@ def test_rows_that_do_not_fit_the_model_are_told_in_one_line(
 
 def test_a_file_that_is_no_model_is_told_in_one_line(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no model file 'none'" in error_of(capsys, "explain", "none", "rows.csv")
-    assert "'rows.csv' can't be loaded" in error_of(capsys, "explain", "rows.csv", "rows.csv")
+    assert "'rows.csv' is a table and no model file; did you swap the two?" in error_of(
+        capsys, "explain", "rows.csv", "model"
+    )
+    Path("broken").write_text("no model")
+    assert "'broken' can't be loaded" in error_of(capsys, "explain", "broken", "rows.csv")
 
 
 # --------------------------------------------------------------------------------------------------------- evaluate

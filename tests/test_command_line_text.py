@@ -15,7 +15,7 @@ from hyconex_sklearn._codec import TableCodec
 from hyconex_sklearn._command_line._console import UsageError
 from hyconex_sklearn._command_line._rows import answers
 from hyconex_sklearn._command_line._tables import Table
-from hyconex_sklearn._command_line._text import as_fitted, guessed, label_of, written
+from hyconex_sklearn._command_line._text import as_fitted, check_no_commas, guessed, label_of, written
 from hyconex_sklearn._schema import Column
 
 
@@ -60,7 +60,6 @@ def test_cells_get_the_dtype_that_a_person_would_give_them(cells: list[str], dty
     ("cells", "words"),
     [
         (["00123", "10115"], "'00123' has a leading zero"),
-        (["1,5", "2"], "'1,5' has a decimal comma"),
         (["1", "2", "3", "unknown"], "'unknown' is no number; leave unknown cells empty"),
     ],
 )
@@ -69,6 +68,27 @@ def test_numbers_that_are_read_as_text_are_told(
 ) -> None:
     guessed(cells, "zip")
     assert f"note: column 'zip' is read as text: {words}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("cells", "is_wrong"),
+    [
+        (["1,5", "2", ""], True),
+        (["1,000", "2,500.5"], True),
+        (["1.000,5", "7"], True),
+        (["1,5", "2,5", "unknown"], True),
+        (["1,5", "two", "three"], False),  # texts
+        (["1.5", "2", "x"], False),
+        (["NA", ""], False),
+        (["0,1", "a", "b"], False),
+    ],
+)
+def test_numbers_with_commas_are_refused_and_texts_are_not(cells: list[str], is_wrong: bool) -> None:
+    if is_wrong:
+        with pytest.raises(UsageError, match="column 'c' has numbers with commas, such as '1"):
+            check_no_commas(cells, "c")
+    else:
+        check_no_commas(cells, "c")
 
 
 def test_plain_columns_need_no_note(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from .. import __version__
 from ._commands import evaluate, explain, fit
 from ._console import PROGRAM, complain
+from ._text import MISSING
 
 _ABOUT = """\
 A classifier for tables that explains itself with counterfactuals: rows like yours that it would classify otherwise.
@@ -29,11 +30,14 @@ a first walk:
 Tables are .csv or .tsv (UTF-8, names in the first line; .gz too) or .parquet. Each command has its own --help.
 """
 
-_FIT = """\
+_MISSING = ", ".join(sorted(MISSING - {""}, key=lambda word: (word.strip("#<>").lower(), word)))
+
+_FIT = f"""\
 Fit a classifier to the rows of a file, and save it to one file that is safe to load. Takes a minute or so.
 
 Columns are read by what they hold: numbers; true and false; else text, which makes categories. Whole numbers with a
-leading zero, such as 00123, are codes and stay text. Empty cells and NA are missing, which the classifier can take.
+leading zero, such as 00123, are codes and stay text. Dates are text, too: give the year, or days as a number.
+Missing, which the classifier can take, are empty cells and {_MISSING}.
 Leave out what identifies a row (--drop), and what would not be known when the model is asked.
 """
 
@@ -41,7 +45,8 @@ _FIT_STORY = f"""\
 examples:
   {PROGRAM} fit data.csv --target income --output model.safetensors
   {PROGRAM} fit data.csv --target income --output model.safetensors --drop id --categorical zip --test-size 0.2
-      without the column id, zip codes as categories, and every fifth row held out to test by
+      without the column id, zip codes as categories, and a fifth of the rows held out to test by: drawn at random,
+      the same share of each class
 """
 
 _EXPLAIN = """\
@@ -61,6 +66,8 @@ examples:
       --max-changes 3 --target yes --n-counterfactuals 2 --output alternatives.csv --report alternatives.html
       what a person can't change, what only so far, what only upwards; as a table, and as a page to read
 
+--target is a class here; in fit and evaluate it is a column.
+
 A line of the table: your own columns that the model does not use; row (place in the file, from 0), target, rank,
 what the counterfactual is worth (prediction, probability, ..., status), a sentence; and its cells, in your columns.
 """
@@ -68,14 +75,16 @@ what the counterfactual is worth (prediction, probability, ..., status), a sente
 _EVALUATE = """\
 Judge a model by rows that it was not fitted to: how often it is right, and what its counterfactuals are worth.
 
-Judges that learn from the file itself, a random forest and kernel densities, tell whether others would agree: give a
-file with a hundred rows or more. Each line of the table says what it means.
+The file holds rows that you kept apart before fit: by those that a model has learned from, any looks good. (What fit
+--test-size holds out is judged by fit alone, and is not written.) Judges that learn from the file itself, a random
+forest and kernel densities, tell whether others would agree: give a hundred rows or more. Each line says what it means.
 """
 
 
 _EVALUATE_STORY = f"""\
 example:
   {PROGRAM} evaluate model.safetensors test.csv --target income
+      --target is the column with the known classes here, as in fit; in explain it is the class that is wanted
 """
 
 
@@ -189,7 +198,10 @@ def _search(one: argparse.ArgumentParser) -> None:
 
 def _common(one: argparse.ArgumentParser, writes: bool) -> None:
     one.add_argument(
-        "--separator", type=_separator, metavar="CHAR", help="between the cells of a text file, such as ';'"
+        "--separator",
+        type=_separator,
+        metavar="CHAR",
+        help="between the cells of a .csv file, read or written, such as ';'",
     )
     if writes:
         one.add_argument("--force", action="store_true", help="replace files that exist already")

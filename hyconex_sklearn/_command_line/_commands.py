@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from .._result import Counterfactuals
 from ..metrics import evaluate_counterfactuals
 from ._console import UsageError, listed, say
 from ._rows import answers, labels_for, query_of, row_names, table_for, training_table
-from ._tables import check_kind, check_outputs, read_table, write_table
-from ._text import written
+from ._tables import TABLE_ENDINGS, check_kind, check_outputs, read_table, write_table
+from ._text import label_of, written
 
-_BLOCK = 500  # rows asked at a time, so that progress can be seen
+_FIRST_BLOCK, _BLOCK = 50, 500  # rows asked at a time: the more, the faster each; the fewer, the sooner there is news
+_NEWS = 2.0  # seconds that somebody who watches can do without
 
 _MEANINGS = {
     "rows": "rows in the file",
@@ -48,7 +50,7 @@ def fit(arguments: argparse.Namespace) -> None:
     check_outputs({"--output": arguments.output}, {"DATA": arguments.data}, arguments.force)
     share = arguments.test_size
     if share is not None and not 0 < share < 1:
-        raise UsageError(f"--test-size must be a share between 0 and 1, got {share:g}. 0.2 holds out every fifth row.")
+        raise UsageError(f"--test-size must be a share between 0 and 1, got {share:g}; 0.2 holds out a fifth.")
     table = read_table(arguments.data, arguments.separator)
     X, y = training_table(table, arguments.target, arguments.drop, arguments.categorical)
     chosen = {
@@ -58,6 +60,8 @@ def fit(arguments: argparse.Namespace) -> None:
         "verbose": int(sys.stderr.isatty()),
         **dict(arguments.set),
     }
+    if isinstance(weights := chosen.get("class_weight"), dict):  # JSON has keys of text only
+        chosen["class_weight"] = {label_of(name, np.unique(y).tolist()): weight for name, weight in weights.items()}
     try:
         classifier = HyConExClassifier(**chosen)
     except TypeError as error:
@@ -71,7 +75,13 @@ def fit(arguments: argparse.Namespace) -> None:
 
 
 def _split(X: pd.DataFrame, y: np.ndarray, share: float, seed: int) -> Any:
-    """Training and held-out rows, each class in both; indices anew."""
+    """Training and held-out rows, drawn at random, each class in both; indices anew."""
+    label, count = Counter(y.tolist()).most_common()[-1]
+    if count < 2:
+        raise UsageError(
+            f"--test-size needs two rows of each class, one to learn from and one to test by; class {label!r} has one. "
+            "Drop its row, or leave out --test-size."
+        )
     X, X_test, y, y_test = train_test_split(X, y, test_size=share, stratify=y, random_state=seed)
     return X.reset_index(drop=True), X_test.reset_index(drop=True), y, y_test
 
@@ -87,11 +97,11 @@ def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, tes
         say(f"{kind:<12} {listed(names)}")
     if test is not None:
         X_test, y_test = test
-        share = float((classifier.predict(X_test) == y_test).mean())
+        accuracy, auroc = _judged(classifier, X_test, y_test)
         most, _ = Counter(y.tolist()).most_common(1)[0]
         chance = float((y_test == most).mean())
-        auroc = _shown(_auroc(classifier, X_test, y_test))
-        say(f"held out     {len(X_test)} rows: accuracy {share:.3f} (always {most}: {chance:.3f}), AUROC {auroc}")
+        told = f"accuracy {accuracy:.3f} (always {most}: {chance:.3f}), AUROC {_shown(auroc)}"
+        say(f"held out     {len(X_test)} rows: {told}")
     say(f"written      {output}")
 
 
@@ -129,10 +139,11 @@ def evaluate(arguments: argparse.Namespace) -> None:
     y = labels_for(classifier, table, arguments.target)
     cf = _ask(classifier, X, {"search": arguments.search})
     means = evaluate_counterfactuals(cf, X, X, y).iloc[0].to_dict()
+    accuracy, auroc = _judged(classifier, X, y)
     measured = {
         "rows": len(X),
-        "accuracy": float((classifier.predict(X) == y).mean()),
-        "auroc": _auroc(classifier, X, y),
+        "accuracy": accuracy,
+        "auroc": auroc,
         "counterfactuals": len(cf),
         "plausible": float(cf.report["plausible"].mean()),
         **means,
@@ -152,17 +163,27 @@ def evaluate(arguments: argparse.Namespace) -> None:
 def _load(path: str) -> HyConExClassifier:
     if not Path(path).exists():
         raise UsageError(f"there is no model file {path!r}.")
-    return HyConExClassifier.load(path)
+    try:
+        return HyConExClassifier.load(path)
+    except ValueError as error:
+        if path.lower().endswith(TABLE_ENDINGS):
+            raise UsageError(f"{path!r} is a table and no model file; did you swap the two?") from error
+        raise
 
 
 def _ask(classifier: HyConExClassifier, X: pd.DataFrame, query: dict[str, Any]) -> Counterfactuals:
     """The answers to all rows, with a progress bar where somebody watches."""
-    parts = []
-    with tqdm(total=len(X), desc="explain", unit="row", disable=not sys.stderr.isatty()) as bar:
-        for start in range(0, len(X), _BLOCK):
-            block = X.iloc[start : start + _BLOCK].reset_index(drop=True)
+    watched, start = sys.stderr.isatty(), 0
+    size, parts = _FIRST_BLOCK if watched else _BLOCK, []
+    with tqdm(total=len(X), desc="explain", unit="row", disable=not watched) as bar:
+        while start < len(X):
+            begun = time.monotonic()
+            block = X.iloc[start : start + size].reset_index(drop=True)
             parts.append((start, classifier.counterfactuals(block, **query)))
             bar.update(len(block))
+            start += len(block)
+            if time.monotonic() - begun < _NEWS:
+                size = min(2 * size, _BLOCK)
     return _joined(parts)
 
 
@@ -183,14 +204,14 @@ def _joined(parts: list[tuple[int, Counterfactuals]]) -> Counterfactuals:
     )
 
 
-def _auroc(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray) -> float:
-    """Area under the ROC curve, one class against the others; NaN where a class is missing."""
-    classes = classifier.classes_
+def _judged(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray) -> tuple[float, float]:
+    """Accuracy, and area under the ROC curve, one class against the others: NaN where a class is missing."""
+    classes, probability = classifier.classes_, classifier.predict_proba(X)
+    accuracy = float((classes[probability.argmax(1)] == y).mean())
     if len(set(y.tolist())) < len(classes):
-        return float("nan")
-    probability = classifier.predict_proba(X)
+        return accuracy, float("nan")
     areas = [roc_auc_score(y == label, probability[:, k]) for k, label in enumerate(classes)]
-    return float(np.mean(areas))
+    return accuracy, float(np.mean(areas))
 
 
 def _plain(value: Any) -> Any:

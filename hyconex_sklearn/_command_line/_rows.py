@@ -14,9 +14,11 @@ from .._result import Counterfactuals, _free_name
 from .._schema import Column
 from ._console import UsageError, listed, note
 from ._tables import Table
-from ._text import as_fitted, guessed, is_missing_text, label_of, written
+from ._text import as_fitted, check_no_commas, guessed, is_date, is_missing_text, label_of, written
 
 _FEW_NUMBERS, _FEW_TEXTS = 100, 2  # so few rows may well differ by chance
+_MANY_TEXTS = 50  # so many categories, most of them met once, are none
+_MANY_CLASSES = 20  # more classes, some of them met once, are none
 
 
 def training_table(
@@ -35,6 +37,10 @@ def training_table(
     kept = [name for name in table.names if name != target and name not in drop]
     if not kept:
         raise UsageError(f"{table.path!r} has no column to learn from beside the target {target!r}.")
+    if table.is_text:
+        for name in [target, *kept]:
+            if name not in categorical:
+                check_no_commas(table.cells[name].tolist(), name)
     labels = _typed(table, target)
     gaps = np.flatnonzero(labels.isna().to_numpy())
     if len(gaps):
@@ -44,8 +50,9 @@ def training_table(
         )
     _check_classes(labels, target)
     X = pd.DataFrame({name: _typed(table, name) for name in kept})
-    for name in (name for name, column in X.items() if _names_each_row(column)):
-        note(f"column {name!r} has another value in each row: --drop {name} if it tells who it is and not what it is.")
+    for name in kept:
+        if name not in categorical:
+            _tell_odd_categories(X[name], name)
     return X, _as_array(labels)
 
 
@@ -173,6 +180,24 @@ def answers(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.Dat
 # ------------------------------------------------------------------------------------------------------------ together
 
 
+def _tell_odd_categories(column: pd.Series, name: str) -> None:
+    """Tell where a column says who a row is, or when it was, and can't be learned from as it stands."""
+    met = column.dropna()
+    texts = pd.api.types.infer_dtype(met) == "string"
+    if texts and met.map(is_date).all():
+        note(
+            f"column {name!r} holds dates, which are read as categories without an order: give the year or a count of "
+            f"days as a number, or --drop {name}."
+        )
+    elif _names_each_row(column):
+        note(f"column {name!r} has another value in each row: --drop {name} if it tells who it is and not what it is.")
+    elif texts and met.nunique() > max(_MANY_TEXTS, len(column) / 2):
+        note(
+            f"column {name!r} has {met.nunique()} different texts in {len(column)} rows. Dates? Give the year or a "
+            f"count of days as a number. Names? --drop {name}."
+        )
+
+
 def _names_each_row(column: pd.Series) -> bool:
     """Whether a column may well be an identifier: texts, or many whole numbers, that are all different."""
     if pd.api.types.is_float_dtype(column.dtype):
@@ -193,11 +218,17 @@ def _check_classes(labels: pd.Series, target: str) -> None:
     n_classes = labels.nunique()
     if n_classes < 2:
         raise UsageError(f"the target {target!r} is {labels.iloc[0]!r} in every row; a classifier needs two classes.")
-    if 2 < n_classes > len(labels) / 2:
+    rarest = labels.value_counts().min()
+    if 2 < n_classes > len(labels) / 2 or (n_classes > _MANY_CLASSES and rarest == 1) or _has_fractions(labels):
+        kind = "dates" if labels.map(lambda label: is_date(str(label))).all() else "values"
         raise UsageError(
-            f"the target {target!r} has {n_classes} different values in {len(labels)} rows, so these are no classes. "
-            "Give another --target, or cut the values into ranges."
+            f"the target {target!r} has {n_classes} different {kind} in {len(labels)} rows, such as "
+            f"{str(labels.iloc[0])!r}, so these are no classes. Give another --target, or cut the {kind} into ranges."
         )
+
+
+def _has_fractions(labels: pd.Series) -> bool:
+    return pd.api.types.is_float_dtype(labels.dtype) and bool((labels % 1 != 0).any())
 
 
 def _typed(table: Table, name: str) -> pd.Series:

@@ -19,6 +19,7 @@ from ._console import UsageError, listed, note, quoted
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _KINDS = ".csv, .tsv (both also with .gz) or .parquet"
+TABLE_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 _LARGEST_CELL = 2**31 - 1  # characters; what a C long holds everywhere
 
 

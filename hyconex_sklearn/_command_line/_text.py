@@ -18,6 +18,8 @@ MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL
 _BOOLEANS = {"true": True, "false": False}
 # As people write quantities. With a leading zero or plus they are codes: "00123", "+49".
 _NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_COMMA = re.compile(r"-?[0-9]+(,[0-9]+)+(\.[0-9]*)?|-?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+")  # 1,5 and 1,000.5 and 1.000,5
+_DATE = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]([T ]|$)")
 _LONGEST_WHOLE = 18  # digits that 64 bits surely hold
 _MOSTLY = 0.5  # share of numbers from which a column that holds other text, too, deserves a note
 
@@ -106,6 +108,29 @@ def written(value: Any) -> str:
     return str(value)
 
 
+def check_no_commas(cells: Sequence[str], name: str) -> None:
+    """Raise where a column of numbers would become categories, because they are written with commas.
+
+    Raises
+    ------
+    UsageError
+        If all cells are numbers, some of them with a comma, or most of them have one.
+    """
+    met = {cell.strip() for cell in set(cells)} - MISSING
+    with_comma = sorted(cell for cell in met if _COMMA.fullmatch(cell))
+    others = [cell for cell in met if not _COMMA.fullmatch(cell) and not _NUMBER.fullmatch(cell)]
+    if with_comma and (not others or len(with_comma) > _MOSTLY * len(met)):
+        raise UsageError(
+            f"column {name!r} has numbers with commas, such as {with_comma[0]!r}: write them with a decimal point, and "
+            f"nothing between thousands. If these are no numbers, --categorical {name}."
+        )
+
+
+def is_date(cell: str) -> bool:
+    """Whether a text is a day, maybe with a time, as computers write it."""
+    return _DATE.match(cell.strip()) is not None
+
+
 def is_missing_text(cell: str) -> bool:
     return cell.strip() in MISSING
 
@@ -162,9 +187,7 @@ def _check(cells: Sequence[str], fits: Any, expected: str, column: Column, lines
 def _tell_numbers_among_text(met: set[str], name: str) -> None:
     """Say why a column that looks like numbers is text."""
     other = sorted(cell for cell in met if not _NUMBER.fullmatch(cell))
-    if all(re.fullmatch(r"-?[0-9]+,[0-9]+", cell) for cell in other):
-        note(f"column {name!r} is read as text: {other[0]!r} has a decimal comma; write a point for numbers.")
-    elif len(other) < _MOSTLY * len(met) and not any(re.fullmatch(r"0[0-9]+", cell) for cell in other):
+    if len(other) < _MOSTLY * len(met) and not any(re.fullmatch(r"0[0-9]+", cell) for cell in other):
         note(f"column {name!r} is read as text: {quoted(other[0])} is no number; leave unknown cells empty.")
     elif all(re.fullmatch(r"[0-9]+", cell) for cell in met):
         note(f"column {name!r} is read as text: {quoted(other[0])} has a leading zero, as codes have.")
