@@ -562,6 +562,7 @@ def test_a_column_that_the_model_does_not_know_is_kept_whatever_it_holds(here: P
         (["--immutable", "aeg"], "--immutable: the model has no column 'aeg'; it has age, income"),
         (["--bounds", "aeg=1:2"], "--bounds: the model has no column 'aeg'"),
         (["--bounds", "age=5"], "--bounds: expected COLUMN=LOW:HIGH, either of them may be empty, got 'age=5'"),
+        (["--bounds", "age=20:", "--bounds", "age=:70"], "column 'age' is given twice; give both sides at once"),
         (["--bounds", "age=a:b"], "--bounds: 'a' in 'age=a:b' is no number"),
         (["--bounds", "age=9:5"], "bounds['age'] has low 9.0 above high 5.0"),
         (["--monotonic", "age"], "--monotonic: expected COLUMN=1 (may only rise) or COLUMN=-1 (only fall), got 'age'"),
@@ -709,6 +710,16 @@ def test_a_warning_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
         for text in ("one", "two", "one"):
             warnings.showwarning(UserWarning(text), UserWarning, "file.py", 1)
     assert capsys.readouterr().err.splitlines() == [f"hyconex-sklearn: warning: {text}" for text in ("one", "two")]
+
+
+def test_what_is_new_in_a_column_is_told_once_for_all_rows(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people(6, 2).assign(job=list("uvwxyz")).to_csv("odd.csv", index=False)
+    monkeypatch.setattr("hyconex_sklearn._command_line._commands._BLOCK", 2)
+    assert main(["explain", "model", "odd.csv", "--search", "one_shot"]) == 0
+    told = [line for line in capsys.readouterr().err.splitlines() if "not seen at fit" in line]
+    assert len(told) == 1 and "'u', 'v', 'w' and 3 more" in told[0]
 
 
 def test_warnings_take_one_line_and_other_peoples_stay_as_they_were(

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -175,7 +176,9 @@ def _ask(classifier: HyConExClassifier, X: pd.DataFrame, query: dict[str, Any]) 
     """The answers to all rows, with a progress bar where somebody watches."""
     watched, start = sys.stderr.isatty(), 0
     size, parts = _FIRST_BLOCK if watched else _BLOCK, []
-    with tqdm(total=len(X), desc="explain", unit="row", disable=not watched) as bar:
+    classifier.predict(X)  # warns of what is new in all rows at once
+    with warnings.catch_warnings(), tqdm(total=len(X), desc="explain", unit="row", disable=not watched) as bar:
+        warnings.filterwarnings("ignore", "column .* holds categories that were not seen at fit")
         while start < len(X):
             begun = time.monotonic()
             block = X.iloc[start : start + size].reset_index(drop=True)

@@ -136,6 +136,8 @@ def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> di
     for text in arguments.bounds:
         name, low, high = _bound(text)
         own = column(name, "--bounds")
+        if own.name in bounds:
+            raise UsageError(f"--bounds: column {name!r} is given twice; give both sides at once, as {name}=LOW:HIGH.")
         bounds[own.name] = (_side(low, own, text), _side(high, own, text))
     for text in arguments.monotonic:
         name, _, sign = text.rpartition("=")
