@@ -71,7 +71,10 @@ def fit(arguments: argparse.Namespace) -> None:
     if share is not None:
         X, X_test, y, y_test = _split(X, y, share, arguments.random_state)
         test = X_test, y_test
-    classifier.fit(X, y).set_params(verbose=0).save(arguments.output)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "column .* different labels in")  # told already, with the way to drop it
+        classifier.fit(X, y)
+    classifier.set_params(verbose=0).save(arguments.output)
     _tell_fit(classifier, X, y, test, arguments.output)
 
 

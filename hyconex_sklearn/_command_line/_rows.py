@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._cells import cells_differ
+from .._cells import cells_differ, free_name
 from .._classifier import HyConExClassifier
-from .._result import Counterfactuals, _free_name
+from .._result import Counterfactuals
 from .._schema import Column
 from ._console import UsageError, listed, note
 from ._tables import Table
@@ -164,7 +164,7 @@ def answers(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.Dat
     rows = cf.report["row"].to_numpy()
     taken = {*extra, *map(str, cf.feature_names)}
     report = cf.report.assign(status=cf.report["status"].astype(str), explanation=cf.explain())
-    report.columns = pd.Index([_free_name(name, taken) for name in report.columns], dtype=object)
+    report.columns = pd.Index([free_name(name, taken) for name in report.columns], dtype=object)
     kept = table.cells[extra].iloc[rows].reset_index(drop=True)
     typed = pd.concat([kept, report, cf.data.reset_index(drop=True)], axis=1)
     text = pd.DataFrame({name: typed[name].map(written) for name in typed.columns}, dtype=object)
