@@ -48,6 +48,7 @@ _SHORT = {
     "_latent._STEPS": 2,
 }
 _EXPECTED_WARNINGS: list[tuple[type[Warning], str]] = [
+    (UserWarning, "column .* different labels in .* cells"),
     (ConvergenceWarning, ""),
     (DataConversionWarning, ""),  # labels in a column
     (UserWarning, ".*were not seen at fit"),
