@@ -22,6 +22,10 @@ class Status(StrEnum):
         return _DESCRIPTIONS[self]
 
 
+#: Answers that meet every demand, and outcomes without an answer.
+CERTIFIED = (Status.OK, Status.FEWER)
+NO_ANSWER = (Status.NOT_VALID, Status.INFEASIBLE)
+
 _DESCRIPTIONS = {
     Status.OK: "The row is predicted as the target and meets every demand; nothing to do.",
     Status.ALREADY_TARGET: (

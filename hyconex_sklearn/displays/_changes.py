@@ -12,11 +12,8 @@ import pandas as pd
 from .._cells import Column, cells_differ, column_of, hold_numbers, numbers_of, objects_of
 from .._result import Counterfactuals
 from .._sentences import spread
-from .._status import Status
+from .._status import NO_ANSWER, Status
 from .._wording import decimals_for, format_pair, format_value, is_missing
-
-NO_ANSWER = (Status.NOT_VALID, Status.INFEASIBLE)
-CERTIFIED = (Status.OK, Status.FEWER)
 
 
 @dataclass(frozen=True)

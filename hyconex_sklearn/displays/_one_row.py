@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .._result import Counterfactuals
-from .._status import Status
+from .._status import CERTIFIED, Status
 from .._wording import format_probability
-from ._changes import CERTIFIED, ChangedColumn, changed_columns
+from ._changes import ChangedColumn, changed_columns
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, shorten_middle
 
