@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ._density import MixedDensity
 from ._hypernet import HyperNetwork, LocalLinear
 from ._losses import classification_loss, distance, log_odds, plausibility_loss, prototype_loss, validity_loss
 from ._space import EncodedSpace
+from ._torch_utils import in_chunks
 from ._training import EarlyStopping, History, Rows, Schedule, annealed, held_out_loss
 
 _MAX_TARGETS = 3  # counterfactuals per row and step; with more classes they are sampled
@@ -118,18 +118,26 @@ def judge_detached(network: HyperNetwork, x: Tensor) -> Tensor:
     A judge that learns from the counterfactuals it judges bends its boundary around each of them: they become valid
     without becoming honest.
     """
-    detached = {name: parameter.detach() for name, parameter in network.named_parameters()}
     was_training = network.training
-    network.eval()
-    logits = functional_call(network, detached, (x,)).logits(x)
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    network.eval().requires_grad_(False)
+    logits = network.logits(x)
     network.train(was_training)
+    for parameter in learning:
+        parameter.requires_grad_(True)
     return logits
 
 
-def counterfactual_terms(network: HyperNetwork, space: EncodedSpace, moves: Moves, objective: Objective) -> Tensor:
-    """Return the weighted validity, proximity and plausibility of each counterfactual, shape (m, 3)."""
-    logits = judge_detached(network, moves.moved)
-    density = objective.density.log_prob(moves.moved, moves.target)
+def judged(network: HyperNetwork, moves: Moves, objective: Objective) -> tuple[Tensor, Tensor]:
+    """Return the judge's logits (m, K) of the moved rows, and their log-density (m,) under their targets."""
+    return judge_detached(network, moves.moved), objective.density.log_prob(moves.moved, moves.target)
+
+
+def counterfactual_terms(
+    judgement: tuple[Tensor, Tensor], moves: Moves, space: EncodedSpace, objective: Objective
+) -> Tensor:
+    """Return the weighted validity, proximity and plausibility of each counterfactual as `judged`, shape (m, 3)."""
+    logits, density = judgement
     terms = (
         objective.validity * 2 * validity_loss(logits, moves.target, objective.margin[moves.target]).log1p(),
         objective.proximity * distance(moves.x, moves.moved, space),
@@ -138,22 +146,21 @@ def counterfactual_terms(network: HyperNetwork, space: EncodedSpace, moves: Move
     return torch.stack(terms, 1)
 
 
-def held(teacher: HyperNetwork, x: Tensor, logits: Tensor) -> Tensor:
-    """Return the cross-entropy of logits (n, K) toward the teacher's own predictions for rows `x` (n, d), a scalar."""
+def lessons(teacher: HyperNetwork, x: Tensor) -> Tensor:
+    """Return the teacher's own predictions for rows `x` (n, d), which the network is held to: probabilities (n, K)."""
     with torch.no_grad():
-        goal = teacher.logits(x).softmax(1)
-    return classification_loss(logits, goal)
+        return in_chunks(lambda rows: teacher.logits(rows).softmax(1), x, width=teacher.width)
 
 
 def held_on_moves(network: HyperNetwork, teacher: HyperNetwork, moves: Moves, n: int, schedule: Schedule) -> Tensor:
-    """Return `held` on `n` of the moved rows, as they are: no gradient reaches the move.
+    """Return the loss of holding the classifier on `n` of the moved rows, as they are: no gradient reaches the move.
 
     Held on training rows alone, the classifier drifts everywhere else, and counterfactuals chase a judge that keeps
     moving; in a trial on digits (one seed) a third of them fell short. Held here, too, it stays, and they reach it.
     """
     some = torch.randperm(len(moves.moved), generator=schedule.generator)[:n]
     moved = moves.moved.detach()[some.to(moves.moved.device)]
-    return held(teacher, moved, network.logits(moved))
+    return classification_loss(network.logits(moved), lessons(teacher, moved))
 
 
 def _nearest_prototype(moves: Moves, centroids: Tensor, classes: Tensor) -> Tensor:
@@ -180,12 +187,13 @@ def pretrain_on_clusters(
         The classifier as phase 2a left it, frozen.
     """
     centroids, classes = class_prototypes(train, network.n_classes, 10, schedule.seed)
+    lesson = lessons(teacher, train.x)
 
     def loss(rows: Tensor, _: float) -> Tensor:
         targets = draw_targets(train.labels[rows], network.n_classes, schedule.generator)
         logits, moves = propose(network, space, train.x[rows], targets, schedule.generator)
         prototype = _nearest_prototype(moves, centroids, classes)
-        return held(teacher, train.x[rows], logits) + prototype_loss(moves.moved, prototype).mean()
+        return classification_loss(logits, lesson[rows]) + prototype_loss(moves.moved, prototype).mean()
 
     def validate() -> dict[str, float]:
         return {"valid_loss": held_out_loss(network, valid)}
@@ -211,11 +219,14 @@ def fit_jointly(
     classification did not get worse, if there is one; else among all.
     """
 
+    lesson = lessons(teacher, train.x)
+
     def loss(rows: Tensor, progress: float) -> Tensor:
         targets = draw_targets(train.labels[rows], network.n_classes, schedule.generator)
         logits, moves = propose(network, space, train.x[rows], targets, schedule.generator)
-        kept = held(teacher, train.x[rows], logits) + held_on_moves(network, teacher, moves, len(rows), schedule)
-        terms = counterfactual_terms(network, space, moves, objective).sum(1)
+        kept = classification_loss(logits, lesson[rows])
+        kept = kept + held_on_moves(network, teacher, moves, len(rows), schedule)
+        terms = counterfactual_terms(judged(network, moves, objective), moves, space, objective).sum(1)
         ramp = min(1.0, (progress + 0.02) / 0.1)
         weight = 3.0 * targets.shape[1] * ramp
         return _HELD * kept + weight * terms.mean()
@@ -249,13 +260,12 @@ def _held_out_record(
     x = rows.x.repeat_interleave(n_targets, 0)
     free = space.free_mask(x)
     moves = Moves(x, space.move(x, weight, free), targets.flatten(), free)
-    terms = counterfactual_terms(network, space, moves, objective)
-    density = objective.density.log_prob(moves.moved, moves.target)
-    odds = log_odds(network.logits(moves.moved), moves.target)
+    logits, density = judged(network, moves, objective)
+    terms = counterfactual_terms((logits, density), moves, space, objective)
     return {
         "valid_loss": cross_entropy + float(terms.sum(1).mean()),
         "cross_entropy": cross_entropy,
-        "valid": float((odds > 0).float().mean()),
+        "valid": float((log_odds(logits, moves.target) > 0).float().mean()),
         "plausible": float((density >= objective.threshold[moves.target]).float().mean()),
         "distance": float(distance(moves.x, moves.moved, space).mean()),
     }

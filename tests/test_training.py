@@ -20,6 +20,7 @@ from hyconex_sklearn._codec import TableCodec
 from hyconex_sklearn._density import MixedDensity
 from hyconex_sklearn._hypernet import HyperNetwork
 from hyconex_sklearn._joint import (
+    Moves,
     Objective,
     class_prototypes,
     counterfactual_terms,
@@ -27,6 +28,7 @@ from hyconex_sklearn._joint import (
     draw_targets,
     fit_jointly,
     judge_detached,
+    judged,
     pretrain_on_clusters,
     propose,
 )
@@ -58,6 +60,9 @@ class Parts:
     def objective(self, validity: float = 1.0, proximity: float = 0.1, plausibility: float = 0.1) -> Objective:
         self.density.requires_grad_(False).eval()
         return Objective(validity, proximity, plausibility, torch.full((3,), 1.0), torch.full((3,), -5.0), self.density)
+
+    def terms(self, moves: Moves, objective: Objective) -> torch.Tensor:
+        return counterfactual_terms(judged(self.network, moves, objective), moves, self.space, objective)
 
 
 @pytest.fixture
@@ -187,7 +192,7 @@ def test_the_judge_does_not_learn_but_lets_the_row_learn(parts: Parts) -> None:
 def test_counterfactual_terms_teach_the_steps_alone(parts: Parts) -> None:
     targets = draw_targets(parts.train.labels, 3, seeded())
     _, moves = propose(parts.network, parts.space, parts.train.x, targets, seeded())
-    terms = counterfactual_terms(parts.network, parts.space, moves, parts.objective())
+    terms = parts.terms(moves, parts.objective())
     assert terms.shape == (len(moves.x), 3) and (terms >= 0).all() and torch.isfinite(terms).all()
     terms.sum().backward()
     assert parts.network.head.weight.grad is not None
@@ -201,7 +206,7 @@ def test_every_alpha_weighs_its_own_term(parts: Parts, term: int) -> None:
     _, moves = propose(parts.network, parts.space, parts.train.x, targets, seeded())
     one, three = [1.0, 1.0, 1.0], [1.0, 1.0, 1.0]
     three[term] = 3.0
-    terms = [counterfactual_terms(parts.network, parts.space, moves, parts.objective(*alpha)) for alpha in (one, three)]
+    terms = [parts.terms(moves, parts.objective(*alpha)) for alpha in (one, three)]
     factor = torch.ones(3)
     factor[term] = 3.0
     torch.testing.assert_close(terms[1], terms[0] * factor)
