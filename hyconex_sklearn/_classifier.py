@@ -68,11 +68,12 @@ class HyConExClassifier(ClassifierMixin, Kept):
     pretrain_epochs : int or None, default=None
         Most epochs of the classification phase.
     joint_epochs : int or None, default=None
-        Epochs of the joint phase. An eighth as many come before it, with k-means prototypes as targets.
+        Epochs of the joint phase. A quarter as many, and cheaper ones, come before it, with k-means prototypes
+        as targets.
     batch_size : int, default=256
         Rows of an optimiser step. An epoch has at least four steps, however small the table.
     learning_rate : float, default=2e-3
-        Step size of AdamW at the start of each phase.
+        Step size of AdamW at the start of each phase; the density phase takes twice as much.
     weight_decay : float, default=1e-4
         Weight decay of AdamW.
     validation_fraction : float, default=0.2

@@ -22,6 +22,7 @@ _MANY_ROWS = 10_000
 # Weight of holding the classifier where it was, on rows and on their counterfactuals, beside the terms of one target.
 _HELD = 4.0
 _CONVERGED_VALIDITY = 0.9  # share of valid one-shot counterfactuals below which a joint phase that improves is not done
+_CLUSTERS, _FEWEST_CLUSTERS = 500, 10  # prototypes of all classes together, and of one
 _MAX_VALID = 512  # held-out rows that judge an epoch of the joint phase
 
 
@@ -186,7 +187,8 @@ def pretrain_on_clusters(
     teacher : HyperNetwork
         The classifier as phase 2a left it, frozen.
     """
-    centroids, classes = class_prototypes(train, network.n_classes, 10, schedule.seed)
+    n_clusters = int(np.clip(_CLUSTERS // network.n_classes, _FEWEST_CLUSTERS, _CLUSTERS // 10))
+    centroids, classes = class_prototypes(train, network.n_classes, n_clusters, schedule.seed)
     lesson = lessons(teacher, train.x)
 
     def loss(rows: Tensor, _: float) -> Tensor:

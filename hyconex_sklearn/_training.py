@@ -21,6 +21,7 @@ from ._space import EncodedSpace
 from ._torch_utils import copy_state, in_chunks, minibatches
 
 _MIN_STEPS = 4  # steps of an epoch, however small the table
+_DENSITY_RATE = 2.0  # how much faster than the others the density learns: as good in two thirds of the steps
 _NOISE = 0.1  # least noise of a number while the density trains, in standard deviations
 # Share of the time left that a phase may take; the rest is for those that follow, and for the reservoir.
 _SHARES = {"density": 0.4, "classifier": 0.4, "clusters": 0.1, "joint": 0.9}
@@ -164,9 +165,9 @@ def _batches(n_rows: int, schedule: Schedule) -> Iterator[Tensor]:
     return minibatches(n_rows, schedule.batch_size, _MIN_STEPS, schedule.generator)
 
 
-def _optimiser(module: nn.Module, schedule: Schedule) -> torch.optim.Optimizer:
+def _optimiser(module: nn.Module, schedule: Schedule, faster: float = 1.0) -> torch.optim.Optimizer:
     return torch.optim.AdamW(
-        module.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
+        module.parameters(), lr=faster * schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
     )
 
 
@@ -195,7 +196,7 @@ def fit_density(
     """
     if not any(True for _ in density.parameters()):
         return  # every column is constant
-    optimiser = _optimiser(density, schedule)
+    optimiser = _optimiser(density, schedule, _DENSITY_RATE)
     scale = (0.3 * space.step).clamp(min=_NOISE)
 
     def noisy(x: Tensor) -> Tensor:
