@@ -94,7 +94,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Torch threads; None chooses by the size of the work, -1 takes all. One, always, in a forked process. Several
         Python threads may query one estimator at the same time; where they fit, they take turns.
     device : str, torch.device or None, default=None
-        Where to compute; None takes CUDA where there is one, else the CPU.
+        Where to compute. None takes the CPU, or CUDA where there is one and training steps are large (2 GFLOP and more:
+        a wide network, or many rows, features and classes), since small ones wait longer than they compute.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random in `fit`. The same seed on the same machine gives the same fit, bit for bit.
     verbose : int, default=0
@@ -222,15 +223,17 @@ class HyConExClassifier(ClassifierMixin, Kept):
         return self
 
     def _fit(self, X: Any, y: ArrayLike) -> None:
+        resolve_device(self.device, 0.0)  # a device that is not there is told before any work
         history = History(int(self.verbose), self.max_time)
         X = check_table(self, X, reset=True)
         self.classes_, labels, weight = check_labels(y, len(X), self.class_weight)
-        device = resolve_device(self.device)
         codec = TableCodec.fit(X, self.categorical_features)
+        device = resolve_device(self.device, self._work(self.batch_size, codec))
         encoded = codec.encode(X)
         seed = int(check_random_state(self.random_state).randint(2**31))
         settings = Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
-        with plain_torch(), seeded(seed, device), thread_limit(self._threads(settings.batch_size, codec)):
+        threads = choose_threads(self.n_jobs, self._work(self.batch_size, codec))
+        with plain_torch(), seeded(seed, device), thread_limit(threads):
             space = EncodedSpace(codec.schema).to(device)
             free = compile_rules(Actionability(), codec.schema, None, encoded)
             model = fit_model(encoded, labels, weight, space, free, settings, seed, history)
@@ -252,11 +255,6 @@ class HyConExClassifier(ClassifierMixin, Kept):
             )
         for message in messages:
             warnings.warn(message, ConvergenceWarning, stacklevel=user_stacklevel())
-
-    def _threads(self, n_rows: int, codec: TableCodec) -> int:
-        """Return the number of torch threads for steps of `n_rows` rows."""
-        width = codec.schema.n_encoded * len(self.classes_) + 2 * self.n_blocks * self.hidden_size
-        return choose_threads(self.n_jobs, 6.0 * n_rows * self.hidden_size * width)
 
     # -------------------------------------------------------------------------------------------------- predictions
 
@@ -367,7 +365,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
         check_is_fitted(self)
         X = check_table(self, X, reset=False)
         encoded = self._codec.encode(X)
-        with plain_torch(), torch.no_grad(), thread_limit(self._threads(min(len(encoded), _CHUNK_ROWS), self._codec)):
+        threads = choose_threads(self.n_jobs, self._work(min(len(encoded), _CHUNK_ROWS), self._codec))
+        with plain_torch(), torch.no_grad(), thread_limit(threads):
             yield X, torch.from_numpy(encoded).to(self.device_)
 
     @property

@@ -38,9 +38,9 @@ class Committee(nn.Module):
     def __init__(self, owner: Tensor, n_classes: int, generator: torch.Generator) -> None:
         super().__init__()
         n_columns = int(owner.max()) + 1
-        rank = torch.rand(N_MEMBERS, n_columns, generator=generator).argsort(1)
+        rank = torch.rand(N_MEMBERS, n_columns, generator=generator, device=owner.device).argsort(1)
         seen = rank < math.ceil(_COLUMN_SHARE * n_columns)  # (members, columns)
-        self.register_buffer("seen", seen[:, owner.cpu()].float())  # (members, d)
+        self.register_buffer("seen", seen[:, owner].float())  # (members, d)
         self.weight1 = nn.Parameter(torch.randn(N_MEMBERS, _HIDDEN, len(owner)) / len(owner) ** 0.5)
         self.bias1 = nn.Parameter(torch.randn(N_MEMBERS, _HIDDEN))
         self.weight2 = nn.Parameter(torch.randn(N_MEMBERS, n_classes, _HIDDEN) / _HIDDEN**0.5)
@@ -91,7 +91,7 @@ def fit_committee(
         What each row counts.
     """
     n = len(x)
-    counts = _bootstrap(n, generator).to(x.device)  # (n, members)
+    counts = _bootstrap(n, generator)  # (n, members)
     data = (x, labels, weight, counts)
     optimiser = torch.optim.AdamW(committee.parameters(), lr=_LEARNING_RATE, weight_decay=1e-2, fused=True)
     best = torch.full((N_MEMBERS,), torch.inf, device=x.device)
@@ -112,7 +112,7 @@ def fit_committee(
 
 def _bootstrap(n: int, generator: torch.Generator) -> Tensor:
     """Return how often each member draws each row, (n, members), in a byte each: tables may be long."""
-    draws = (torch.randint(n, (n,), generator=generator) for _ in range(N_MEMBERS))
+    draws = (torch.randint(n, (n,), generator=generator, device=generator.device) for _ in range(N_MEMBERS))
     return torch.stack([torch.bincount(drawn, minlength=n).clamp(max=255).byte() for drawn in draws], 1)
 
 

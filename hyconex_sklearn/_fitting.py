@@ -87,7 +87,7 @@ def fit_model(
         Of the same rows, without any rule.
     """
     device = space.lower.device
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device).manual_seed(seed)
     schedule = Schedule(
         settings.batch_size, settings.learning_rate, settings.weight_decay, settings.patience, seed, generator
     )
@@ -97,7 +97,7 @@ def fit_model(
         space,
         HyperNetwork(space.n_features, n_classes, settings.hidden_size, settings.n_blocks, settings.dropout),
         MixedDensity(space, n_classes, settings.flow_transforms, settings.flow_hidden),
-        Committee(space.owner.cpu(), n_classes, generator),
+        Committee(space.owner, n_classes, generator),
     ).to(device)
     epochs = n_epochs(settings.flow_epochs, len(train), schedule, _DENSITY_STEPS + len(train) // 20)
     fit_density(model.density, space, train, valid, schedule, epochs, history)

@@ -81,16 +81,17 @@ class Moves:
 
 def draw_targets(labels: Tensor, n_classes: int, generator: torch.Generator) -> Tensor:
     """Return up to three other classes for each label, shape (n, T): all of them, or a sample without repetition."""
-    score = torch.rand(len(labels), n_classes, generator=generator).to(labels.device)
+    score = torch.rand(len(labels), n_classes, generator=generator, device=labels.device)
     score.scatter_(1, labels[:, None], -1.0)
     return score.argsort(1, descending=True)[:, : min(n_classes - 1, _MAX_TARGETS)]
 
 
 def draw_mask(n: int, space: EncodedSpace, generator: torch.Generator) -> Tensor:
     """Return random masks (n, d) over whole table columns: a share of 0.3 to 1 of each row's columns may move."""
-    share = 0.3 + 0.7 * torch.rand(n, 1, generator=generator)
-    free = torch.rand(n, int(space.owner.max()) + 1, generator=generator) < share
-    return free.to(space.owner.device)[:, space.owner].float()
+    device = space.owner.device
+    share = 0.3 + 0.7 * torch.rand(n, 1, generator=generator, device=device)
+    free = torch.rand(n, space.n_columns, generator=generator, device=device) < share
+    return free[:, space.owner].float()
 
 
 def propose(
@@ -159,8 +160,8 @@ def held_on_moves(network: HyperNetwork, teacher: HyperNetwork, moves: Moves, n:
     Held on training rows alone, the classifier drifts everywhere else, and counterfactuals chase a judge that keeps
     moving; in a trial on digits (one seed) a third of them fell short. Held here, too, it stays, and they reach it.
     """
-    some = torch.randperm(len(moves.moved), generator=schedule.generator)[:n]
-    moved = moves.moved.detach()[some.to(moves.moved.device)]
+    some = torch.randperm(len(moves.moved), generator=schedule.generator, device=moves.moved.device)[:n]
+    moved = moves.moved.detach()[some]
     return classification_loss(network.logits(moved), lessons(teacher, moved))
 
 

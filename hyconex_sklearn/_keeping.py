@@ -38,6 +38,9 @@ class Kept(BaseEstimator):
     n_features_in_: int
     n_iter_: int
     history_: list[dict[str, Any]]
+    batch_size: int
+    hidden_size: int
+    n_blocks: int
     device_: torch.device
     device: Any
 
@@ -147,7 +150,7 @@ class Kept(BaseEstimator):
             ) from error
         if device is not None:
             estimator.set_params(device=device)
-            resolve_device(device)
+            resolve_device(device, 0.0)
         estimator._take(fitted)
         return estimator
 
@@ -161,12 +164,18 @@ class Kept(BaseEstimator):
         self.history_, self.n_iter_ = fitted.history, fitted.n_iter
         self._settle()
 
+    def _work(self, n_rows: int, codec: TableCodec) -> float:
+        """Return the work of a training step of `n_rows` rows, in flop."""
+        width = codec.schema.n_encoded * len(self.classes_) + 2 * self.n_blocks * self.hidden_size
+        return 6.0 * n_rows * self.hidden_size * width
+
     def _settle(self) -> None:
         """Move to the device that was asked for, or to one that is here."""
+        work = self._work(self.batch_size, self._codec)
         try:
-            self.device_ = resolve_device(self.device)
+            self.device_ = resolve_device(self.device, work)
         except ValueError:  # fitted on a device that this machine lacks
-            self.device_ = resolve_device(None)
+            self.device_ = resolve_device(None, work)
         self._model.to(self.device_)
 
     def __getstate__(self) -> dict[str, Any]:

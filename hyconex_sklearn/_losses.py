@@ -46,7 +46,7 @@ def distance(x: Tensor, moved: Tensor, space: EncodedSpace) -> Tensor:
     squared = (moved - x)[:, space.numeric].square()
     total = (squared.mean(1) + 1e-6).sqrt() if len(space.numeric) else x.new_zeros(len(x))
     if space.blocks.numel():
-        total = total + 0.5 * (moved - x)[:, space.blocks[space.present]].abs().sum(1) / len(space.blocks)
+        total = total + 0.5 * (moved - x)[:, space.levels].abs().sum(1) / len(space.blocks)
     return total
 
 

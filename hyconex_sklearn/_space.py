@@ -44,6 +44,9 @@ class EncodedSpace(nn.Module):
         Positions of one-hot levels and missing indicators.
     blocks, present : Tensor of shape (n_blocks, widest)
         Positions of each one-hot block's levels, padded with 0, and where that padding is not.
+    levels, level_slots : Tensor of shape (n_levels,)
+        Positions of all one-hot levels, and their places in the flattened rectangle: numbers, since a device has to
+        count what a mask chooses, and training waits for it.
     lower, upper : Tensor of shape (d,)
         Range seen at fit.
     step : Tensor of shape (d_num,)
@@ -56,12 +59,16 @@ class EncodedSpace(nn.Module):
         False at constants and missing indicators.
     owner : Tensor of shape (d,)
         Table column of each position.
+    n_columns : int
+        Number of table columns.
     """
 
     numeric: Tensor
     discrete: Tensor
     blocks: Tensor
     present: Tensor
+    levels: Tensor
+    level_slots: Tensor
     lower: Tensor
     upper: Tensor
     step: Tensor
@@ -81,6 +88,8 @@ class EncodedSpace(nn.Module):
             "discrete": np.sort(np.concatenate([blocks[present], schema.missing_index])).astype(np.int64),
             "blocks": blocks,
             "present": present,
+            "levels": blocks[present],
+            "level_slots": np.flatnonzero(present),
             "lower": schema.lower,
             "upper": schema.upper,
             "step": schema.resolution[schema.numeric_index].astype(np.float32),
@@ -91,16 +100,12 @@ class EncodedSpace(nn.Module):
         }
         for name, array in arrays.items():
             self.register_buffer(name, torch.tensor(array), persistent=False)
+        self.n_columns = len(schema.columns)
 
     @property
     def n_features(self) -> int:
         """Encoded width d."""
         return len(self.lower)
-
-    @property
-    def n_columns(self) -> int:
-        """Number of table columns."""
-        return int(self.owner[-1]) + 1
 
     def free_mask(self, x: Tensor) -> Tensor:
         """Return which features of rows `x` (n, d) may move by default, as 0/1 floats.
@@ -155,7 +160,7 @@ class EncodedSpace(nn.Module):
         free = mask[:, self.blocks] > 0.5
         choice = torch.where(free, choice, x[:, self.blocks])
         out = moved.clone()
-        out[:, self.blocks[self.present]] = choice[:, self.present]
+        out[:, self.levels] = choice.flatten(1)[:, self.level_slots]
         return out
 
 

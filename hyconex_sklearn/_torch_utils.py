@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 _ROWS_AT_ONCE, _CELLS_AT_ONCE = 16_384, 16_000_000  # of a table that is evaluated at fit, and of what is made of it
+_SHARED, _SENT = 5e8, 2e9  # work of a step, in flop, that several threads share, and that is sent to a GPU
 _TRAINING = threading.RLock()  # held by the thread that trains
 _LIMITING = threading.Lock()  # held by the thread that sets its number of torch threads
 _FORKED = False
@@ -28,8 +29,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows
     os.register_at_fork(after_in_child=_start_as_a_fork)
 
 
-def resolve_device(device: object | None) -> torch.device:
-    """Return the device to compute on: the asked one, else CUDA where there is one, else the CPU.
+def resolve_device(device: object | None, work: float) -> torch.device:
+    """Return the device to compute on: the asked one, else CUDA where it is there and worth it, else the CPU.
+
+    A step of little `work` (flop) is over on the CPU before its hundreds of small operations have been sent elsewhere.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def resolve_device(device: object | None) -> torch.device:
         If torch does not know the device or it is not available here.
     """
     if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if work >= _SENT and torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(str(device))
         torch.zeros(1, device=resolved).item()
@@ -95,7 +98,7 @@ def choose_threads(n_jobs: int | None, work: float) -> int:
         return 1
     available = torch.get_num_threads()
     if n_jobs is None:
-        return 1 if work < 5e8 else available
+        return 1 if work < _SHARED else available
     return max(1, available + 1 + n_jobs) if n_jobs < 0 else min(n_jobs, max(available, os.cpu_count() or 1))
 
 
@@ -128,13 +131,14 @@ def minibatches(n: int, batch_size: int, min_steps: int, generator: torch.Genera
     """Yield the row indices of one epoch, shuffled; tables under `min_steps` batches are passed through repeatedly.
 
     An epoch of a small table would otherwise be one or two steps, and "200 epochs" would mean something else for
-    every table size. Rows left over after the last full batch wait for the next epoch's shuffle.
+    every table size. Rows left over after the last full batch wait for the next epoch's shuffle. The indices are where
+    the generator is.
     """
     batch_size = min(batch_size, n)
     per_pass = max(1, n // batch_size)
     for step in range(max(per_pass, min_steps)):
         if step % per_pass == 0:
-            order = torch.randperm(n, generator=generator)
+            order = torch.randperm(n, generator=generator, device=generator.device)
         start = (step % per_pass) * batch_size
         yield order[start : start + batch_size]
 

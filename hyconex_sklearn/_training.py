@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -171,13 +170,17 @@ def _optimiser(module: nn.Module, schedule: Schedule, faster: float = 1.0) -> to
     )
 
 
-def _descend(loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer) -> float:
-    """Take one optimiser step down the loss, gradients clipped; return the loss."""
+def _descend(loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:
+    """Take one optimiser step down the loss, gradients clipped; return the loss, for which nothing has to wait yet."""
     optimiser.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(module.parameters(), 5.0)
     optimiser.step()
-    return float(loss.detach())
+    return loss.detach()
+
+
+def _mean(losses: list[Tensor]) -> float:
+    return float(torch.stack(losses).double().mean())
 
 
 def fit_density(
@@ -200,7 +203,7 @@ def fit_density(
     scale = (0.3 * space.step).clamp(min=_NOISE)
 
     def noisy(x: Tensor) -> Tensor:
-        noise = torch.randn(len(x), len(scale), generator=schedule.generator).to(x.device)
+        noise = torch.randn(len(x), len(scale), generator=schedule.generator, device=x.device)
         return x.index_add(1, space.numeric, noise * scale)
 
     best = EarlyStopping(density, schedule.patience)
@@ -212,7 +215,7 @@ def fit_density(
         ]
         with torch.no_grad():
             valid_loss = float(-in_chunks(density.log_prob, x_valid, valid.labels).mean())
-        history.add("density", epoch, float(np.mean(losses)), valid_loss)
+        history.add("density", epoch, _mean(losses), valid_loss)
         if best.update((-valid_loss,), epoch):
             break
     _finish(best, "density", history)
@@ -258,7 +261,7 @@ def pretrain_classifier(
             losses.append(_descend(loss, network, optimiser))
             average.update_parameters(network)
         valid_loss = held_out_loss(averaged, valid)
-        history.add("classifier", epoch, float(np.mean(losses)), valid_loss)
+        history.add("classifier", epoch, _mean(losses), valid_loss)
         if best.update((-valid_loss,), epoch):
             break
     _finish(best, "classifier", history)
@@ -288,5 +291,5 @@ def annealed(
             losses.append(_descend(loss(rows, progress), network, optimiser))
         network.eval()
         record = validate()
-        history.add(phase, epoch, float(np.mean(losses)), **record)
+        history.add(phase, epoch, _mean(losses), **record)
         yield record

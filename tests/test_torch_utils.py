@@ -27,17 +27,23 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("device", ["cpu", CPU, "cpu:0"])
 def test_a_device_by_name_or_as_it_is(device: object) -> None:
-    assert resolve_device(device).type == "cpu"
+    assert resolve_device(device, 0.0).type == "cpu"
 
 
 def test_the_device_of_choice_is_there() -> None:
-    assert torch.ones(2, device=resolve_device(None)).sum() == 2
+    assert torch.ones(2, device=resolve_device(None, 1e15)).sum() == 2
+
+
+def test_a_gpu_is_chosen_for_large_steps_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device(None, 1e8).type == "cpu"
+    assert resolve_device(None, 1e10).type == "cuda"
 
 
 @pytest.mark.parametrize("device", ["nonsense", "cuda:99", ""])
 def test_a_device_that_is_not_there_is_named(device: str) -> None:
     with pytest.raises(ValueError, match=f"device='{device}' can't be used here.*'cpu'"):
-        resolve_device(device)
+        resolve_device(device, 0.0)
 
 
 def test_threads_are_given_back_even_after_an_error() -> None:
