@@ -245,7 +245,7 @@ def test_the_density_learns(parts: Parts) -> None:
             return float(parts.density.log_prob(parts.valid.x, parts.valid.labels).mean())
 
     before = held_out()
-    fit_density(parts.density, parts.space, parts.train, parts.valid, parts.schedule, 15, parts.history)
+    fit_density(parts.density, parts.space, parts.train, parts.valid, parts.schedule, 8, parts.history)
     assert held_out() > before + 1.0
     assert parts.history.unconverged == ["density"]
 
@@ -292,7 +292,7 @@ def one_shot_quality(parts: Parts, objective: Objective) -> dict[str, float]:
 
 
 def trained_jointly(parts: Parts, epochs: int = 25, **alphas: float) -> dict[str, float]:
-    fit_density(parts.density, parts.space, parts.train, parts.valid, parts.schedule, 15, parts.history)
+    fit_density(parts.density, parts.space, parts.train, parts.valid, parts.schedule, 8, parts.history)
     pretrain_classifier(parts.network, parts.train, parts.valid, parts.schedule, 40, parts.history)
     parts.teacher = teacher = copy.deepcopy(parts.network).requires_grad_(False)
     pretrain_on_clusters(
