@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from ._torch_utils import copy_state, in_chunks, minibatches
+from ._torch_utils import copy_state, minibatches, summed
 
 N_MEMBERS = 16
 _HIDDEN = 32
@@ -93,6 +93,8 @@ def fit_committee(
     n = len(x)
     counts = _bootstrap(n, generator)  # (n, members)
     data = (x, labels, weight, counts)
+    # In chunks: torch would make eight bytes of each truth value before it counts them.
+    held_out = summed(lambda drawn: (drawn == 0).sum(0), counts).clamp(min=1)
     optimiser = torch.optim.AdamW(committee.parameters(), lr=_LEARNING_RATE, weight_decay=1e-2, fused=True)
     best = torch.full((N_MEMBERS,), torch.inf, device=x.device)
     state = copy_state(committee)
@@ -103,7 +105,7 @@ def fit_committee(
             (_member_losses(committee, x[rows], labels[rows], weight[rows]) * counts[rows]).mean(0).sum().backward()
             optimiser.step()
             steps += 1
-        before, best = best, _keep_best_members(committee, data, best, state)
+        before, best = best, _keep_best_members(committee, data, held_out, best, state)
         since = 0 if bool((best < before).any()) else since + 1
         if since >= _PATIENCE or steps >= _MAX_STEPS:
             break
@@ -124,14 +126,17 @@ def _member_losses(committee: Committee, x: Tensor, labels: Tensor, weight: Tens
 
 @torch.no_grad()
 def _keep_best_members(
-    committee: Committee, data: tuple[Tensor, ...], best: Tensor, state: dict[str, Tensor]
+    committee: Committee, data: tuple[Tensor, ...], held_out: Tensor, best: Tensor, state: dict[str, Tensor]
 ) -> Tensor:
-    """Copy into `state` the members whose loss on their held-out rows improved; return the best losses so far."""
+    """Copy into `state` the members whose loss on their held-out rows improved; return the best losses so far.
 
-    def held_out(x: Tensor, labels: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
-        return (_member_losses(committee, x, labels, weight) * (counts == 0)).sum(0, keepdim=True)
+    `held_out` (members,) is how many rows these are.
+    """
 
-    losses = in_chunks(held_out, *data, width=committee.width).sum(0) / (data[-1] == 0).sum(0).clamp(min=1)
+    def losses_of(x: Tensor, labels: Tensor, weight: Tensor, counts: Tensor) -> Tensor:
+        return (_member_losses(committee, x, labels, weight) * (counts == 0)).sum(0)
+
+    losses = summed(losses_of, *data, width=committee.width) / held_out
     better = losses < best
     for name, parameter in committee.named_parameters():
         state[name][better] = parameter.detach()[better]

@@ -151,8 +151,18 @@ def chunks(n: int, size: int, first: int = 0) -> Iterator[slice]:
 
 def in_chunks(function: Callable[..., Tensor], *rows: Tensor, width: int = 1, size: int = _ROWS_AT_ONCE) -> Tensor:
     """Return `function` of tensors of n > 0 rows each, (n, ...), `size` rows at a time; fewer where it is `width`."""
-    n, size = len(rows[0]), max(1, min(size, _CELLS_AT_ONCE // width))
+    n, size = len(rows[0]), _size(size, width)
     return placed(n, ((at, (function(*(tensor[at] for tensor in rows)),)) for at in chunks(n, size)))[0]
+
+
+def summed(function: Callable[..., Tensor], *rows: Tensor, width: int = 1) -> Tensor:
+    """Return the sum over n > 0 rows that `function` of all would give, from as many at a time as in `in_chunks`."""
+    parts = [function(*(tensor[at] for tensor in rows)) for at in chunks(len(rows[0]), _size(_ROWS_AT_ONCE, width))]
+    return torch.stack(parts).sum(0)
+
+
+def _size(rows: int, width: int) -> int:
+    return max(1, min(rows, _CELLS_AT_ONCE // width))
 
 
 def placed(n: int, parts: Iterable[tuple[slice, tuple[Tensor, ...]]]) -> tuple[Tensor, ...]:
