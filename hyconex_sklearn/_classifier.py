@@ -20,7 +20,7 @@ from ._actionability import Actionability
 from ._checks import check_parameters, check_query, target_numbers, user_stacklevel
 from ._codec import TableCodec
 from ._explaining import Explainer
-from ._fitting import Settings, fit_model
+from ._fitting import Settings, fit_model, split
 from ._keeping import Kept
 from ._result import Counterfactuals
 from ._rules import compile_rules
@@ -229,14 +229,15 @@ class HyConExClassifier(ClassifierMixin, Kept):
         self.classes_, labels, weight = check_labels(y, len(X), self.class_weight)
         codec = TableCodec.fit(X, self.categorical_features)
         device = resolve_device(self.device, self._work(self.batch_size, codec))
-        encoded = codec.encode(X)
         seed = int(check_random_state(self.random_state).randint(2**31))
         settings = Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
         threads = choose_threads(self.n_jobs, self._work(self.batch_size, codec))
         with plain_torch(), seeded(seed, device), thread_limit(threads):
             space = EncodedSpace(codec.schema).to(device)
-            free = compile_rules(Actionability(), codec.schema, None, encoded)
-            model = fit_model(encoded, labels, weight, space, free, settings, seed, history)
+            train, valid = split(codec, X, labels, weight, settings.validation_fraction, seed, device)
+            del labels, weight  # which are as long as the table
+            free = compile_rules(Actionability(), codec.schema, None, train.x[:1].cpu().numpy())
+            model = fit_model(train, valid, space, free, settings, seed, history)
         self._codec, self._model, self.device_ = codec, model, device
         self.history_, self.n_iter_ = history.records, len(history.records)
         self._warn_unconverged(history)

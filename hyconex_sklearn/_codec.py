@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ._cells import take_rows
 from ._checks import (
     check_finite,
     check_n_columns,
@@ -40,6 +41,7 @@ Array = NDArray[Any]
 
 #: Cells that are held in double precision at a time while a table is encoded.
 CELLS_AT_ONCE = 2_000_000
+_MOST_PARTS = 12  # in which a table is encoded for a fit
 
 _MISSING, _UNSEEN = -1, -2
 
@@ -116,6 +118,17 @@ class TableCodec:
             elif column.kind == "constant" and column.decimals is not None:
                 check_finite(read_numbers(dense_cells(X, j), column.name)[:, None], [column.name])
         return Z
+
+    def encoded_parts(self, X: Any) -> Iterator[tuple[slice, Array]]:
+        """Slices of rows of a table, each with its encoded rows; categories that the fit did not see are not told.
+
+        A dozen parts at most: each goes through all labels of a column anew.
+        """
+        n = X.shape[0]
+        size = max(1, CELLS_AT_ONCE // X.shape[1], -(-n // _MOST_PARTS))
+        for start in range(0, n, size):
+            rows = slice(start, min(start + size, n))
+            yield rows, self.encode(take_rows(X, rows), warn_unseen=False)
 
     def _encode_values(self, X: Any, order: Array, warn_unseen: bool, Z: Array) -> None:
         """Write numbers and missing indicators of all rows, some columns at a time: float64 takes room."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor, nn
 
+from ._codec import TableCodec
 from ._committee import Committee, fit_committee, mean_log_odds
 from ._density import MixedDensity
 from ._hypernet import HyperNetwork
@@ -63,9 +65,8 @@ class Settings:
 
 
 def fit_model(
-    encoded: np.ndarray,
-    labels: np.ndarray,
-    weight: np.ndarray,
+    train: Rows,
+    valid: Rows,
     space: EncodedSpace,
     rules: FeasibleSet,
     settings: Settings,
@@ -78,21 +79,17 @@ def fit_model(
 
     Parameters
     ----------
-    encoded : ndarray of shape (n, d), float32
-    labels : ndarray of shape (n,)
-        Class indices; every class 0..K-1 occurs.
-    weight : ndarray of shape (n,)
-        Row weights with mean 1.
+    train, valid : Rows
+        Of `split`; every class 0..K-1 occurs in `train`.
     rules : FeasibleSet
-        Of the same rows, without any rule.
+        Of one row, without any rule.
     """
     device = space.lower.device
     generator = torch.Generator(device).manual_seed(seed)
     schedule = Schedule(
         settings.batch_size, settings.learning_rate, settings.weight_decay, settings.patience, seed, generator
     )
-    n_classes = int(labels.max()) + 1
-    train, valid = _split(encoded, labels, weight, settings.validation_fraction, seed, device)
+    n_classes = int(train.labels.max()) + 1
     model = Model(
         space,
         HyperNetwork(space.n_features, n_classes, settings.hidden_size, settings.n_blocks, settings.dropout),
@@ -112,19 +109,49 @@ def fit_model(
     return model
 
 
-def _split(
-    encoded: np.ndarray, labels: np.ndarray, weight: np.ndarray, fraction: float, seed: int, device: torch.device
+def split(
+    codec: TableCodec,
+    X: Any,
+    labels: np.ndarray,
+    weight: np.ndarray,
+    fraction: float,
+    seed: int,
+    device: torch.device,
 ) -> tuple[Rows, Rows]:
-    """Return training and held-out rows, shuffled: tables often come sorted by class, and some steps take a head.
+    """Return encoded training and held-out rows, straight from the table: nothing else holds it encoded.
 
-    Where no row can be held out, training rows serve for both.
+    They are shuffled: tables often come sorted by class, and some steps take a head. Where no row can be held out,
+    training rows serve for both.
+
+    Parameters
+    ----------
+    codec : TableCodec
+        Fitted to X.
+    X : ndarray or DataFrame of n rows
+        The table.
+    labels : ndarray of shape (n,)
+        Class indices; every class 0..K-1 occurs.
+    weight : ndarray of shape (n,)
+        Row weights with mean 1.
+    fraction : float
+        Share of the rows of each class to hold out.
     """
     rng = np.random.default_rng(seed)
     held_out = draw_held_out(labels, fraction, rng)
     order = rng.permutation(len(labels))
     parts = [order[~held_out[order]], order[held_out[order]]]
-    arrays = (encoded, labels, weight.astype(np.float32))
-    train, valid = (Rows(*(to_tensor(array[part], device) for array in arrays)) for part in parts)
+    place = np.empty(len(labels), dtype=np.intp)  # of each row in its part
+    for part in parts:
+        place[part] = np.arange(len(part))
+    x = [torch.empty(len(part), codec.schema.n_encoded, dtype=torch.float32) for part in parts]
+    for rows, encoded in codec.encoded_parts(X):
+        for out, own in zip(x, (~held_out[rows], held_out[rows]), strict=True):
+            out.numpy()[place[rows][own]] = encoded[own]
+    arrays = (labels, weight.astype(np.float32))
+    train, valid = (
+        Rows(own.to(device), *(to_tensor(array[part], device) for array in arrays))
+        for own, part in zip(x, parts, strict=True)
+    )
     return train, valid if len(valid) else train
 
 
