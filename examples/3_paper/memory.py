@@ -7,7 +7,9 @@ Each piece runs in its own process, on a drawn table of numbers:
 - "predict", "one_shot" (every other class, a frame or an array): many rows;
 - "classes": a thousand rows, each toward every other of a thousand classes: a million counterfactuals;
 - "fit", "fit, more rows": one epoch of each phase; "copies" is the peak in sizes of the table, of which a part is the
-  same for any number of rows.
+  same for any number of rows;
+- "large", "large, float64 array": the same of five million rows, in steps of 2,048 rows, so that it takes a quarter of
+  an hour: a file of float32 numbers, mapped into memory and only read, and an array.
 
 A record says in MB: input, output, peak (memory at its largest, less what the process held before, which includes the
 input), and extra, peak less output. Needs Linux. Writes memory.json and memory.csv.
@@ -19,6 +21,7 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -39,43 +42,54 @@ PIECES = {
     "classes": (1_000, 20, 1_000),
     "fit": (250_000, 20, 2),
     "fit, more rows": (1_000_000, 20, 2),
+    "large": (5_000_000, 20, 2),
+    "large, float64 array": (5_000_000, 20, 2),
 }
-QUICK = {"predict": (5_000, 20, 2), "one_shot, frame": (5_000, 20, 2)}
+QUICK = {"predict": (5_000, 20, 2), "one_shot, frame": (5_000, 20, 2), "large": (5_000, 20, 2)}
 
 
-def drawn(rows: int, columns: int, classes: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return numbers (rows, columns) and labels; every class occurs in the first rows."""
+def filled(X: np.ndarray, classes: int, seed: int) -> np.ndarray:
+    """Draw numbers into X (rows, columns), and return labels; every class occurs in the first rows."""
     rng = np.random.default_rng(seed)
-    X = rng.standard_normal((rows, columns))
-    centres = 3 * rng.standard_normal((classes, columns))
-    y = np.arange(rows) % classes
-    for start in range(0, rows, 100_000):  # no second table while it is drawn
-        X[start : start + 100_000] += centres[y[start : start + 100_000]]
-    return X, y
+    centres = 3 * rng.standard_normal((classes, X.shape[1]))
+    y = np.arange(len(X)) % classes
+    for start in range(0, len(X), 100_000):  # no second table while it is drawn
+        own = y[start : start + 100_000]
+        X[start : start + 100_000] = centres[own] + rng.standard_normal((len(own), X.shape[1]))
+    return y
 
 
-def measured(piece: str, rows: int, columns: int, classes: int, seed: int) -> dict[str, float]:
-    """Do one piece in this process and return its figures."""
-    X, y = drawn(rows, columns, classes, seed)
-    clf = HyConExClassifier(random_state=seed, **FIT)
+def drawn(piece: str, shape: tuple[int, int], classes: int, seed: int, folder: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return numbers and labels of a piece; those of "large" lie in a file in the folder."""
+    if piece != "large":
+        X = np.empty(shape)
+        return X, filled(X, classes, seed)
+    path = Path(folder) / "table"
+    y = filled(np.memmap(path, np.float32, "w+", shape=shape), classes, seed)
+    return np.memmap(path, np.float32, "r", shape=shape), y
+
+
+def measured(piece: str, rows: int, columns: int, classes: int, seed: int, folder: str) -> dict[str, float]:
+    """Do one piece in this process, with files in the folder, and return its figures."""
+    X, y = drawn(piece, (rows, columns), classes, seed, folder)
+    clf = HyConExClassifier(random_state=seed, **FIT, batch_size=2_048 if "large" in piece else 256)
     learned = min(rows, max(2_000, 5 * classes))
     clf.fit(X[:learned], y[:learned])
     table = pd.DataFrame(X, copy=False) if "frame" in piece else X
     work = {
         "predict": lambda: clf.predict_proba(table),
         "one_shot": lambda: clf.counterfactuals(table, search="one_shot"),
-        "one_shot, frame": lambda: clf.counterfactuals(table, search="one_shot"),
         "classes": lambda: clf.counterfactuals(table, search="one_shot"),
         "fit": lambda: clf.fit(X, y),
-        "fit, more rows": lambda: clf.fit(X, y),
-    }[piece]
+        "large": lambda: clf.fit(X, y),
+    }[piece.split(",")[0]]
     clf.counterfactuals(table[:3], search="one_shot")  # loads what the first query loads
     with _Peak() as peak, Stopwatch() as watch:
         result = work()
     output = _size(result)
     figures = {"input": X.nbytes / MB, "output": output, "peak": peak.grown, "extra": peak.grown - output}
     figures["seconds"] = watch.seconds
-    return figures | ({"copies": peak.grown / (X.nbytes / MB)} if "fit" in piece else {})
+    return figures | ({"copies": peak.grown / (X.nbytes / MB)} if result is clf else {})
 
 
 class _Peak:
@@ -134,7 +148,8 @@ def main() -> None:
         parser = argparse.ArgumentParser()
         parser.add_argument("--piece", nargs=5)
         piece, *numbers = parser.parse_args().piece
-        print(json.dumps(measured(piece, *map(int, numbers))))
+        with tempfile.TemporaryDirectory() as folder:
+            print(json.dumps(measured(piece, *map(int, numbers), folder)))
         return
     options = command_line(__doc__).parse_args()
     records = Records(options.output, "memory", options.quick)

@@ -165,7 +165,8 @@ def memory(page: Page) -> None:
         "memory",
         "Resident memory at its peak, beyond what the process held before (the input included) and beyond the answer. "
         "Large queries are answered block by block. What stays for the length of a query is the encoded table (four "
-        "bytes for each encoded cell), and, where rules are given, their bounds for each row.",
+        "bytes for each encoded cell), and, where rules are given, their bounds for each row. The large tables are "
+        "fitted in steps of 2,048 rows; the first one is a file that is mapped into memory, whose pages do not count.",
         MEMORY,
     )
     fits = frame[frame["piece"].str.startswith("fit")].sort_values("rows")
