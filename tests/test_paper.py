@@ -38,7 +38,8 @@ def run(script: str, *options: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------------- scripts
 
-NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing", "visual")  # on the page of results
+# On the page of results, and on that of reliability.
+NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "timing", "scaling", "visual")
 RELIABILITY = ("input_storm", "altered_files", "interrupted_saves", "kept_sizes", "threads", "memory")
 
 

@@ -82,6 +82,18 @@ RULED = {
     "k3_valid": "... queries with three valid ones",
     "k3_certified": "... queries with three certified ones",
 }
+EPOCH = {f"cpu_{phase}": phase for phase in ("density", "classifier", "clusters", "joint")}
+NO_EPOCH = {
+    "cpu_labels": "labels",
+    "cpu_columns": "columns",
+    "cpu_split": "encoding",
+    "cpu_committee": "committee",
+    "cpu_linear_start": "linear start",
+    "cpu_prototypes": "prototypes",
+    "cpu_thresholds": "thresholds",
+    "cpu_reservoir": "reservoir",
+    "cpu_other": "other",
+}
 SEEN = {
     "flip_rate": "flipped",
     "non_adversarial_rate": "non-adversarial",
@@ -336,6 +348,31 @@ def _against_peers(frame: pd.DataFrame) -> str:
     )
 
 
+def scaling(page: Page) -> None:
+    """How a fit grows with its table."""
+    frame = page.records("scaling")
+    if frame is None:
+        return
+    page.head("Growth of a fit", "scaling", frame)
+    frame = frame.assign(size=frame["size"].astype(int), epoch=frame[list(EPOCH)].sum(axis=1)).sort_values("size")
+    by_rows = frame[frame["grows"] == "rows"].copy()
+    per_row = by_rows["epoch"] / by_rows["size"]
+    by_rows["linear"] = per_row / per_row.groupby(by_rows["seed"]).transform("first")
+    page.add(
+        "CPU seconds of one epoch of each phase, by rows, of twenty columns and two classes. Last, what a row takes in "
+        "all of them together, in parts of what it takes in the smallest table: 1 is linear.",
+        by_group(by_rows, ["size"], EPOCH | {"epoch": "all four", "linear": "per row"}),
+    )
+    page.picture("scaling.png", "CPU seconds of the parts of a fit over rows, and over features times classes")
+    page.add(
+        "What is no epoch: reading labels, learning columns, encoding, the committee, the linear start, the "
+        "prototypes, thresholds and calibration, the reservoir, and what has no name.",
+        by_group(by_rows, ["size"], NO_EPOCH),
+        "One epoch as columns or classes grow:",
+        by_group(frame[frame["grows"] != "rows"], ["grows", "size"], EPOCH | {"epoch": "all four"}),
+    )
+
+
 def images(page: Page) -> None:
     """Counterfactual images."""
     frame = page.records("visual")
@@ -407,6 +444,7 @@ SECTIONS: tuple[Callable[[Page], None], ...] = (
     rules,
     stress,
     timing,
+    scaling,
     images,
 )
 
