@@ -38,6 +38,7 @@ _LINEAR_ROWS = 5_000
 # certificates ask (0.73 to 0.95). A search checks what it gives, so it may stop earlier than the one pass, which can't.
 _AIMED, _ASKED = (0.35, 1.1, 3.5), (0.25, 1.0, 3.0)
 _FEWEST_FOR_QUANTILE = 10
+_MOST_FOR_QUANTILE = 10_000_000  # numbers; torch refuses more than 16 million
 _RESERVOIR = 1_000  # rows in all, at least 20 of a class
 
 
@@ -177,8 +178,13 @@ def plausible_threshold(density: MixedDensity, train: Rows, valid: Rows, quantil
         if len(rows) < _FEWEST_FOR_QUANTILE:
             rows = torch.cat([rows, train.x[train.labels == label]])
         own = in_chunks(density.log_prob, rows, torch.full((len(rows),), label, device=rows.device))
-        thresholds.append(own.quantile(quantile))
+        thresholds.append(quantile_of(own, quantile))
     return torch.stack(thresholds)
+
+
+def quantile_of(values: Tensor, quantile: float) -> Tensor:
+    """Return a quantile of n > 0 numbers in no order: where there are more than torch takes, that of the first ones."""
+    return values[:_MOST_FOR_QUANTILE].quantile(quantile)
 
 
 def _fit_committee(committee: Committee, train: Rows, schedule: Schedule) -> None:
@@ -262,7 +268,7 @@ def _calibrate(model: Model, valid: Rows, quantile: float, least: float, most: f
         own = right & (valid.labels == label)
         rows = own if bool(own.any()) else right
         for name, odds in reached.items():
-            typical = odds[rows].quantile(quantile) if bool(rows.any()) else odds.new_zeros(())
+            typical = quantile_of(odds[rows], quantile) if bool(rows.any()) else odds.new_zeros(())
             getattr(model, name)[label] = typical.clamp(least, most)
 
 

@@ -22,6 +22,7 @@ from hyconex_sklearn._fitting import (
     fit_temperature,
     linear_start,
     plausible_threshold,
+    quantile_of,
 )
 from hyconex_sklearn._losses import log_odds
 from hyconex_sklearn._model import Model
@@ -124,6 +125,11 @@ def test_the_threshold_is_a_quantile_of_each_class() -> None:
         own = density.log_prob(rows.x, rows.labels)
         shares = torch.stack([(own[rows.labels == k] < threshold[k]).float().mean() for k in range(3)])
         torch.testing.assert_close(shares, torch.full((3,), quantile), atol=0.03, rtol=0)
+
+
+def test_more_held_out_rows_than_torch_takes_have_a_quantile_too() -> None:
+    values = torch.rand(17_000_000, generator=torch.Generator().manual_seed(0))
+    assert float(quantile_of(values, 0.25)) == pytest.approx(0.25, abs=1e-3)
 
 
 def test_a_higher_quantile_asks_more_of_a_counterfactual() -> None:
