@@ -99,8 +99,8 @@ class _Rows:
     schema: TableSchema
     numbers: Array
     encoded: Array
-    immutable: Array  # bool (n, C): what the user froze
-    free: Array  # bool (n, C): that, and cells that no other value is left for
+    movable: Array  # bool (n, C): what the user did not freeze
+    free: Array  # bool (n, C): of that, cells that another value is left for
     broken: Array
     impossible: Array
     low: Array
@@ -118,7 +118,7 @@ class _Rows:
             schema,
             numbers,
             encoded,
-            immutable=~free,
+            movable=free,
             free=free,
             broken=np.broadcast_to(False, free.shape),
             impossible=np.zeros(n, dtype=bool),
@@ -208,7 +208,7 @@ class _Rows:
 
     def _check_frozen(self, j: int, rule: str, excluded: Array, own: Array) -> None:
         """Raise where a rule excludes the value of a cell that must not change."""
-        lost = excluded & self.immutable[:, j]
+        lost = excluded & ~self.movable[:, j]
         if lost.any():
             column, value = self.schema.columns[j], own[int(lost.argmax())]
             shown = _shown(column, value) if rule == "bounds" else value

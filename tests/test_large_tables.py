@@ -19,9 +19,10 @@ from _models import fitted, mixed, mixed_table
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_wine
 
-from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn import Actionability, HyConExClassifier
 from hyconex_sklearn._codec import TableCodec
 from hyconex_sklearn._fitting import split
+from hyconex_sklearn._rules import compile_rules
 
 __all__ = ["short_searches"]  # a fixture
 
@@ -145,6 +146,18 @@ def test_a_long_table_is_encoded_once_and_beside_nothing_as_large(monkeypatch: p
     finally:
         tracemalloc.stop()
     assert most < 0.6 * X.nbytes
+
+
+def test_a_query_without_rules_takes_nothing_for_each_cell() -> None:
+    clf, X, _ = mixed()
+    encoded = np.broadcast_to(clf._codec.encode(X[:1]), (500_000, clf._codec.schema.n_encoded))
+    tracemalloc.start()
+    try:
+        compile_rules(Actionability(), clf._codec.schema, None, encoded)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 2.5 * len(encoded)
 
 
 @pytest.mark.slow
