@@ -162,7 +162,7 @@ def test_a_query_without_rules_takes_nothing_for_each_cell() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
-def test_a_fit_takes_little_more_than_the_encoded_table(tmp_path: Path) -> None:
+def test_a_fit_takes_the_encoded_table_and_about_as_much_again() -> None:
     rows, columns = 100_000, 250
     command = [str(ROOT / "examples" / "3_paper" / "memory.py"), "--piece", "large", str(rows), str(columns), "2", "0"]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
@@ -170,4 +170,4 @@ def test_a_fit_takes_little_more_than_the_encoded_table(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["input"] == 100.0
-    assert figures["extra"] < 2.5 * 100 + 100
+    assert figures["extra"] < 300  # MB; with the encoded table and a copy of it in two parts it was 420

@@ -121,7 +121,7 @@ def draw(records: pd.DataFrame, path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(12.5, 3.6), layout="constrained")
     by_rows = records[records["grows"] == "rows"].sort_values("size")
     lines(axes[0], by_rows["size"], by_rows, PHASES, linear=True)
     axes[0].set(title="one epoch", xlabel="rows", ylabel="CPU seconds")
@@ -130,10 +130,10 @@ def draw(records: pd.DataFrame, path: Path) -> None:
     for grows, style in (("features", "-"), ("classes", ":")):
         some = records[records["grows"] == grows].sort_values("size")
         lines(axes[2], some["features"] * some["classes"], some, PHASES, linear=False, style=style)
-    axes[2].set(title="one epoch of 10,000 rows; dotted: classes grow", xlabel="features x classes", ylim=(0, None))
+    axes[2].set(title="one epoch; dotted: classes grow", xlabel="features x classes", ylim=(0, None))
     for ax in axes[:2]:
         ax.set(xscale="log", yscale="log")
-        ax.legend(fontsize=7, frameon=False)
+        ax.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=130)
