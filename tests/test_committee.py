@@ -102,7 +102,11 @@ def test_a_handful_of_rows_is_enough(n: int) -> None:
     assert torch.isfinite(members(X)).all()
 
 
-def test_every_member_keeps_the_state_that_served_its_own_held_out_rows_best() -> None:
+@pytest.mark.parametrize("at_once", [16_384, 50])
+def test_every_member_keeps_the_state_that_served_its_own_held_out_rows_best(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hyconex_sklearn._torch_utils._ROWS_AT_ONCE", at_once)  # 50: the last ten rows count as much
     noise = torch.randint(2, (60,), generator=torch.Generator().manual_seed(3))
     drawn = torch.zeros(N_MEMBERS, 60)  # the draws of `fit_committee`: rows that a member did not get are held out
     drawn.scatter_(1, torch.randint(60, (N_MEMBERS, 60), generator=torch.Generator().manual_seed(0)), 1.0)

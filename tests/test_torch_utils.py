@@ -18,6 +18,7 @@ from hyconex_sklearn._torch_utils import (
     minibatches,
     resolve_device,
     seeded,
+    summed,
     thread_limit,
     to_tensor,
 )
@@ -155,3 +156,11 @@ def test_tensors_own_their_memory() -> None:
     tensor += 1
     np.testing.assert_array_equal(array, [[2, 1, 0], [5, 4, 3]])
     np.testing.assert_array_equal(tensor, array + 1)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 23, 100])
+def test_a_sum_in_chunks_is_that_of_all_rows(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hyconex_sklearn._torch_utils._ROWS_AT_ONCE", at_once)
+    x, weight = torch.arange(69.0).view(23, 3), torch.arange(23.0)
+    total = summed(lambda x, weight: (x * weight[:, None]).sum(0), x, weight)
+    torch.testing.assert_close(total, (x * weight[:, None]).sum(0))
