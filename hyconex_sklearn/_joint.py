@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from ._density import MixedDensity
@@ -18,7 +18,7 @@ from ._torch_utils import in_chunks
 from ._training import EarlyStopping, History, Rows, Schedule, annealed, held_out_loss
 
 _MAX_TARGETS = 3  # counterfactuals per row and step; with more classes they are sampled
-_MANY_ROWS = 10_000
+_MANY_ROWS = 10_000  # of a class, for its prototypes
 # Weight of holding the classifier where it was, on rows and on their counterfactuals, beside the terms of one target.
 _HELD = 4.0
 _CONVERGED_VALIDITY = 0.9  # share of valid one-shot counterfactuals below which a joint phase that improves is not done
@@ -27,16 +27,18 @@ _MAX_VALID = 512  # held-out rows that judge an epoch of the joint phase
 
 
 def class_prototypes(rows: Rows, n_classes: int, n_clusters: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Return k-means centroids of each class, shape (m, d), and their class indices (m,)."""
+    """Return k-means centroids of each class, shape (m, d), and their class indices (m,).
+
+    Of classes with many rows the first ones serve: the rows come shuffled.
+    """
     x, labels = rows.x.cpu().numpy(), rows.labels.cpu().numpy()
     centroids, classes = [], []
     for label in range(n_classes):
-        own = x[labels == label]
+        own = x[np.flatnonzero(labels == label)[:_MANY_ROWS]]
         if len(own) == 0:
             continue
-        k_means = MiniBatchKMeans if len(own) > _MANY_ROWS else KMeans
-        k = min(n_clusters, len(np.unique(own[:_MANY_ROWS], axis=0)))
-        centroids.append(k_means(k, n_init=1, random_state=seed).fit(own).cluster_centers_)
+        k = min(n_clusters, len(np.unique(own, axis=0)))
+        centroids.append(KMeans(k, n_init=1, random_state=seed).fit(own).cluster_centers_)
         classes.append(np.full(k, label))
     device = rows.x.device
     return (

@@ -232,9 +232,12 @@ def _finish(best: EarlyStopping, phase: str, history: History) -> None:
 @torch.no_grad()
 def held_out_loss(network: HyperNetwork, rows: Rows) -> float:
     """Return the weighted cross-entropy of the labels of held-out rows."""
-    logits = in_chunks(network.logits, rows.x, width=network.width)
-    goal = nn.functional.one_hot(rows.labels, network.n_classes).float()
-    return float(classification_loss(logits, goal, rows.weight))
+
+    def loss(x: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(network.logits(x), labels, reduction="none")
+
+    losses = in_chunks(loss, rows.x, rows.labels, width=network.width)
+    return float((rows.weight * losses).sum() / rows.weight.sum())
 
 
 def pretrain_classifier(
