@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pandas as pd
-from results import Page, write_page
+from pages import Page, write_page
 from summaries import markdown, number
 
 INTRODUCTION = """# Reliability

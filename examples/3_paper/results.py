@@ -7,19 +7,15 @@ Every figure on the page comes from the records; the page names their date, vers
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import glance
 import pandas as pd
+import results_time
+from pages import Page, write_page
 from summaries import by_figure, by_group, complete, markdown, number, paired, signed, spread
 
 TIE = 0.01  # a change of a share that counts as none
-COMMAND = "OMP_NUM_THREADS=1 python examples/3_paper/{name}.py --data FOLDER_WITH_THE_TABLES --output FOLDER"
 QUALITY = {
     "coverage": "answered",
     "validity": "valid",
@@ -82,18 +78,6 @@ RULED = {
     "k3_valid": "... queries with three valid ones",
     "k3_certified": "... queries with three certified ones",
 }
-EPOCH = {f"cpu_{phase}": phase for phase in ("density", "classifier", "clusters", "joint")}
-NO_EPOCH = {
-    "cpu_labels": "labels",
-    "cpu_columns": "columns",
-    "cpu_split": "encoding",
-    "cpu_committee": "committee",
-    "cpu_linear_start": "linear start",
-    "cpu_prototypes": "prototypes",
-    "cpu_thresholds": "thresholds",
-    "cpu_reservoir": "reservoir",
-    "cpu_other": "other",
-}
 SEEN = {
     "flip_rate": "flipped",
     "non_adversarial_rate": "non-adversarial",
@@ -126,42 +110,6 @@ seen; the package's own certificates therefore compare with held-out rows, and a
 factor, the median. All of them are functions of `hyconex_sklearn.metrics`; where a section says "certified", valid and
 plausible are what the report says of itself.
 """
-
-
-class Page:
-    """The records of a folder, and the text made of them so far."""
-
-    def __init__(self, folder: Path, page: Path, introduction: str) -> None:
-        self.folder, self.page, self.parts = folder, page, [introduction]
-
-    def records(self, name: str) -> pd.DataFrame | None:
-        """Return the records of a script, None where it has not run."""
-        path = self.folder / f"{name}.json"
-        return pd.DataFrame(json.loads(path.read_text())["records"]) if path.exists() else None
-
-    def add(self, *parts: str) -> None:
-        self.parts += parts
-
-    def head(self, title: str, name: str, frame: pd.DataFrame) -> None:
-        """Begin a section: how its records were made, when, where, with which seeds."""
-        made = " ".join(map(_made, json.loads((self.folder / f"{name}.json").read_text())["about"]))
-        if "seed" in frame:
-            made += f" Seeds {', '.join(str(int(seed)) for seed in sorted(frame['seed'].dropna().unique()))}."
-        if frame["quick"].any():
-            made += " **A quick run: it shows that the script works, and measures nothing.**"
-        self.add(f"## {title}", f"```sh\n{COMMAND.format(name=name)}\n```", made)
-
-    def picture(self, name: str, caption: str) -> None:
-        """Show a picture of the folder, where there is one."""
-        if (self.folder / name).exists():
-            self.add(f"![{caption}]({os.path.relpath(self.folder / name, self.page.parent)})")
-
-
-def _made(about: dict[str, Any]) -> str:
-    """Return date, machine and versions as text."""
-    versions = ", ".join(f"{package} {version}" for package, version in about["versions"].items())
-    machine = f"{about['machine']}, {about['cores']} cores; threads: {about['threads']}"
-    return f"{about['date']}. {machine}. Python {about['python']}, {versions}."
 
 
 def accuracy(page: Page) -> None:
@@ -300,79 +248,6 @@ def stress(page: Page) -> None:
         )
 
 
-def timing(page: Page) -> None:
-    """How long answers take."""
-    frame = page.records("timing")
-    if frame is None:
-        return
-    page.head("Time", "timing", frame)
-    ours = frame[frame["part"].isin(["latency", "throughput"])]
-    page.add("Rows a second, by rows asked at once:", _rates(ours))
-    page.add("Growth, from a base of a thousand rows, five columns and two classes:")
-    figures = {
-        "fit_seconds": "fit, seconds",
-        "per_second": "one-shot, rows a second",
-        "wachter_per_second": "Wachter et al.",
-        "nice_per_second": "NICE",
-    }
-    page.add(by_group(frame[frame["part"] == "growth"].astype({"size": int}), ["grows", "size"], figures))
-    page.add("The same network explained by others, in the same run; rows a second:", _against_peers(frame))
-
-
-def _rates(frame: pd.DataFrame) -> str:
-    """Return rows a second of each method and number of rows, with milliseconds for a single row."""
-    sizes = sorted(int(rows) for rows in frame["rows"].unique())
-    lines = []
-    for (table, method), rows in frame.groupby(["table", "method"], sort=False):
-        rate = rows.groupby("rows")["per_second"].mean()
-        one = rows.loc[rows["rows"] == 1, "seconds"].mean()
-        lines.append([table, method, f"{1000 * one:.1f} ms", *(_whole(rate.get(size)) for size in sizes[1:])])
-    return markdown(["table", "method", "1 row", *(f"{size:,} rows" for size in sizes[1:])], lines)
-
-
-def _whole(value: float | None) -> str:
-    return "" if value is None or value != value else f"{value:,.0f}"
-
-
-def _against_peers(frame: pd.DataFrame) -> str:
-    """Return rates of all methods, and how many times as many rows one-shot answers: at its best, and on few rows."""
-    lines = []
-    for table, rows in frame[frame["part"] == "peers"].groupby("table", sort=False):
-        own = rows[rows["method"] == "hyconex_one_shot"].groupby("rows")["per_second"].mean()
-        for line in rows.itertuples():
-            if line.per_second == line.per_second:
-                ratios = [f"{own[size] / line.per_second:,.0f}" for size in (own.index.max(), own.index.min())]
-                lines.append([table, line.method, int(line.rows), number(line.valid), number(line.per_second), *ratios])
-    return markdown(
-        ["table", "method", "rows", "valid", "rows a second", "one-shot, times", "on few rows, times"], lines
-    )
-
-
-def scaling(page: Page) -> None:
-    """How a fit grows with its table."""
-    frame = page.records("scaling")
-    if frame is None:
-        return
-    page.head("Growth of a fit", "scaling", frame)
-    frame = frame.assign(size=frame["size"].astype(int), epoch=frame[list(EPOCH)].sum(axis=1)).sort_values("size")
-    by_rows = frame[frame["grows"] == "rows"].copy()
-    per_row = by_rows["epoch"] / by_rows["size"]
-    by_rows["linear"] = per_row / per_row.groupby(by_rows["seed"]).transform("first")
-    page.add(
-        "CPU seconds of one epoch of each phase, by rows, of twenty columns and two classes. Last, what a row takes in "
-        "all of them together, in parts of what it takes in the smallest table: 1 is linear.",
-        by_group(by_rows, ["size"], EPOCH | {"epoch": "all four", "linear": "per row"}),
-    )
-    page.picture("scaling.png", "CPU seconds of the parts of a fit over rows, and over features times classes")
-    page.add(
-        "What is no epoch: reading labels, learning columns, encoding, the committee, the linear start, the "
-        "prototypes, thresholds and calibration, the reservoir, and what has no name.",
-        by_group(by_rows, ["size"], NO_EPOCH),
-        "One epoch as columns or classes grow:",
-        by_group(frame[frame["grows"] != "rows"], ["grows", "size"], EPOCH | {"epoch": "all four"}),
-    )
-
-
 def images(page: Page) -> None:
     """Counterfactual images."""
     frame = page.records("visual")
@@ -443,22 +318,12 @@ SECTIONS: tuple[Callable[[Page], None], ...] = (
     ablation,
     rules,
     stress,
-    timing,
-    scaling,
+    results_time.speed,
+    results_time.timing,
+    results_time.scaling,
+    results_time.clusters,
     images,
 )
-
-
-def write_page(doc: str | None, introduction: str, sections: Iterable[Callable[[Page], None]]) -> None:
-    """Write the page that the command line names from the records that it names."""
-    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--records", type=Path, required=True, help="folder that the scripts wrote to")
-    parser.add_argument("--page", type=Path, required=True, help="markdown file to write")
-    arguments = parser.parse_args()
-    page = Page(arguments.records, arguments.page, introduction)
-    for section in sections:
-        section(page)
-    arguments.page.write_text("\n\n".join(page.parts) + "\n")
 
 
 def main() -> None:
