@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from joblib import parallel_backend
 from torch import Tensor, nn
 
 _ROWS_AT_ONCE, _CELLS_AT_ONCE = 16_384, 16_000_000  # of a table that is evaluated at fit, and of what is made of it
@@ -114,10 +115,11 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Run the block on torch's global random state seeded with `seed`, and in float32; the user's settings return.
 
     For training: module initialisation, dropout and zuko's sampling take no generator, and new parameters the default
-    dtype. Both belong to the whole process, so threads that train take turns.
+    dtype. Both belong to the whole process, so threads that train take turns. scikit-learn's own jobs stay in this
+    thread, whatever joblib was told: a cluster may give them to a thread that waits for its turn.
     """
     devices = [device] if device.type == "cuda" else []
-    with _TRAINING, torch.random.fork_rng(devices=devices):
+    with _TRAINING, parallel_backend("sequential"), torch.random.fork_rng(devices=devices):
         dtype = torch.get_default_dtype()
         torch.set_default_dtype(torch.float32)
         torch.manual_seed(seed)

@@ -18,7 +18,8 @@ import pytest
 import torch
 from _helpers import differ, settings_of_the_user, short_searches, state_of
 from _models import fast, iris, mixed, small_parts
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config, register_parallel_backend
+from joblib.parallel import ThreadingBackend
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
@@ -222,3 +223,25 @@ def test_a_forked_process_gives_the_same_answers_although_its_parents_torch_thre
     command = [sys.executable, "-W", "ignore", "-c", FORK]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+class Nobody(ThreadingBackend):
+    """Workers that all wait for the fit that asks them."""
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        return 2
+
+    def submit(self, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("a fit gave work to others, who may be waiting for it")
+
+
+@pytest.mark.usefixtures("small_parts")
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_fit_waits_for_none_of_the_workers_that_joblib_was_told_to_use() -> None:
+    clf, X, y = iris()
+    register_parallel_backend("nobody", Nobody)
+    with parallel_config("nobody"):
+        with pytest.raises(AssertionError, match="gave work to others"):
+            Parallel()(delayed(len)("") for _ in range(2))
+        again = fast().fit(X, y)
+    assert state_of(again) == state_of(clf)
