@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.special import expit
 from torch import Tensor, nn
 
 from ._committee import N_MEMBERS, Committee, mean_log_odds, votes
@@ -126,13 +127,15 @@ class Model(nn.Module):
         demands = self.demands(target, probability)
         said = {
             "prediction": judged.prediction,
-            "probability": judged.log_odds.double().sigmoid(),
+            "probability": judged.log_odds.double(),
             "support": judged.support.double(),
             "log_density": judged.log_density.double(),
             "plausible": judged.log_density >= demands.threshold,
             "sure": self.shortfall(judged, target, demands) % 4 < 2,
         }
-        return {name: values.cpu().numpy() for name, values in said.items()}
+        arrays = {name: values.cpu().numpy() for name, values in said.items()}
+        # Torch's sigmoid differs in the last bit between places in a tensor, so that a batch's length would tell.
+        return {**arrays, "probability": expit(arrays["probability"])}
 
     def shortfall(self, judgement: Judgement, target: Tensor, demands: Demands) -> Tensor:
         """Return how much certificates lack, shape (m,): 0 if certified, the graver the larger.
