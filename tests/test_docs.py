@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 import hyconex_sklearn
-from hyconex_sklearn import metrics, visual
+from hyconex_sklearn import dask, metrics, visual
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -26,7 +26,7 @@ sys.path.insert(0, str(DOCS / "_extensions"))
 
 from links import linked  # noqa: E402
 
-MODULES = (hyconex_sklearn, metrics, visual, visual.metrics)
+MODULES = (hyconex_sklearn, dask, metrics, visual, visual.metrics)
 MADE = ("gallery/", "figures/")  # written when the site is built
 
 
