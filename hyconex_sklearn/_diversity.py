@@ -63,7 +63,7 @@ def _next_alternative(
     rows = served.nonzero().squeeze(1)
     if len(rows):
         answer = Incumbent(model, query[rows].without(chosen[rows], model.space.owner), best[rows])
-        tighten(answer, search, generator)
+        tighten(answer, search)
         best[rows] = answer.x
         served[rows] = _new(answer.x, rows, earlier)
     return best, served

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ._losses import plausibility_loss
-from ._model import Demands, Model
+from ._model import Demands, Judgement, Model
 from ._rules import FeasibleSet
 
 # What changed columns cost: a row that changes them all costs this much more than its distance.
@@ -108,20 +108,29 @@ class Incumbent:
 
     @torch.no_grad()
     def judged(self, query: Query, proposal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return settled rows (m, d), what their certificates lack and what they cost, both (m,).
+        """Return settled rows (m, d), what their certificates lack and what they cost, both (m,)."""
+        z, feasible = self.settled(query, proposal)
+        return z, *self.priced(query, z, feasible, self.model.judge(z, query.target))
+
+    def settled(self, query: Query, proposal: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows that the user would hold, (m, d), and which of them obey the rules, (m,)."""
+        settled, obeys = query.rules.settle(proposal.detach().cpu().numpy(), query.x.cpu().numpy())
+        return torch.from_numpy(settled).to(query.x.device), torch.from_numpy(obeys).to(query.x.device)
+
+    @torch.no_grad()
+    def priced(self, query: Query, z: Tensor, feasible: Tensor, judgement: Judgement) -> tuple[Tensor, Tensor]:
+        """Return what the certificates of settled rows lack and what the rows cost, both (m,).
 
         A certified row costs its way, more for each column that changes; any other row costs what it lacks, too: where
         nothing is certified, the best effort counts, not the shortest way.
         """
-        settled, obeys = query.rules.settle(proposal.detach().cpu().numpy(), query.x.cpu().numpy())
-        z, feasible = (torch.from_numpy(part).to(query.x.device) for part in (settled, obeys))
-        judgement, demands = self.model.judge(z, query.target), query.demands
+        demands = query.demands
         shortfall = self.model.shortfall(judgement, query.target, demands) + _INFEASIBLE * (~feasible).to(z.dtype)
         lacking = (demands.confidence - judgement.log_odds).relu()
         lacking = lacking + (demands.committee_confidence - judgement.committee_odds).relu()
         lacking = lacking + 3 * plausibility_loss(judgement.log_density, demands.threshold, z.shape[1])
         crowd = 1 + SPARSITY * self.changed(query.x, z).to(z.dtype).sum(1) / self.model.space.n_columns
-        return z, shortfall, query.distance(z) / z.shape[1] ** 0.5 * crowd + lacking
+        return shortfall, query.distance(z) / z.shape[1] ** 0.5 * crowd + lacking
 
     def changed(self, x: Tensor, z: Tensor) -> Tensor:
         """Return which table columns differ between encoded rows, as booleans (m, n_columns)."""
@@ -132,8 +141,11 @@ class Incumbent:
         if rows is not None and len(rows) == 0:
             return torch.zeros(0, dtype=torch.bool, device=rows.device)
         query = self.query if rows is None else self.query[rows]
+        return self.keep(rows, *self.judged(query, proposal))
+
+    def keep(self, rows: Tensor | None, z: Tensor, shortfall: Tensor, cost: Tensor) -> Tensor:
+        """Keep judged rows for each query, or for some `rows`, where they are better. Return where."""
         at = slice(None) if rows is None else rows
-        z, shortfall, cost = self.judged(query, proposal)
         better = (shortfall < self.shortfall[at]) | ((shortfall == self.shortfall[at]) & (cost < self.cost[at]))
         self.x[at] = torch.where(better[:, None], z, self.x[at])
         self.shortfall[at] = torch.where(better, shortfall, self.shortfall[at])

@@ -1,4 +1,4 @@
-"""Mend and shorten an answer: by gradient on the numbers, by halving the way, by undoing changes."""
+"""Mend an answer by gradient on its numbers, and take needless changes back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from ._query import Incumbent, Query
 _RATE = 0.1  # encoded units
 _MOMENTS = (0.7, 0.9)  # short memories: constraints switch on and off along the way
 _SNAP_EVERY = 5
-_BISECTIONS = 6
 # Slack beyond the certificate's bounds that a descent aims at, so that snapping does not undo it.
 _LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.1
 
@@ -84,38 +83,33 @@ def unchanged(best: Incumbent, rows: Tensor) -> Tensor:
     return ~best.changed(best.query.x[rows], best.x[rows])
 
 
-def bisect(best: Incumbent, rows: Tensor) -> None:
-    """Shorten the way: halve the segment from x to the incumbent as long as the certificate holds."""
-    x, end = best.query.x[rows], best.x[rows].clone()
-    low, high = x.new_zeros(len(rows), 1), x.new_ones(len(rows), 1)
-    for _ in range(_BISECTIONS):
-        middle = (low + high) / 2
-        better = best.offer(x + middle * (end - x), rows)[:, None]
-        low, high = torch.where(better, low, middle), torch.where(better, middle, high)
-
-
 def undo(best: Incumbent, rows: Tensor) -> None:
-    """Take single changes back, smallest first, as long as the certificate holds."""
+    """Take changes back as long as the certificate holds.
+
+    Each change is tried alone, all of them in one batch. Of those that can be spared alone, halving tells how many of
+    the smallest can be spared together.
+    """
     order, count = _by_size(best, rows)
-    for back in range(1, int(count.max()) + 1 if len(count) else 1):
-        some = (count >= back).nonzero().squeeze(1)
-        column = order[some].gather(1, (count[some] - back)[:, None])  # (m, 1)
-        here = best.model.space.owner == column  # (m, d)
-        best.offer(torch.where(here, best.query.x[rows[some]], best.x[rows[some]]), rows[some])
-
-
-def thin(best: Incumbent, rows: Tensor, steps: int) -> None:
-    """Search how few changed columns will do, by halving: keep the largest changes, undo the rest, and descend."""
-    order, enough = _by_size(best, rows)
-    place, start = order.argsort(1), best.x[rows].clone()
-    few = torch.zeros_like(enough)
-    while bool((enough - few > 1).any()):
-        some = (enough - few > 1).nonzero().squeeze(1)
-        kept, before = (few[some] + enough[some]) // 2, best.cost[rows[some]]
-        descend(best, rows[some], place[some] >= kept[:, None], steps, start[some])
-        better = best.cost[rows[some]] < before
-        enough[some] = torch.where(better, kept, enough[some])
-        few[some] = torch.where(better, few[some], kept)
+    owner, start, x = best.model.space.owner, best.x[rows].clone(), best.query.x[rows]
+    row, place = (torch.arange(order.shape[1], device=rows.device) < count[:, None]).nonzero(as_tuple=True)
+    if len(row) == 0:
+        return
+    column = order[row, place]
+    alone = torch.where(owner == column[:, None], x[row], start[row])
+    _, shortfall, cost = best.judged(best.query[rows[row]], alone)
+    spared = torch.zeros_like(order, dtype=torch.bool)
+    old = best.shortfall[rows[row]]
+    spared[row, place] = (shortfall < old) | ((shortfall == old) & (cost < best.cost[rows[row]]))
+    rank = spared.flip(1).cumsum(1).flip(1).masked_fill(~spared, 0)  # 1: the smallest that can be spared
+    rank = torch.zeros_like(rank).scatter(1, order, rank)  # by column
+    few, many = torch.zeros_like(count), spared.sum(1)
+    while bool((few < many).any()):
+        some = (few < many).nonzero().squeeze(1)
+        half = (few[some] + many[some] + 1) // 2
+        back = ((rank[some] > 0) & (rank[some] <= half[:, None]))[:, owner]
+        fits = best.offer(torch.where(back, x[some], start[some]), rows[some])
+        few[some] = torch.where(fits, half, few[some])
+        many[some] = torch.where(fits, many[some], half - 1)
 
 
 def _by_size(best: Incumbent, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,15 +11,16 @@ from ._greedy import build
 from ._latent import COPIES, search_latent
 from ._model import Model, predicted
 from ._query import INVALID, Incumbent, Query
-from ._refine import bisect, descend, nothing, thin, unchanged, undo
+from ._refine import descend, nothing, unchanged, undo
 from ._reservoir import fill_missing, offer_reservoir
 from ._rules import FeasibleSet
+from ._shorten import shorten, thin
 
 SEARCHES = ("auto", "latent", "steps", "one_shot")
 
 _NEIGHBOURS = 8  # reservoir rows tried for each query that the one pass fails
-_MENDING_STEPS, _SHORTENING_STEPS, _THINNING_STEPS, _POLISHING_STEPS = 40, 40, 15, 10
-_FEW_NUMBERS = 2  # in a table with categories so few numbers are polished only, not descended along first
+_MENDING_STEPS = 40
+_SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _POLISHING_STEPS = 6, 3, 2, 2
 _STEP, _STEPS = 0.1, 30  # the multi-step variant: share of W_m taken at once, most steps
 
 
@@ -117,7 +118,7 @@ def solve(model: Model, query: Query, moved: Tensor, search: str, generator: tor
     best = found(model, query, moved, search, generator)
     if search == "auto":
         _last_resorts(best, generator)
-    tighten(best, search, generator)
+    tighten(best, search)
     return best
 
 
@@ -127,6 +128,7 @@ def found(model: Model, query: Query, moved: Tensor, search: str, generator: tor
     if search == "latent":
         search_latent(best, _open(best, 0.0), COPIES, generator)
     elif search == "auto":
+        offer_reservoir(best, _open(best, 0.0), 1)
         offer_reservoir(best, _open(best, 1.0), _NEIGHBOURS)
         rows = _open(best, 1.0)
         descend(best, rows, nothing(best, rows), _MENDING_STEPS)
@@ -165,7 +167,7 @@ def _last_resorts(best: Incumbent, generator: torch.Generator) -> None:
     fill_missing(best, _open(best, INVALID))
 
 
-def tighten(best: Incumbent, search: str, generator: torch.Generator) -> None:
+def tighten(best: Incumbent, search: str) -> None:
     """Shorten all answers, in length and in the number of columns that change, if the search is one that does."""
     if search not in ("auto", "latent"):
         return
@@ -173,13 +175,7 @@ def tighten(best: Incumbent, search: str, generator: torch.Generator) -> None:
     if space.blocks.numel():
         build(best, rows)
         undo(best, rows)
-    if len(space.numeric) > _FEW_NUMBERS or not space.blocks.numel():
-        descend(best, rows, nothing(best, rows), _SHORTENING_STEPS)
-        search_latent(best, rows, 1, generator)
-        undo(best, rows)
-        thin(best, rows, _THINNING_STEPS)
-    frozen = unchanged(best, rows)
-    moves = ~frozen[:, space.owner[space.numeric]].all(1)  # some number; the rest is done
-    descend(best, rows[moves], frozen[moves], _POLISHING_STEPS)
-    bisect(best, rows[moves])
-    undo(best, rows[moves])
+    shorten(best, rows, _SHORTENING_STEPS)
+    thin(best, rows, _THINNING_ROUNDS, _THINNING_STEPS)
+    undo(best, rows)
+    shorten(best, rows, _POLISHING_STEPS, ~unchanged(best, rows)[:, space.owner[space.numeric]])

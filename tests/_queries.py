@@ -32,7 +32,7 @@ TABLES = ["numbers2", "numbers3", "labels2", "labels3", "mixed2", "mixed3"]
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer steps of every gradient search, where a test is not about how far it gets."""
     monkeypatch.setattr("hyconex_sklearn._latent._STEPS", 4)
-    for stage, steps in {"MENDING": 10, "SHORTENING": 10, "THINNING": 5, "POLISHING": 5}.items():
+    for stage, steps in {"MENDING": 10, "SHORTENING": 3, "THINNING": 1, "POLISHING": 1}.items():
         monkeypatch.setattr(f"hyconex_sklearn._search._{stage}_STEPS", steps)
 
 

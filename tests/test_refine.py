@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hyconex_sklearn._query import Incumbent
-from hyconex_sklearn._refine import bisect, descend, lack, nothing, objective, thin, unchanged, undo
+from hyconex_sklearn._refine import descend, lack, nothing, objective, unchanged, undo
 from hyconex_sklearn._reservoir import offer_reservoir
+from hyconex_sklearn._shorten import shorten, thin
 
 Stage = Callable[[Incumbent, Tensor], None]
 STAGES: dict[str, Stage] = {
     "descend": lambda best, rows: descend(best, rows, nothing(best, rows), 10),
-    "bisect": bisect,
     "undo": undo,
-    "thin": lambda best, rows: thin(best, rows, 10),
+    "shorten": lambda best, rows: shorten(best, rows, 5),
+    "thin": lambda best, rows: thin(best, rows, 2, 2),
 }
 
 
@@ -190,14 +191,6 @@ def test_a_descent_learns_nothing() -> None:
 # ----------------------------------------------------------------------------------------------- halving and undoing
 
 
-def test_bisection_stops_just_behind_the_line() -> None:
-    asked = plane({0: 1.0}, [[-1.0, 0.0, 0.0, 0.0]])
-    best = start(asked, [2.5, 0.0, 0.0, 0.0])
-    bisect(best, every(best))
-    assert best.shortfall.item() == 0
-    assert 1.0 <= best.x[0, 0] <= 1.0 + 3.5 / 2**6 + 1e-5
-
-
 def test_undoing_takes_a_needless_change_back_and_leaves_the_needed_ones() -> None:
     asked = plane({0: 1.0, 1: 1.0}, np.zeros((1, 4)))
     best = start(asked, [0.6, 0.6, 0.0, 1.5])  # the largest change is the needless one
@@ -225,17 +218,6 @@ def test_undoing_takes_whole_categories_back() -> None:
     others = asked.model.space.owner != 0
     assert torch.equal(best.x[:, others], query.x[:, others])
     assert torch.equal(best.x[:, ~others], start[:, ~others])
-
-
-def test_thinning_finds_the_one_column_that_will_do() -> None:
-    asked = plane({0: 2.0} | dict.fromkeys(range(1, 8), 0.5), np.zeros((1, 8)), -1.0)
-    best = start(asked, [0.5] + [0.4] * 7)  # no single change can be spared, unless another one grows
-    undone = Incumbent(asked.model, best.query, best.x)
-    undo(undone, every(undone))
-    assert best.changed(best.query.x, undone.x).sum() > 1
-    thin(best, every(best), 30)
-    assert best.shortfall.item() == 0
-    assert best.changed(best.query.x, best.x)[0].tolist() == [True] + [False] * 7
 
 
 def test_what_did_not_change_is_told_by_column() -> None:

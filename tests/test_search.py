@@ -198,7 +198,7 @@ def test_a_way_that_is_too_long_is_shortened(name: str) -> None:
     certified, way = best.shortfall == 0, query.distance(best.x)
     n_changed = best.changed(query.x, best.x).sum(1)
     assert certified.any()
-    tighten(best, "auto", generator())
+    tighten(best, "auto")
     assert (best.shortfall[certified] == 0).all()
     assert query.distance(best.x)[certified].mean() < 0.8 * way[certified].mean()
     assert best.changed(query.x, best.x).sum(1)[certified].float().mean() < n_changed[certified].float().mean()
@@ -208,7 +208,7 @@ def test_a_way_that_is_too_long_is_shortened(name: str) -> None:
 def test_the_plain_variants_shorten_nothing(search: str) -> None:
     asked = plane({0: 1.0}, np.zeros((1, 3)))
     best = Incumbent(asked.model, asked.query(), torch.tensor([[2.5, 1.0, 1.0]]))
-    tighten(best, search, generator())
+    tighten(best, search)
     assert shown(best.x) == [[2.5, 1.0, 1.0]]
 
 
