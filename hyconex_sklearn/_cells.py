@@ -16,12 +16,22 @@ _NUMBERS = ("integer", "floating", "mixed-integer-float", "empty")
 
 def cells_differ(before: Table, after: Table) -> np.ndarray:
     """Which cells hold different values, shape (m, d); two missing values are the same, and so are 0.0 and -0.0."""
+    left, right = _as_numbers(before), _as_numbers(after)
+    if left is not None and right is not None:
+        return values_differ(left, right)
     differs = [values_differ(column_of(before, j), column_of(after, j)) for j in range(before.shape[1])]
     return np.column_stack(differs) if differs else np.zeros(before.shape, dtype=bool)
 
 
+def _as_numbers(table: Table) -> np.ndarray | None:
+    """A table of numbers in one dtype as an array; None for any other."""
+    dtypes = {table.dtype} if isinstance(table, np.ndarray) else set(table.dtypes.tolist())
+    plain = len(dtypes) == 1 and all(isinstance(dtype, np.dtype) and dtype.kind in "biuf" for dtype in dtypes)
+    return np.asarray(table) if plain else None
+
+
 def values_differ(before: Column, after: Column) -> np.ndarray:
-    """Which entries of two columns differ, shape (m,), whatever the dtypes."""
+    """Which entries of two columns, or arrays of numbers, differ, of their shape, whatever the dtypes."""
     if all(isinstance(c.dtype, np.dtype) and c.dtype.kind in "biuf" for c in (before, after)):
         left, right = np.asarray(before), np.asarray(after)
         return (left != right) & ~((left != left) & (right != right))

@@ -341,6 +341,8 @@ def _named_positions(listed: list[Any], feature_names: Sequence[Any]) -> list[in
 
 def check_unique_names(names: Sequence[Any]) -> None:
     """Raise if a column name occurs twice."""
+    if all(type(name) is str for name in names) and len(set(names)) == len(names):
+        return
     index = pd.Index(names, dtype=object, tupleize_cols=False)  # text that Arrow would refuse, too
     if not index.is_unique:
         twice = list(dict.fromkeys(index[index.duplicated()].tolist()))
@@ -354,6 +356,8 @@ def match_columns(names: Sequence[Any], fitted: Sequence[Any]) -> Array:
 
     The order of the columns is free.
     """
+    if len(names) == len(fitted) and all(type(name) is str for name in names) and tuple(names) == tuple(fitted):
+        return np.arange(len(fitted))
     check_unique_names(names)
     where = {name: j for j, name in enumerate(names)}
     missing = [name for name in fitted if name not in where]

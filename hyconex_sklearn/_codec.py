@@ -44,6 +44,7 @@ CELLS_AT_ONCE = 2_000_000
 _MOST_PARTS = 12  # in which a table is encoded for a fit
 
 _MISSING, _UNSEEN = -1, -2
+_FLOAT64 = np.dtype(np.float64)
 
 
 class TableCodec:
@@ -185,7 +186,7 @@ class TableCodec:
     def match(self, X: Any) -> Array:
         """Where each column of the schema is in X."""
         if isinstance(X, pd.DataFrame) and self.schema.container == "dataframe":
-            return match_columns(list(X.columns), self.schema.feature_names)
+            return match_columns(X.columns.tolist(), self.schema.feature_names)
         check_n_columns(X.shape[1], len(self.schema.columns))
         return np.arange(X.shape[1])
 
@@ -241,11 +242,24 @@ class TableCodec:
         rows = self._check_rows(Z, X, rows)
         if reference is None:
             reference = self.encode(X, warn_unseen=False)[rows]
-        order = self.match(X)
-        mask = self.changed(Z, reference)
-        if isinstance(X, np.ndarray) and X.dtype.kind == "f" and self.schema.all_numbers:
-            return self._decode_floats(Z, X[rows], mask)
-        taken = X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
+        return self.rewrite(Z, rows_of(X, rows), reference)
+
+    def rewrite(self, Z: Array, taken: Any, reference: Array) -> Any:
+        """Write what encoded rows `Z` (m, d) change of the `reference` (m, d) into a table of m rows, which is lost.
+
+        Returns
+        -------
+        ndarray or DataFrame with m rows
+            As of `decode`.
+        """
+        order, mask = self.match(taken), self.changed(Z, reference)
+        if isinstance(taken, np.ndarray) and taken.dtype.kind == "f" and self.schema.all_numbers:
+            return self._decode_floats(Z, taken, mask, order)
+        if type(taken) is pd.DataFrame and self.schema.all_numbers and set(taken.dtypes.tolist()) == {_FLOAT64}:
+            values = self._decode_floats(Z, taken.to_numpy(copy=True), mask, order)
+            table = pd.DataFrame(values, columns=taken.columns, copy=False)
+            table.attrs.update(taken.attrs)
+            return table
         replaced = {
             int(order[j]): write_cells(own_cells(taken, order[j]), at, new, self.schema.columns[j].categories)
             for j, at, new in self._new_cells(Z, mask)
@@ -268,16 +282,16 @@ class TableCodec:
             return np.arange(len(Z))
         return np.asarray(rows, dtype=np.intp)
 
-    def _decode_floats(self, Z: Array, taken: Array, mask: Array) -> Array:
+    def _decode_floats(self, Z: Array, taken: Array, mask: Array, order: Array) -> Array:
         """All columns at once, where all are numbers in a float array."""
         values, lost = self._values(Z)
         values[lost] = np.nan
-        mask = mask[:, self.schema.value_columns]
+        mask, at = mask[:, self.schema.value_columns], order[self.schema.value_columns]
         with np.errstate(over="ignore"):
             cast = values.astype(taken.dtype)
         if np.isinf(cast[mask]).any():  # a narrow float that the seen range exceeds
             taken, cast = taken.astype(np.float64), values
-        taken[:, self.schema.value_columns] = np.where(mask, cast, taken[:, self.schema.value_columns])
+        taken[:, at] = np.where(mask, cast, taken[:, at])
         return taken
 
     def _values(self, Z: Array) -> tuple[Array, Array]:
@@ -303,6 +317,11 @@ class TableCodec:
                     yield int(j), at, _labels_of(column, np.where(gone, _MISSING, new.astype(np.intp)))
                 else:
                     yield int(j), at, np.where(gone, np.nan, new)
+
+
+def rows_of(X: Any, rows: Array) -> Any:
+    """A fresh table of some rows of X, (m,), by position; a DataFrame gets a fresh RangeIndex."""
+    return X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
 
 
 # ---------------------------------------------------------------------------------------- labels and level numbers

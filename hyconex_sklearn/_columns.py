@@ -166,7 +166,7 @@ def _write_numpy(cells: Array, at: Array, new: Array) -> Array:
     if cells.dtype.kind == "O":
         return _put(cells, at, _in_own_type(cells, new), np.dtype(object))
     if cells.dtype.kind in "UT":
-        if not all(isinstance(label, str) for label in new):
+        if not _all_text(new):
             return _put(cells, at, new, np.dtype(object))
         text = new.astype(cells.dtype if cells.dtype.kind == "T" else str)
         return _put(cells, at, text, np.promote_types(cells.dtype, text.dtype))
@@ -251,11 +251,15 @@ def _in_own_type(cells: Array, new: Array) -> Array:
     return out
 
 
+def _all_text(labels: Array) -> bool:
+    return all(issubclass(found, str) for found in set(map(type, labels)))
+
+
 def _write_extension(cells: Any, at: Array, new: Array) -> Any:
     """Nullable, string and Arrow columns."""
     missing = missing_cells(new)
     is_text = not (pd.api.types.is_numeric_dtype(cells.dtype) or pd.api.types.is_bool_dtype(cells.dtype))
-    fits = missing.all() or is_text == all(isinstance(label, str) for label in new[~missing])
+    fits = missing.all() or is_text == _all_text(new[~missing])
     wider = () if is_text or not fits else ("Int64", "Float64")
     fresh = new.astype(object)
     fresh[missing] = None

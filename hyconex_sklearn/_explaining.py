@@ -13,7 +13,7 @@ from torch import Tensor
 from ._actionability import Actionability
 from ._answers import Answers, answer
 from ._cells import cells_differ
-from ._codec import TableCodec
+from ._codec import TableCodec, rows_of
 from ._joining import Joined
 from ._model import Model
 from ._repair import RepairedSet, repaired_where
@@ -95,8 +95,8 @@ class Explainer:
         parts = chunks(block.stop, self.chunk_rows, block.start)
         found = Answers.joined([self._answer_chunk(question, rows) for rows in parts])
         reference = question.x[block].cpu().numpy()[found.row - block.start]
-        data = self.codec.decode(found.z, X, found.row, reference)
-        original = self.codec.decode(reference, X, found.row, reference)
+        original = rows_of(X, found.row)
+        data = self.codec.rewrite(found.z, original.copy(), reference)
         spoilt = np.zeros(len(reference), dtype=bool)  # by the user's function
         if isinstance(allowed, RepairedSet):
             data, spoilt = repaired_where(~found.already, data, original, allowed.take(found.row), reference)
@@ -131,7 +131,7 @@ class Explainer:
         found = Answers(row, target, rank, fewer, np.zeros(len(row)), np.where(already, target, -1), reference)
         # That the user's function spoilt a row cannot be seen from the row, which is the query's.
         spoilt = ~report["feasible"].to_numpy() & (rules.repair is not None)
-        original = self.codec.decode(reference, X, row, reference)
+        original = rows_of(X, row)
         allowed = self._allowed(rules, X, x)
         return self._report(data, original, reference, found, allowed, rules.target_probability, spoilt)
 

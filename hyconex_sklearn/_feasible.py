@@ -329,6 +329,8 @@ def _representable(scales: NumericMap, bound: Array, encoded: Array, inward: Any
 def _rows(array: Array, rows: Array) -> Array:
     """Rows of an array; one that repeats a single row in memory goes on to do so."""
     if len(array) and array.strides[0] == 0:
+        if len(rows) <= len(array):
+            return array[: len(rows)]
         return np.broadcast_to(array[:1], (len(rows), *array.shape[1:]))
     return array[rows]
 
