@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,6 +15,7 @@ from ._space import EncodedSpace
 # Up to this many numbers a spline flow is as cheap as an affine one, and sharper: on moons its plausible rows are near
 # the class in 99.6 of 100 cases against 97. With 13 numbers it takes four times as long.
 _SPLINE_NUMBERS = 4
+_LOG_SLOPE = math.log(1e-3)  # of an affine transformation, at least: zuko's own
 
 
 class CategoricalHead(nn.Module):
@@ -112,8 +114,24 @@ class MixedDensity(nn.Module):
         if self.categories is not None:
             total = total + self.categories.log_prob(x[:, self.discrete], y)
         if self.flow is not None:
-            total = total + self.flow(self._context(x, y)).log_prob(x[:, self.numeric])
+            total = total + self._log_prob_of_numbers(x[:, self.numeric], self._context(x, y))
         return total
+
+    def _log_prob_of_numbers(self, numbers: Tensor, context: Tensor) -> Tensor:
+        """Return the flow's own log-density of numbers (n, d_num) given a context, shape (n,).
+
+        Affine transformations are computed here: the objects that zuko makes on the way cost as much as the arithmetic
+        where rows are few.
+        """
+        assert self.flow is not None
+        if numbers.shape[1] <= _SPLINE_NUMBERS:
+            return self.flow(context).log_prob(numbers)
+        total = numbers.new_full((len(numbers),), -0.5 * math.log(2 * math.pi) * numbers.shape[1])
+        for step in self.flow.transform.transforms:
+            shift, scale = step.hyper(torch.cat([numbers, context], dim=1)).unflatten(1, (-1, 2)).unbind(2)
+            scale = scale / (1 + (scale / _LOG_SLOPE).abs())
+            numbers, total = numbers * scale.exp() + shift, total + scale.sum(1)
+        return total - 0.5 * numbers.square().sum(1)
 
     def log_prob_all(self, x: Tensor) -> Tensor:
         """Return log p(x | m) for every class m, shape (n, K)."""

@@ -34,6 +34,16 @@ def all_codes(blocks: list[int]) -> Tensor:
     return torch.stack([torch.cat(combination) for combination in itertools.product(*choices)])
 
 
+@pytest.mark.parametrize("n_numbers", [2, 5, 23])
+def test_the_density_of_numbers_is_that_of_the_flow_itself(n_numbers: int) -> None:
+    _, _, density = parts(np.random.default_rng(0).normal(size=(50, n_numbers)), 3)
+    assert density.flow is not None
+    x, labels = 2 * torch.randn(40, n_numbers), torch.arange(40) % 3
+    own = density.flow(density.one_hot(labels)).log_prob(x)
+    torch.testing.assert_close(density.log_prob(x, labels), own, atol=1e-3, rtol=1e-5)
+    assert own.std() > 1
+
+
 @pytest.mark.parametrize("blocks", [[3], [1], [2, 3], [3, 1, 2], [1, 1, 4]])
 def test_probabilities_of_all_combinations_add_up_to_one(blocks: list[int]) -> None:
     torch.manual_seed(1)
