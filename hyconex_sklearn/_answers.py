@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ._diversity import alternatives
-from ._model import Model, predicted
+from ._model import Model
 from ._query import Incumbent
 from ._rules import FeasibleSet
 from ._search import Asked, one_shot, solve
@@ -97,7 +97,7 @@ def _ordered(asked: Asked, lines: list[_Line], k: int, offset: int) -> Answers:
     count = np.bincount(line.query, minlength=len(asked.query))
     rank = np.arange(len(line.query)) - (np.cumsum(count) - count)[line.query]
     target, row = asked.query.target.cpu().numpy(), asked.rows.cpu().numpy()
-    before, probability = predicted(asked.logits).cpu().numpy(), asked.logits.double().softmax(1).cpu().numpy()
+    before, probability = asked.predicted.cpu().numpy(), asked.logits.double().softmax(1).cpu().numpy()
     at, goal = row[line.query], target[line.query]
     fewer = (count < k)[line.query] & (rank == count[line.query] - 1)
     return Answers(at + offset, goal, rank, fewer, probability[at, goal], before[at], line.z)

@@ -122,8 +122,11 @@ class Model(nn.Module):
 
     def certificate(self, x: Tensor, target: Tensor, probability: float | None) -> dict[str, np.ndarray]:
         """Return what the report says of rows `x` (m, d) toward `target` (m,), as arrays (m,)."""
-        parts = ((rows, self.judge(x[rows], target[rows])) for rows in chunks(len(x), self.rows_at_once))
-        judged = Judgement(*placed(len(x), parts))
+        if len(x) <= self.rows_at_once:
+            judged = self.judge(x, target)
+        else:
+            parts = ((rows, self.judge(x[rows], target[rows])) for rows in chunks(len(x), self.rows_at_once))
+            judged = Judgement(*placed(len(x), parts))
         demands = self.demands(target, probability)
         said = {
             "prediction": judged.prediction,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -38,17 +39,20 @@ class Asked:
         The m questions.
     moved : Tensor of shape (m, d)
         The counterfactuals of the one pass, not yet settled. A row already predicted as its target stays.
+    predicted : Tensor of shape (n,)
+        Class indices of the rows.
     """
 
     logits: Tensor
     rows: Tensor
     query: Query
     moved: Tensor
+    predicted: Tensor
 
-    @property
+    @cached_property
     def already(self) -> Tensor:
         """Whether a row is predicted as its target before any change, shape (m,)."""
-        return predicted(self.logits)[self.rows] == self.query.target
+        return self.predicted[self.rows] == self.query.target
 
 
 @torch.no_grad()
@@ -68,25 +72,26 @@ def one_shot(
     """
     local = model.network(x)
     logits = local.logits(x) / model.temperature
-    rows, target = _targets(logits, wanted)
+    before = predicted(logits)
+    rows, target = _targets(logits, before, wanted)
     query = Query.of(model, x[rows], target, model.demands(target, probability), rules.take(rows.cpu().numpy()))
     weight = local.weight[rows, target] if rules.trivial else step_of(model, query)
     moved = move(model, query, weight)
     if rules.max_changes is not None:
         moved = _within_budget(model, query, moved)
-    asked = Asked(logits, rows, query, moved)
-    return Asked(logits, rows, query, torch.where(asked.already[:, None], query.x, moved))
+    stays = (before[rows] == target)[:, None]
+    return Asked(logits, rows, query, torch.where(stays, query.x, moved), before)
 
 
-def _targets(logits: Tensor, wanted: Tensor | str | None) -> tuple[Tensor, Tensor]:
+def _targets(logits: Tensor, before: Tensor, wanted: Tensor | str | None) -> tuple[Tensor, Tensor]:
     """Return the rows asked about and the target class of each, both (m,)."""
     every = torch.arange(len(logits), device=logits.device)
     if isinstance(wanted, Tensor):
         return every, wanted
     if wanted == "second":
-        return every, logits.scatter(1, predicted(logits)[:, None], -torch.inf).argmax(1)
+        return every, logits.scatter(1, before[:, None], -torch.inf).argmax(1)
     classes = torch.arange(logits.shape[1], device=logits.device)
-    rows, target = (classes != predicted(logits)[:, None]).nonzero(as_tuple=True)
+    rows, target = (classes != before[:, None]).nonzero(as_tuple=True)
     return rows, target
 
 

@@ -154,9 +154,10 @@ class EncodedSpace(nn.Module):
             forbidden = forbidden | ~choices[:, self.blocks]
         scores = (_SHARPNESS * moved[:, self.blocks]).masked_fill(forbidden, -torch.inf)
         scores = torch.where(forbidden.all(-1, keepdim=True), torch.zeros_like(scores), scores)
-        soft = scores.softmax(-1)
-        hard = torch.zeros_like(soft).scatter_(-1, soft.argmax(-1, keepdim=True), 1.0)
-        choice = hard + soft - soft.detach()
+        choice = torch.zeros_like(scores).scatter_(-1, scores.argmax(-1, keepdim=True), 1.0)
+        if torch.is_grad_enabled():
+            soft = scores.softmax(-1)
+            choice = choice + soft - soft.detach()
         free = mask[:, self.blocks] > 0.5
         choice = torch.where(free, choice, x[:, self.blocks])
         out = moved.clone()
