@@ -1,4 +1,4 @@
-"""Mend an answer by gradient on its numbers, and take needless changes back."""
+"""Mend an answer by gradient on its numbers, shorten it by halving, and take needless changes back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ._query import Incumbent, Query
 _RATE = 0.1  # encoded units
 _MOMENTS = (0.7, 0.9)  # short memories: constraints switch on and off along the way
 _SNAP_EVERY = 5
+_BISECTIONS = 4
 # Slack beyond the certificate's bounds that a descent aims at, so that snapping does not undo it.
 _LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.1
 
@@ -81,6 +82,16 @@ def nothing(best: Incumbent, rows: Tensor) -> Tensor:
 def unchanged(best: Incumbent, rows: Tensor) -> Tensor:
     """Return the table columns that some incumbents leave as they were, (m, n_columns)."""
     return ~best.changed(best.query.x[rows], best.x[rows])
+
+
+def bisect(best: Incumbent, rows: Tensor) -> None:
+    """Shorten the way: halve the segment from x to the incumbent as long as the certificate holds."""
+    x, end = best.query.x[rows], best.x[rows].clone()
+    low, high = x.new_zeros(len(rows), 1), x.new_ones(len(rows), 1)
+    for _ in range(_BISECTIONS):
+        middle = (low + high) / 2
+        better = best.offer(x + middle * (end - x), rows)[:, None]
+        low, high = torch.where(better, low, middle), torch.where(better, middle, high)
 
 
 def undo(best: Incumbent, rows: Tensor) -> None:

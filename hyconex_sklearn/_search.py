@@ -12,7 +12,7 @@ from ._greedy import build
 from ._latent import COPIES, search_latent
 from ._model import Model, predicted
 from ._query import INVALID, Incumbent, Query
-from ._refine import descend, nothing, unchanged, undo
+from ._refine import bisect, descend, nothing, unchanged, undo
 from ._reservoir import fill_missing, offer_reservoir
 from ._rules import FeasibleSet
 from ._shorten import shorten, thin
@@ -184,3 +184,4 @@ def tighten(best: Incumbent, search: str) -> None:
     thin(best, rows, _THINNING_ROUNDS, _THINNING_STEPS)
     undo(best, rows)
     shorten(best, rows, _POLISHING_STEPS, ~unchanged(best, rows)[:, space.owner[space.numeric]])
+    bisect(best, rows)  # rounded numbers have no slopes to follow for the last step

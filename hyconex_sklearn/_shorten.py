@@ -85,7 +85,7 @@ def shorten(
         seen = _look(best, query, z, feasible, slopes=left > 0)
         best.keep(rows, z, seen.shortfall, seen.cost)
         saved = 1 - seen.cost / here.cost
-        radius = torch.where(saved > 0, _WIDER, _NARROWER) * radius
+        radius = torch.where(saved > 0, _WIDER * radius, _NARROWER * radius)
         here = seen.where(saved > 0, here)
         go_on = (((saved > _GAIN) | (saved <= 0)) & (radius > _STUCK)).nonzero().squeeze(1)
         if left == 0 or len(go_on) == 0:

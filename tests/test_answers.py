@@ -152,7 +152,7 @@ def test_queries_searched_in_chunks_are_answered_as_at_once(search: str, monkeyp
     assert keys(whole) == keys(parted)
     (lacking, way), (also, again) = price(asked, whole), price(asked, parted)
     assert lacking.tolist() == also.tolist()
-    np.testing.assert_allclose(way, again, atol=3e-2)
+    np.testing.assert_allclose(way, again, rtol=2e-2)  # a rounded number more or less
 
 
 def test_rules_hold_for_every_answer() -> None:

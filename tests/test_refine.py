@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from hyconex_sklearn._query import Incumbent
-from hyconex_sklearn._refine import descend, lack, nothing, objective, unchanged, undo
+from hyconex_sklearn._refine import bisect, descend, lack, nothing, objective, unchanged, undo
 from hyconex_sklearn._reservoir import offer_reservoir
 from hyconex_sklearn._shorten import shorten, thin
 
 Stage = Callable[[Incumbent, Tensor], None]
 STAGES: dict[str, Stage] = {
     "descend": lambda best, rows: descend(best, rows, nothing(best, rows), 10),
+    "bisect": bisect,
     "undo": undo,
     "shorten": lambda best, rows: shorten(best, rows, 5),
     "thin": lambda best, rows: thin(best, rows, 2, 2),
@@ -189,6 +190,14 @@ def test_a_descent_learns_nothing() -> None:
 
 
 # ----------------------------------------------------------------------------------------------- halving and undoing
+
+
+def test_bisection_stops_just_behind_the_line() -> None:
+    asked = plane({0: 1.0}, [[-1.0, 0.0, 0.0, 0.0]])
+    best = start(asked, [2.5, 0.0, 0.0, 0.0])
+    bisect(best, every(best))
+    assert best.shortfall.item() == 0
+    assert 1.0 <= best.x[0, 0] <= 1.0 + 3.5 / 2**4 + 1e-5
 
 
 def test_undoing_takes_a_needless_change_back_and_leaves_the_needed_ones() -> None:

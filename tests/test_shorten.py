@@ -70,7 +70,7 @@ def test_on_curved_ground_a_few_steps_do_what_many_steps_along_the_gradient_do()
     ours, theirs = far(asked), far(asked)
     shorten(ours, every(ours), 6)
     descend(theirs, every(theirs), nothing(theirs, every(theirs)), 40)
-    assert ours.query.distance(ours.x).mean() < 1.02 * theirs.query.distance(theirs.x).mean()
+    assert ours.query.distance(ours.x).mean() < 1.05 * theirs.query.distance(theirs.x).mean()
 
 
 def test_what_a_range_cuts_off_another_column_makes_up_for() -> None:
