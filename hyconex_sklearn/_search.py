@@ -21,7 +21,8 @@ SEARCHES = ("auto", "latent", "steps", "one_shot")
 
 _NEIGHBOURS = 8  # reservoir rows tried for each query that the one pass fails
 _MENDING_STEPS = 40
-_SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _POLISHING_STEPS = 6, 3, 2, 2
+_SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _POLISHING_STEPS = 6, 4, 3, 2
+_FEW_NUMBERS = 2  # in a table with categories so few numbers are polished only
 _STEP, _STEPS = 0.1, 30  # the multi-step variant: share of W_m taken at once, most steps
 
 
@@ -180,8 +181,9 @@ def tighten(best: Incumbent, search: str) -> None:
     if space.blocks.numel():
         build(best, rows)
         undo(best, rows)
-    shorten(best, rows, _SHORTENING_STEPS)
-    thin(best, rows, _THINNING_ROUNDS, _THINNING_STEPS)
-    undo(best, rows)
+    if len(space.numeric) > _FEW_NUMBERS or not space.blocks.numel():
+        shorten(best, rows, _SHORTENING_STEPS)
+        thin(best, rows, _THINNING_ROUNDS, _THINNING_STEPS)
+        undo(best, rows)
     shorten(best, rows, _POLISHING_STEPS, ~unchanged(best, rows)[:, space.owner[space.numeric]])
     bisect(best, rows)  # rounded numbers have no slopes to follow for the last step
