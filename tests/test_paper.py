@@ -38,9 +38,8 @@ def run(script: str, *options: str) -> str:
 
 # ------------------------------------------------------------------------------------------------------------- scripts
 
-# On the page of results, on none yet, and on that of reliability.
-NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "speed", "timing", "scaling", "visual")
-OTHERS = ("cluster",)
+# On the page of results, and on that of reliability.
+NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "speed", "timing", "scaling", "cluster", "visual")
 RELIABILITY = ("input_storm", "altered_files", "interrupted_saves", "kept_sizes", "threads", "memory")
 
 
@@ -48,13 +47,13 @@ RELIABILITY = ("input_storm", "altered_files", "interrupted_saves", "kept_sizes"
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Records of a quick run of every script."""
     made = tmp_path_factory.mktemp("records")
-    for name in (*NAMES, *OTHERS, *RELIABILITY):
+    for name in (*NAMES, *RELIABILITY):
         run(f"{name}.py", "--quick", "--output", str(made))
     return made
 
 
 def test_every_script_writes_json_and_csv_that_say_the_same(folder: Path) -> None:
-    for name in (*NAMES, *OTHERS, *RELIABILITY):
+    for name in (*NAMES, *RELIABILITY):
         records = json.loads((folder / f"{name}.json").read_text())["records"]
         table = pd.read_csv(folder / f"{name}.csv")
         assert len(table) == len(records) > 0

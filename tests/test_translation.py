@@ -608,9 +608,9 @@ def test_a_search_around_a_pipeline_takes_rules_in_user_units() -> None:
 @pytest.mark.usefixtures("short_searches")
 def test_a_frozen_column_of_labels_does_not_change_and_others_do() -> None:
     pipe, X = model("mixed")
-    changed = counterfactuals(pipe, X[:20]).changes()["feature"]
+    changed = counterfactuals(pipe, X).changes()["feature"]
     assert {"job", "grade"} & set(changed), "labels do not change anyway"
-    cf = counterfactuals(pipe, X[:20], immutable=["job", "grade"])
+    cf = counterfactuals(pipe, X, immutable=["job", "grade"])
     pd.testing.assert_frame_equal(cf.data[["job", "grade"]], cf.original[["job", "grade"]], check_exact=True)
     assert len(cf.changes()) and cf.report["feasible"].all()
     one = counterfactuals(pipe, X[:1], immutable=["job", "grade", "owner"])
