@@ -16,10 +16,8 @@ from torch import Tensor
 from ._planes import pushes, shortest
 from ._query import SPARSITY, Incumbent, Query
 
-_SLACK, _MOST_SLACK = (
-    0.02,
-    1.0,
-)  # beyond the demands, in their units; grows where settled rows fall short of what planes say
+# Beyond the demands, in their units; it grows where settled rows fall short of what planes say.
+_SLACK, _MOST_SLACK = 0.02, 1.0
 _UNSUPPORTED = 0.2  # slack for members that don't agree although their mean does
 _FAR = 10.0  # encoded units: no plane is looked for beyond
 _RADIUS, _LEAST_RADIUS = 0.5, 0.05  # of a step: share of the way at first, and encoded units
