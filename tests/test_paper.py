@@ -39,7 +39,19 @@ def run(script: str, *options: str) -> str:
 # ------------------------------------------------------------------------------------------------------------- scripts
 
 # On the page of results, and on that of reliability.
-NAMES = ("accuracy", "benchmark", "ablation", "actionable", "stress", "speed", "timing", "scaling", "cluster", "visual")
+NAMES = (
+    "accuracy",
+    "benchmark",
+    "ablation",
+    "actionable",
+    "stress",
+    "speed",
+    "profiles",
+    "timing",
+    "scaling",
+    "cluster",
+    "visual",
+)
 RELIABILITY = ("input_storm", "altered_files", "interrupted_saves", "kept_sizes", "threads", "memory")
 
 

@@ -319,6 +319,7 @@ SECTIONS: tuple[Callable[[Page], None], ...] = (
     rules,
     stress,
     results_time.speed,
+    results_time.profiles,
     results_time.timing,
     results_time.scaling,
     results_time.clusters,

@@ -47,6 +47,27 @@ def speed(page: Page) -> None:
     )
 
 
+def profiles(page: Page) -> None:
+    """Where time goes."""
+    frame = page.records("profiles")
+    if frame is None:
+        return
+    page.head("Where time goes", "profiles", frame)
+    frame = frame.drop(columns=["seed", "quick"], errors="ignore")
+    told = {
+        "fit": "Seconds of a default fit, by phase:",
+        "one_shot": "Seconds of certified answers of the single pass, which passes the network twice: to "
+        "propose, and to judge the row that is handed out.",
+        "auto": "Seconds of the default search; slopes are in other.",
+    }
+    for part, text in told.items():
+        rows = frame[frame["part"] == part].dropna(axis=1, how="all")
+        if len(rows):
+            figures = [name for name in rows.columns if name not in ("part", "table")]
+            lines = [[row["table"], *(number(row[name], 2) for name in figures)] for _, row in rows.iterrows()]
+            page.add(text, markdown(["table", *figures], lines))
+
+
 def _ratios(frame: pd.DataFrame) -> str:
     """Return how much longer each answer takes than what it builds on, and the goal."""
     base = {("batch", "predict_proba"): "bare", ("batch", "one_shot"): "predict_proba", ("search", "auto"): "one_shot"}
