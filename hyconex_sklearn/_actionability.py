@@ -15,6 +15,8 @@ from typing import Any, NoReturn
 import numpy as np
 import pandas as pd
 
+#: Rules that are keywords of ``counterfactuals``, too.
+EVERYDAY = ("immutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
 _COLUMN_RULES = ("bounds", "monotonic_cst", "allowed_categories", "allowed_transitions", "feature_weights")
 
 

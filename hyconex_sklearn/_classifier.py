@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from ._actionability import Actionability
+from ._actionability import EVERYDAY, Actionability
 from ._checks import check_parameters, check_query, target_numbers, user_stacklevel
 from ._codec import TableCodec
 from ._explaining import Explainer
@@ -474,8 +474,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     def _certify_rows(self, data: Any, report: Any, X: Any, **asked: Any) -> Any:
         """Return `report` anew for rows that came back changed; `X` and `asked` are what the query was called with."""
-        everyday = ("immutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
-        rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in everyday})
+        rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
         with self._asked(X) as (X, encoded):
             return self._explainer.report_again(X, encoded, rules, data, report)
 

@@ -143,10 +143,14 @@ class Incumbent:
         query = self.query if rows is None else self.query[rows]
         return self.keep(rows, *self.judged(query, proposal))
 
+    def beaten(self, at: Tensor | slice, shortfall: Tensor, cost: Tensor) -> Tensor:
+        """Return where judged rows are better than the incumbents of some queries."""
+        return (shortfall < self.shortfall[at]) | ((shortfall == self.shortfall[at]) & (cost < self.cost[at]))
+
     def keep(self, rows: Tensor | None, z: Tensor, shortfall: Tensor, cost: Tensor) -> Tensor:
         """Keep judged rows for each query, or for some `rows`, where they are better. Return where."""
         at = slice(None) if rows is None else rows
-        better = (shortfall < self.shortfall[at]) | ((shortfall == self.shortfall[at]) & (cost < self.cost[at]))
+        better = self.beaten(at, shortfall, cost)
         self.x[at] = torch.where(better[:, None], z, self.x[at])
         self.shortfall[at] = torch.where(better, shortfall, self.shortfall[at])
         self.cost[at] = torch.where(better, cost, self.cost[at])

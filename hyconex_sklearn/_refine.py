@@ -9,6 +9,7 @@ from ._committee import mean_log_odds
 from ._losses import log_odds, plausibility_loss
 from ._model import Model
 from ._query import Incumbent, Query
+from ._torch_utils import chunks
 
 _RATE = 0.1  # encoded units
 _MOMENTS = (0.7, 0.9)  # short memories: constraints switch on and off along the way
@@ -35,25 +36,20 @@ def objective(model: Model, query: Query, z: Tensor) -> Tensor:
     return way + lack(model, query, z)
 
 
-def descend(best: Incumbent, rows: Tensor, frozen: Tensor, steps: int, start: Tensor | None = None) -> None:
+def descend(best: Incumbent, rows: Tensor, steps: int) -> None:
     """Move the numbers of incumbents under the certificate's constraints, and offer what is met on the way.
 
     Parameters
     ----------
     rows : Tensor of shape (m,)
         The queries concerned.
-    frozen : Tensor of shape (m, n_columns)
-        Table columns that go back to the query's own value and stay there.
     steps : int
         Steps of Adam, its rate falling to a tenth.
-    start : Tensor of shape (m, d), optional
-        Where to start, by default at the incumbents.
     """
     if len(rows) == 0:
         return
     model, numeric = best.model, best.model.space.numeric
-    query = best.query[rows].without(frozen, model.space.owner)
-    start = torch.where(frozen[:, model.space.owner], query.x, best.x[rows] if start is None else start)
+    query, start = best.query[rows], best.x[rows].clone()
     free, lower, upper = (part[:, numeric] for part in (query.mask, query.lower, query.upper))
     point = start[:, numeric].clone().requires_grad_(True)
     optimiser = torch.optim.Adam([point], lr=_RATE, betas=_MOMENTS)
@@ -72,11 +68,6 @@ def descend(best: Incumbent, rows: Tensor, frozen: Tensor, steps: int, start: Te
                 best.offer(row(), rows)
     with torch.no_grad():
         best.offer(row(), rows)
-
-
-def nothing(best: Incumbent, rows: Tensor) -> Tensor:
-    """Return a mask that freezes no table column of some queries, (m, n_columns)."""
-    return torch.zeros(len(rows), best.model.space.n_columns, dtype=torch.bool, device=rows.device)
 
 
 def unchanged(best: Incumbent, rows: Tensor) -> Tensor:
@@ -105,12 +96,12 @@ def undo(best: Incumbent, rows: Tensor) -> None:
     row, place = (torch.arange(order.shape[1], device=rows.device) < count[:, None]).nonzero(as_tuple=True)
     if len(row) == 0:
         return
-    column = order[row, place]
-    alone = torch.where(owner == column[:, None], x[row], start[row])
-    _, shortfall, cost = best.judged(best.query[rows[row]], alone)
     spared = torch.zeros_like(order, dtype=torch.bool)
-    old = best.shortfall[rows[row]]
-    spared[row, place] = (shortfall < old) | ((shortfall == old) & (cost < best.cost[rows[row]]))
+    for part in chunks(len(row), best.model.rows_at_once):  # as many as rows x columns
+        at = row[part]
+        alone = torch.where(owner == order[at, place[part]][:, None], x[at], start[at])
+        _, shortfall, cost = best.judged(best.query[rows[at]], alone)
+        spared[at, place[part]] = best.beaten(rows[at], shortfall, cost)
     rank = spared.flip(1).cumsum(1).flip(1).masked_fill(~spared, 0)  # 1: the smallest that can be spared
     rank = torch.zeros_like(rank).scatter(1, order, rank)  # by column
     few, many = torch.zeros_like(count), spared.sum(1)

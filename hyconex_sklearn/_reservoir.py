@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ._model import Model
 from ._query import Incumbent, Query
-from ._refine import descend, nothing
+from ._refine import descend
 from ._rules import FeasibleSet
 from ._torch_utils import chunks
 
@@ -79,7 +79,7 @@ def fill_reservoir(model: Model, free: FeasibleSet, per_class: int) -> None:
         target = torch.cat([torch.full((len(drawn[label][0]),), label, device=x.device) for label in labels])
         best = _settled(model, x, target, free)
         rows = torch.arange(len(x), device=x.device)
-        descend(best, rows, nothing(best, rows), steps)
+        descend(best, rows, steps)
         for label in labels:
             drawn[label] = best.x[target == label], best.shortfall[target == label]
     kept = [_served_best(x, shortfall) for x, shortfall in drawn]

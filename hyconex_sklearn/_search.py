@@ -12,7 +12,7 @@ from ._greedy import build
 from ._latent import COPIES, search_latent
 from ._model import Model, predicted
 from ._query import INVALID, Incumbent, Query
-from ._refine import bisect, descend, nothing, unchanged, undo
+from ._refine import bisect, descend, unchanged, undo
 from ._reservoir import fill_missing, offer_reservoir
 from ._rules import FeasibleSet
 from ._shorten import shorten, thin
@@ -137,7 +137,7 @@ def found(model: Model, query: Query, moved: Tensor, search: str, generator: tor
         offer_reservoir(best, _open(best, 0.0), 1)
         offer_reservoir(best, _open(best, 1.0), _NEIGHBOURS)
         rows = _open(best, 1.0)
-        descend(best, rows, nothing(best, rows), _MENDING_STEPS)
+        descend(best, rows, _MENDING_STEPS)
         build(best, _open(best, 1.0))
     return best
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ._actionability import Actionability
+from ._actionability import EVERYDAY, Actionability
 from ._cells import Table, cells_differ
 from ._codec import TableCodec
 from ._columns import own_cells
@@ -30,8 +30,6 @@ Array = NDArray[Any]
 _NOISE = 1e-9
 #: By how much, in the same unit, the bound of a sum is widened: rows of the user that lie on it shall obey it still.
 _ROUNDING = 1e-13
-
-_RULES = ("immutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
 
 
 @dataclass(frozen=True)
@@ -98,13 +96,13 @@ def translate(
     TypeError, ValueError
         If a rule does not fit `X`, or cannot be told in the columns of `Z`.
     """
-    rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in _RULES})
+    rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
     passage = Passage(X, Z, forward, back)
     if replace(rules, target_probability=None).is_trivial or passage.is_identity:
         return Translation(asked, asked)
     read = TableRules.read(rules, X)
     told = _Teller(read, passage).rules()
-    others = {name: value for name, value in asked.items() if name not in (*_RULES, "actionability")}
+    others = {name: value for name, value in asked.items() if name not in (*EVERYDAY, "actionability")}
     lasting = Actionability(target_probability=told.target_probability, feature_weights=told.feature_weights)
     return Translation(others | {"actionability": told}, {"actionability": lasting}, read, passage.glossary)
 

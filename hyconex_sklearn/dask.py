@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ._actionability import Actionability
+from ._actionability import EVERYDAY, Actionability
 from ._cells import free_name, values_differ
 from ._checks import check_query, target_numbers
 from ._columns import own_cells, write_cells
@@ -28,8 +28,6 @@ from ._search import SEARCHES
 from ._torch_utils import thread_limit
 
 __all__ = ["counterfactuals", "predict_proba"]
-
-_EVERYDAY_RULES = ("immutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
 
 
 def predict_proba(estimator: Any, ddf: Any) -> Any:
@@ -137,7 +135,7 @@ def _check_rules(estimator: Any, meta: pd.DataFrame, asked: dict[str, Any]) -> N
     final = final_classifier(estimator)
     inspect.signature(final.counterfactuals).bind(meta, **asked)
     check_query(asked.get("search", SEARCHES[0]), SEARCHES, asked.get("n_counterfactuals", 1))
-    rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in _EVERYDAY_RULES})
+    rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
     target = asked.get("target")
     _refuse_row_by_row(rules, target)
     if target is not None and target != "second":

@@ -20,6 +20,7 @@ from hyconex_sklearn._density import MixedDensity
 from hyconex_sklearn._hypernet import HyperNetwork
 from hyconex_sklearn._model import Model
 from hyconex_sklearn._query import Incumbent, Query
+from hyconex_sklearn._reservoir import offer_reservoir
 from hyconex_sklearn._rules import FeasibleSet, compile_rules
 from hyconex_sklearn._search import Asked, one_shot
 from hyconex_sklearn._space import EncodedSpace
@@ -178,3 +179,15 @@ def at_home(asked: Parts, **how: Any) -> Incumbent:
     """An incumbent for each row of the table that is the row itself; `how` is asked as in `Parts.query`."""
     query = asked.query(**how)
     return Incumbent(asked.model, query, query.x)
+
+
+def start(asked: Parts, row: list[float], **rules: Any) -> Incumbent:
+    """An incumbent for each row of the table, at the same place."""
+    return Incumbent(asked.model, asked.query(**rules), torch.tensor([row] * len(asked.x)))
+
+
+def far(asked: Parts, **rules: Any) -> Incumbent:
+    """Certified rows as far as the reservoir has them, so that there is something to shorten."""
+    best = at_home(asked, **rules)
+    offer_reservoir(best, every(best), 1)
+    return best

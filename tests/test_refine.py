@@ -8,36 +8,24 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from _queries import Parts, at_home, every, lacks, line_model, parts, plane, shown
+from _queries import at_home, every, far, lacks, line_model, parts, plane, shown, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from hyconex_sklearn._model import Model
 from hyconex_sklearn._query import Incumbent
-from hyconex_sklearn._refine import bisect, descend, lack, nothing, objective, unchanged, undo
-from hyconex_sklearn._reservoir import offer_reservoir
+from hyconex_sklearn._refine import bisect, descend, lack, objective, unchanged, undo
 from hyconex_sklearn._shorten import shorten, thin
 
 Stage = Callable[[Incumbent, Tensor], None]
 STAGES: dict[str, Stage] = {
-    "descend": lambda best, rows: descend(best, rows, nothing(best, rows), 10),
+    "descend": lambda best, rows: descend(best, rows, 10),
     "bisect": bisect,
     "undo": undo,
     "shorten": lambda best, rows: shorten(best, rows, 5),
     "thin": lambda best, rows: thin(best, rows, 2, 2),
 }
-
-
-def start(asked: Parts, row: list[float], **rules: Any) -> Incumbent:
-    """An incumbent for each row of the table, at the same place."""
-    return Incumbent(asked.model, asked.query(**rules), torch.tensor([row] * len(asked.x)))
-
-
-def far(asked: Parts, **rules: Any) -> Incumbent:
-    """Certified rows as far as the reservoir has them, so that there is something to shorten."""
-    best = at_home(asked, **rules)
-    offer_reservoir(best, every(best), 1)
-    return best
 
 
 # --------------------------------------------------------------------------------------------------- what is lacking
@@ -122,7 +110,7 @@ def test_a_descent_finds_the_shortest_way_over_the_line() -> None:
     asked = plane({0: 0.6, 1: 0.8}, [[-1.0, 0.0, 0.3, 0.0], [0.0, -1.5, 0.0, 1.0]])
     asked.model.confidence.fill_(1.0)
     best = at_home(asked)
-    descend(best, every(best), nothing(best, every(best)), 60)
+    descend(best, every(best), 60)
     assert (best.shortfall == 0).all()
     shortest = 1.0 - (asked.x @ torch.tensor([0.6, 0.8, 0.0, 0.0]))  # the slope has length 1
     way = best.query.distance(best.x)
@@ -133,7 +121,7 @@ def test_a_descent_moves_what_is_cheap_to_change() -> None:
     asked = plane({0: 1.0, 1: 1.0}, np.zeros((1, 4)))
     for dear, cheap in ((0, 1), (1, 0)):
         best = at_home(asked, feature_weights={f"x{cheap}": 0.5, f"x{dear}": 2.0})
-        descend(best, every(best), nothing(best, every(best)), 60)
+        descend(best, every(best), 60)
         way = best.x[0].abs()
         assert best.shortfall.item() == 0 and way[cheap] > 3 * way[dear]
 
@@ -142,7 +130,7 @@ def test_a_descent_goes_where_rows_are_typical() -> None:
     asked = plane({0: 1.0}, [[-1.0, 3.0, 0.0, 0.0]])
     asked.model.threshold.fill_(-6.0)  # allows for a distance of 2.1 from the middle
     best = at_home(asked)
-    descend(best, every(best), nothing(best, every(best)), 60)
+    descend(best, every(best), 60)
     assert best.shortfall.item() == 0
     assert best.x[0, 1] < 2.2
 
@@ -154,28 +142,21 @@ def test_a_descent_never_moves_frozen_columns_nor_leaves_the_range(seed: int, na
     asked = parts(name).head(15)
     numeric = asked.codec.schema.value_columns
     column = asked.codec.schema.columns[int(numeric[0])]
-    best = at_home(asked, monotonic_cst={column.name: 1})
     frozen = torch.rand(len(asked.x), asked.model.space.n_columns, generator=generator) < 0.4
-    descend(best, every(best), frozen, 6, asked.x + torch.randn(asked.x.shape, generator=generator))
+    query = asked.query(monotonic_cst={column.name: 1}, immutable=frozen.numpy())
+    best = Incumbent(asked.model, query, asked.x + torch.randn(asked.x.shape, generator=generator))
+    descend(best, every(best), 6)
     cells = frozen[:, asked.model.space.owner]
     assert torch.equal(best.x[cells], asked.x[cells])
     assert (best.x >= best.query.lower - 1e-6).all() and (best.x <= best.query.upper + 1e-6).all()
     assert (best.x != asked.x).any()
 
 
-def test_frozen_columns_go_back_to_the_row_of_the_query() -> None:
-    asked = plane({0: 1.0, 1: 1.0}, [[-1.0, 0.0, 0.0, 0.0]])
-    best = start(asked, [2.0, 2.0, 2.0, 2.0])
-    frozen = torch.tensor([[False, True, True, True]])
-    descend(best, every(best), frozen, 30)
-    assert torch.equal(best.x[0, 1:], asked.x[0, 1:]) and best.shortfall.item() == 0
-
-
-def test_without_numbers_a_descent_only_takes_frozen_columns_back() -> None:
+def test_without_numbers_a_descent_changes_nothing() -> None:
     asked = parts("labels2").head(30)
     best = far(asked)
     before = best.x.clone()
-    descend(best, every(best), nothing(best, every(best)), 5)
+    descend(best, every(best), 5)
     assert torch.equal(best.x, before)
 
 
@@ -183,7 +164,7 @@ def test_a_descent_learns_nothing() -> None:
     asked = parts("numbers3").head(5)
     state = {name: tensor.clone() for name, tensor in asked.model.state_dict().items()}
     best = at_home(asked)
-    descend(best, every(best), nothing(best, every(best)), 5)
+    descend(best, every(best), 5)
     assert all(torch.equal(tensor, state[name]) for name, tensor in asked.model.state_dict().items())
     assert all(parameter.grad is None for parameter in asked.model.parameters())
     assert not best.x.requires_grad and not best.cost.requires_grad
@@ -214,6 +195,24 @@ def test_of_two_changes_that_suffice_by_themselves_the_smaller_is_undone() -> No
     assert shown(best.x) == [[0.0, 1.5, 0.0, 0.0]]
 
 
+def test_undoing_judges_no_more_rows_at_once_than_memory_is_made_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = parts("numbers3").head(30)
+    whole, parted = far(asked), far(asked)
+    undo(whole, every(whole))
+    sizes: list[int] = []
+    judge = Model.judge
+
+    def counted(model: Model, x: Tensor, target: Tensor) -> Any:
+        sizes.append(len(x))
+        return judge(model, x, target)
+
+    monkeypatch.setattr(Model, "judge", counted)
+    monkeypatch.setattr(Model, "rows_at_once", 30)
+    undo(parted, every(parted))
+    assert max(sizes) <= 30 < sum(sizes)
+    assert torch.equal(parted.x != asked.x, whole.x != asked.x)
+
+
 def test_undoing_takes_whole_categories_back() -> None:
     asked = line_model(parts("labels2").table, {"shape": {"u": 3.0}, "side": {"p": 0.1}}, -1.5)
     query = asked.query()
@@ -234,4 +233,3 @@ def test_what_did_not_change_is_told_by_column() -> None:
     best = far(asked)
     expected = ~asked.codec.schema.changed(best.x.numpy(), asked.x.numpy())
     assert unchanged(best, every(best)).numpy().tolist() == expected.tolist()
-    assert not nothing(best, every(best)).any() and nothing(best, every(best)).shape == expected.shape

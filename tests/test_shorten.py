@@ -7,28 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from _queries import Parts, at_home, every, parts, plane, shown
+from _queries import every, far, parts, plane, shown, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from hyconex_sklearn._model import Model
 from hyconex_sklearn._query import Incumbent
-from hyconex_sklearn._refine import descend, nothing, undo
-from hyconex_sklearn._reservoir import offer_reservoir
+from hyconex_sklearn._refine import descend, undo
 from hyconex_sklearn._shorten import shorten, thin
-
-
-def start(asked: Parts, row: list[float], **rules: Any) -> Incumbent:
-    """An incumbent for each row of the table, at the same place."""
-    return Incumbent(asked.model, asked.query(**rules), torch.tensor([row] * len(asked.x)))
-
-
-def far(asked: Parts, **rules: Any) -> Incumbent:
-    """Certified rows as far as the reservoir has them, so that there is something to shorten."""
-    best = at_home(asked, **rules)
-    offer_reservoir(best, every(best), 1)
-    return best
 
 
 @pytest.fixture
@@ -69,7 +56,7 @@ def test_on_curved_ground_a_few_steps_do_what_many_steps_along_the_gradient_do()
     asked = parts("numbers3").head(40)
     ours, theirs = far(asked), far(asked)
     shorten(ours, every(ours), 6)
-    descend(theirs, every(theirs), nothing(theirs, every(theirs)), 40)
+    descend(theirs, every(theirs), 40)
     assert ours.query.distance(ours.x).mean() < 1.05 * theirs.query.distance(theirs.x).mean()
 
 
