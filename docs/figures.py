@@ -17,7 +17,7 @@ from sklearn.datasets import make_moons
 from sklearn.preprocessing import StandardScaler
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._codec import TableCodec
+from hyconex_sklearn._table.codec import TableCodec
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

@@ -1,14 +1,13 @@
 """A scikit-learn classifier that explains itself with counterfactual rows."""
 
-__version__ = "0.1.0"  # first, since model files and pickles name it
-
-from ._actionability import Actionability
+from ._answer.counterfactuals import Counterfactuals
+from ._answer.status import Status
 from ._classifier import HyConExClassifier
-from ._pipeline import counterfactuals
-from ._result import Counterfactuals
-from ._scoring import make_counterfactual_scorer
-from ._status import Status
+from ._pipeline.counterfactuals import counterfactuals
+from ._rules.actionability import Actionability
+from ._version import __version__ as __version__
 from .displays import CounterfactualDisplay, DecisionMapDisplay, HistoryDisplay, LocalWeightsDisplay
+from .metrics._scorer import make_counterfactual_scorer
 
 __all__ = [
     "Actionability",

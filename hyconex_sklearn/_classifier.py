@@ -16,19 +16,29 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from ._actionability import EVERYDAY, Actionability
-from ._checks import check_parameters, check_query, target_numbers, user_stacklevel
-from ._codec import TableCodec
-from ._explaining import Explainer
-from ._fitting import Settings, fit_model, split
-from ._keeping import Kept
-from ._result import Counterfactuals
-from ._rules import compile_rules
-from ._search import SEARCHES
-from ._space import EncodedSpace
-from ._torch_utils import choose_threads, chunks, in_chunks, placed, plain_torch, resolve_device, seeded, thread_limit
-from ._training import History
-from ._validation import check_labels, check_table
+from ._answer.counterfactuals import Counterfactuals
+from ._common.messages import user_stacklevel
+from ._common.parameters import check_parameters, check_query
+from ._common.runtime import (
+    choose_threads,
+    chunks,
+    in_chunks,
+    placed,
+    plain_torch,
+    resolve_device,
+    seeded,
+    thread_limit,
+)
+from ._model.encoded_space import EncodedSpace
+from ._rules.actionability import EVERYDAY, Actionability
+from ._rules.compile import compile_rules
+from ._saving.estimator import Kept
+from ._search.explainer import Explainer
+from ._table.check_input import check_labels, check_table, target_numbers
+from ._table.codec import TableCodec
+from ._training.fit_model import Settings, fit_model
+from ._training.history import History
+from ._training.rows import split
 
 _CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may hold
 _CHUNK_ROWS = 4_096
@@ -456,7 +466,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
             max_changes=max_changes,
             target_probability=target_probability,
         )
-        check_query(search, SEARCHES, n_counterfactuals)
+        check_query(search, n_counterfactuals)
         seed = 0 if random_state is None else int(check_random_state(random_state).randint(2**31))
         with self._asked(X) as (X, encoded):
             wanted = self._wanted(target, len(encoded))

@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ._actionability import EVERYDAY, Actionability
-from ._cells import free_name, values_differ
-from ._checks import check_query, target_numbers
-from ._columns import own_cells, write_cells
-from ._pipeline import counterfactuals as ask
-from ._pipeline import final_classifier
-from ._report import build_report
-from ._result import Counterfactuals
-from ._rules import compile_rules
-from ._schema import Column
-from ._search import SEARCHES
-from ._torch_utils import thread_limit
+from ._answer.counterfactuals import Counterfactuals
+from ._answer.report import build_report
+from ._common.parameters import SEARCHES, check_query
+from ._common.runtime import thread_limit
+from ._pipeline.counterfactuals import counterfactuals as ask
+from ._pipeline.counterfactuals import final_classifier
+from ._rules.actionability import EVERYDAY, Actionability
+from ._rules.compile import compile_rules
+from ._table.cells import free_name, values_differ
+from ._table.check_input import target_numbers
+from ._table.column_io import own_cells, write_cells
+from ._table.schema import Column
 
 __all__ = ["counterfactuals", "predict_proba"]
 
@@ -134,7 +134,7 @@ def _check_rules(estimator: Any, meta: pd.DataFrame, asked: dict[str, Any]) -> N
     """Raise where a question is wrong whatever the rows."""
     final = final_classifier(estimator)
     inspect.signature(final.counterfactuals).bind(meta, **asked)
-    check_query(asked.get("search", SEARCHES[0]), SEARCHES, asked.get("n_counterfactuals", 1))
+    check_query(asked.get("search", SEARCHES[0]), asked.get("n_counterfactuals", 1))
     rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
     target = asked.get("target")
     _refuse_row_by_row(rules, target)

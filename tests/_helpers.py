@@ -21,15 +21,15 @@ from hyconex_sklearn import Counterfactuals, HyConExClassifier
 def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few steps of each part of a search: laws and rules hold at any length, and answers come quickly."""
     for name in ("_MENDING_STEPS", "_SHORTENING_STEPS", "_THINNING_STEPS", "_POLISHING_STEPS", "_STEPS"):
-        monkeypatch.setattr(f"hyconex_sklearn._search.{name}", 4)
-    monkeypatch.setattr("hyconex_sklearn._latent._STEPS", 4)
+        monkeypatch.setattr(f"hyconex_sklearn._search.ladder.{name}", 4)
+    monkeypatch.setattr("hyconex_sklearn._search.latent._STEPS", 4)
 
 
 @pytest.fixture
 def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hardly a reservoir: for fits that no other test shares and whose answers are not compared with other ones."""
-    monkeypatch.setattr("hyconex_sklearn._reservoir._MENDING_STEPS", 1)
-    monkeypatch.setattr("hyconex_sklearn._reservoir._DRAWS", 2)
+    monkeypatch.setattr("hyconex_sklearn._training.fill_reservoir._MENDING_STEPS", 1)
+    monkeypatch.setattr("hyconex_sklearn._training.fill_reservoir._DRAWS", 2)
 
 
 def take(table: Any, rows: Any) -> Any:

@@ -34,8 +34,8 @@ FAST: dict[str, Any] = {
 def small() -> Iterator[None]:
     """Less of what no parameter of the estimator shortens: a small reservoir, a short training of the committee."""
     with (
-        patch("hyconex_sklearn._fitting._RESERVOIR", 300, create=True),
-        patch("hyconex_sklearn._committee._EPOCHS", 20, create=True),
+        patch("hyconex_sklearn._training.fit_model._RESERVOIR", 300, create=True),
+        patch("hyconex_sklearn._model.committee._EPOCHS", 20, create=True),
     ):
         yield
 

@@ -10,20 +10,21 @@ import pandas as pd
 import pytest
 import torch
 from _models import fitted, iris, mixed, mixed_table
+from hyconex_sklearn._model.model.committee import Committee
+from hyconex_sklearn._model.model.density import MixedDensity
+from hyconex_sklearn._model.model.encoded_space import EncodedSpace
+from hyconex_sklearn._model.model.hypernetwork import HyperNetwork
+from hyconex_sklearn._model.model.model import Model
+from hyconex_sklearn._rules.compile.actionability import Actionability
+from hyconex_sklearn._rules.compile.compile import FeasibleSet, compile_rules
+from hyconex_sklearn._search.ladder.incumbent import Incumbent
+from hyconex_sklearn._search.ladder.one_pass import Asked, one_shot
+from hyconex_sklearn._search.ladder.query import Query
+from hyconex_sklearn._search.ladder.reservoir import offer_reservoir
 from torch import Tensor, nn
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._actionability import Actionability
-from hyconex_sklearn._codec import TableCodec
-from hyconex_sklearn._committee import Committee
-from hyconex_sklearn._density import MixedDensity
-from hyconex_sklearn._hypernet import HyperNetwork
-from hyconex_sklearn._model import Model
-from hyconex_sklearn._query import Incumbent, Query
-from hyconex_sklearn._reservoir import offer_reservoir
-from hyconex_sklearn._rules import FeasibleSet, compile_rules
-from hyconex_sklearn._search import Asked, one_shot
-from hyconex_sklearn._space import EncodedSpace
+from hyconex_sklearn._table.codec import TableCodec
 
 #: The shared fitted models: kind of columns and number of classes.
 TABLES = ["numbers2", "numbers3", "labels2", "labels3", "mixed2", "mixed3"]
@@ -32,9 +33,9 @@ TABLES = ["numbers2", "numbers3", "labels2", "labels3", "mixed2", "mixed3"]
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer steps of every gradient search, where a test is not about how far it gets."""
-    monkeypatch.setattr("hyconex_sklearn._latent._STEPS", 4)
+    monkeypatch.setattr("hyconex_sklearn._search.latent._STEPS", 4)
     for stage, steps in {"MENDING": 10, "SHORTENING": 3, "THINNING": 1, "POLISHING": 1}.items():
-        monkeypatch.setattr(f"hyconex_sklearn._search._{stage}_STEPS", steps)
+        monkeypatch.setattr(f"hyconex_sklearn._search.ladder._{stage}_STEPS", steps)
 
 
 class Parts(NamedTuple):

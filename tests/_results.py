@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hyconex_sklearn._cells import Table, cells_differ
-from hyconex_sklearn._result import Counterfactuals
+from hyconex_sklearn._answer.counterfactuals import Counterfactuals
+from hyconex_sklearn._table.cells import Table, cells_differ
 
 #: Names, labels and values that are no markup, whatever they look like.
 HOSTILE = [

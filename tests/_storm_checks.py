@@ -21,8 +21,8 @@ from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 import hyconex_sklearn
 from hyconex_sklearn import Counterfactuals, HyConExClassifier, Status
-from hyconex_sklearn._cells import cells_differ
-from hyconex_sklearn._page import report_page
+from hyconex_sklearn._answer.page import report_page
+from hyconex_sklearn._table.cells import cells_differ
 
 #: Rows of the query that counterfactuals are asked for.
 ASKED = 6

@@ -22,6 +22,14 @@ import numpy as np
 import pandas as pd
 import torch
 from accuracy import auroc
+from hyconex_sklearn._model.model.density import _SPLINE_NUMBERS, MixedDensity
+from hyconex_sklearn._model.model.encoded_space import EncodedSpace
+from hyconex_sklearn._model.model.hypernetwork import HyperNetwork
+from hyconex_sklearn._model.model.losses import log_odds
+from hyconex_sklearn._training.loop.density_phase import fit_density
+from hyconex_sklearn._training.loop.loop import Schedule
+from hyconex_sklearn._training.loop.rows import Rows
+from hyconex_sklearn.metrics._evaluate._evaluate import evaluate_counterfactuals, independent_classifier
 from runs import QUICK_FIT, Records, Stopwatch, command_line
 from sklearn.metrics import log_loss
 from tables import Split, load
@@ -29,12 +37,6 @@ from torch import Tensor, nn
 from zuko.flows import MAF, NSF, Flow
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._density import _SPLINE_NUMBERS, MixedDensity
-from hyconex_sklearn._hypernet import HyperNetwork
-from hyconex_sklearn._losses import log_odds
-from hyconex_sklearn._space import EncodedSpace
-from hyconex_sklearn._training import Rows, Schedule, fit_density
-from hyconex_sklearn.metrics import evaluate_counterfactuals, independent_classifier
 
 TABLES = ("moons", "wine", "law", "audit", "adult", "cancer")
 ADULT_ROWS = 2_000

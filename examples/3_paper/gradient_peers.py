@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._torch_utils import thread_limit
+from hyconex_sklearn._common.runtime import thread_limit
 
 
 class Query:

@@ -21,12 +21,12 @@ from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
+from hyconex_sklearn._training.loop.history import History
 from runs import Records, attempt, command_line
 from timing import numbers
 
 import hyconex_sklearn
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._training import History
 
 BASE = {"rows": 10_000, "features": 20, "classes": 2}
 FULL: dict[str, tuple[int, ...]] = {

@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any, NoReturn
 
-from .. import __version__
+from .._version import __version__
 from ._commands import evaluate, explain, fit
 from ._console import PROGRAM, complain
 from ._text import MISSING

@@ -17,9 +17,9 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 from tqdm.auto import tqdm
 
+from .._answer.counterfactuals import Counterfactuals
 from .._classifier import HyConExClassifier
-from .._result import Counterfactuals
-from ..metrics import evaluate_counterfactuals
+from ..metrics._evaluate import evaluate_counterfactuals
 from ._console import UsageError, listed, say
 from ._rows import answers, labels_for, query_of, row_names, table_for, training_table
 from ._tables import TABLE_ENDINGS, check_kind, check_outputs, read_table, write_table

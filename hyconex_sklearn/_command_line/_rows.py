@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._cells import cells_differ, free_name
+from .._answer.counterfactuals import Counterfactuals
 from .._classifier import HyConExClassifier
-from .._result import Counterfactuals
-from .._schema import Column
+from .._table.cells import cells_differ, free_name
+from .._table.schema import Column
 from ._console import UsageError, listed, note
 from ._tables import Table
 from ._text import as_fitted, check_no_commas, guessed, is_date, is_missing_text, label_of, written

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from .._files import write_file
+from .._common.atomic_file import write_file
 from ._console import UsageError, listed, note, quoted
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._schema import Column
-from .._wording import is_missing
+from .._answer.wording import is_missing
+from .._table.schema import Column
 from ._console import UsageError, note, quoted
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._cells import Column, cells_differ, column_of, hold_numbers, numbers_of, objects_of
-from .._result import Counterfactuals
-from .._sentences import spread
-from .._status import NO_ANSWER, Status
-from .._wording import decimals_for, format_pair, format_value, is_missing
+from .._answer.changes import spread
+from .._answer.counterfactuals import Counterfactuals
+from .._answer.status import NO_ANSWER, Status
+from .._answer.wording import decimals_for, format_pair, format_value, is_missing
+from .._table.cells import Column, cells_differ, column_of, hold_numbers, numbers_of, objects_of
 
 
 @dataclass(frozen=True)

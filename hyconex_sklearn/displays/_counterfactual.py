@@ -7,8 +7,8 @@ from typing import Any, Self
 
 import pandas as pd
 
-from .._pipeline import counterfactuals as ask
-from .._result import Counterfactuals
+from .._answer.counterfactuals import Counterfactuals
+from .._pipeline.counterfactuals import counterfactuals as ask
 from ._changes import shares
 from ._many_rows import draw_shares
 from ._one_row import draw_row

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any, NamedTuple
 
-from .._plotting import pyplot
+from .._common.pyplot import pyplot
 from ._style import QUIET, VERBATIM, shorten_middle
 
 MOST_PANELS = 12  # that are drawn; what is left is told in a note

@@ -8,8 +8,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from .._pipeline import final_classifier
-from .._plotting import pyplot
+from .._common.pyplot import pyplot
+from .._pipeline.counterfactuals import final_classifier
 from ._style import BLUE, GREEN, QUIET, VERMILLION
 
 _TITLES = {

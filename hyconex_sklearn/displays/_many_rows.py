@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._result import Counterfactuals
-from .._status import CERTIFIED, NO_ANSWER, Status
-from .._wording import counted, format_share
+from .._answer.counterfactuals import Counterfactuals
+from .._answer.status import CERTIFIED, NO_ANSWER, Status
+from .._answer.wording import counted, format_share
 from ._changes import answers
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._style import QUIET, and_more, class_name, labels_of

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from .._cells import Table, column_of, hold_numbers, numbers_of, objects_of
-from .._plotting import pyplot
-from .._result import Counterfactuals
-from .._status import CERTIFIED
-from .._wording import counted, plain
+from .._answer.counterfactuals import Counterfactuals
+from .._answer.status import CERTIFIED
+from .._answer.wording import counted, plain
+from .._common.pyplot import pyplot
+from .._table.cells import Table, column_of, hold_numbers, numbers_of, objects_of
 from ._rows import is_whole
 from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, class_name, shorten_middle
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._result import Counterfactuals
-from .._status import CERTIFIED, Status
-from .._wording import format_probability
+from .._answer.counterfactuals import Counterfactuals
+from .._answer.status import CERTIFIED, Status
+from .._answer.wording import format_probability
 from ._changes import ChangedColumn, changed_columns
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, shorten_middle

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._cells import Table, take_rows
-from .._wording import counted
+from .._answer.wording import counted
+from .._table.cells import Table, take_rows
 
 
 def one_row(X: Any, row: int) -> tuple[Table, int]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from .._wording import plain
+from .._answer.wording import plain
 
 # Okabe and Ito's colours, which the colour-blind tell apart; each comes with a sign of its own.
 BLUE, VERMILLION, GREEN, ORANGE, SKY, PURPLE, YELLOW = (

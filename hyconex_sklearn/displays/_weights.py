@@ -7,9 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._cells import column_of, objects_of
-from .._pipeline import behind_steps
-from .._wording import counted, decimals_for, format_probability, format_value
+from .._answer.wording import counted, decimals_for, format_probability, format_value
+from .._pipeline.counterfactuals import behind_steps
+from .._table.cells import column_of, objects_of
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._rows import check_max_features, one_row
 from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, shorten_middle

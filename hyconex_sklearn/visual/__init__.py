@@ -4,7 +4,7 @@
 two methods. `metrics` judges the outcome, `VisualCounterfactualDisplay` draws it.
 """
 
-from . import metrics
+from ..visual import metrics
 from ._autoencoder import ConvAutoencoder
 from ._display import VisualCounterfactualDisplay
 from ._explainer import VisualCounterfactualExplainer

@@ -13,8 +13,8 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .._checks import SEED, Rule, integer_rule, real_rule
-from .._torch_utils import minibatches, plain_torch, seeded
+from .._common.parameters import SEED, Rule, integer_rule, real_rule
+from .._common.runtime import minibatches, plain_torch, seeded
 from ._checks import check_images, check_rules
 from ._pixels import quantise
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._checks import SEED, Rule, check_number, integer_rule, real_rule
+from .._common.parameters import SEED, Rule, check_number, integer_rule, real_rule
 from ._generators import Generator
 from ._objective import OBJECTIVES, PULLS
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._plotting import pyplot
+from .._common.pyplot import pyplot
 from ._result import VisualCounterfactuals
 
 _INCHES = 1.4  # of one picture

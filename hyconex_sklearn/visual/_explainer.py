@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from .._checks import check_parameters
-from .._torch_utils import chunks, plain_torch
+from .._common.parameters import check_parameters
+from .._common.runtime import chunks, plain_torch
 from ._attempts import Attempts, diversify, reconstruct
 from ._checks import (
     RULES,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._torch_utils import chunks
+from .._common.runtime import chunks
 
 _SMALLEST_PROBABILITY = 1e-6
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._cells import row_positions
+from .._common.positions import row_positions
 
 
 class VisualStatus(StrEnum):

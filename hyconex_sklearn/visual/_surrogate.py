@@ -10,8 +10,8 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .._checks import SEED, Rule, integer_rule, real_rule
-from .._torch_utils import chunks, minibatches, plain_torch, seeded
+from .._common.parameters import SEED, Rule, integer_rule, real_rule
+from .._common.runtime import chunks, minibatches, plain_torch, seeded
 from ._checks import OUTPUTS, check_images, check_rules, one_of
 from ._generators import Generator
 from ._judge import Judge, common_device, evaluating

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._torch_utils import chunks
+from .._common.runtime import chunks
 from ._explainer import VisualCounterfactualExplainer
 from ._judge import device_of, evaluating
 from ._result import VisualCounterfactuals, VisualStatus

@@ -1,0 +1,232 @@
+"""What a query gives back: counterfactual rows, their certificate, and three ways to read them."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._common.atomic_file import write_file
+from .._table.cells import Table, cells_differ, column_of, free_name, objects_of
+from .changes import sentences, told_changes
+from .notebook import notebook_table
+from .page import report_page
+from .rows import AnsweredRows
+from .wording import counted, format_share, is_missing, shorten
+
+_KEYS = ["row", "target", "rank"]
+_REPR_SENTENCES = 3
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Counterfactuals(AnsweredRows):
+    """Counterfactual rows with their certificate; what ``counterfactuals(X)`` returns.
+
+    Has a length, iterates over one-row results, and is cut like an array: by an integer, a slice, a boolean mask
+    (``cf[cf.report["valid"]]``) or an array of positions.
+
+    Parameters
+    ----------
+    data : DataFrame or ndarray of shape (m, d)
+        The counterfactual rows, in the container, units, dtypes and categories of the table that was asked about.
+    original : DataFrame or ndarray of shape (m, d)
+        The query rows, aligned with `data`: a row that has three counterfactuals stands here three times.
+    report : DataFrame of m lines
+        One line per counterfactual: ``row`` (position in the query table), ``target``, ``rank``, ``prediction``,
+        ``probability`` (of the target), ``support`` (share of the committee that agrees), ``valid``, ``plausible``,
+        ``feasible``, ``log_density``, ``distance_l1``, ``distance_l2`` (encoded units), ``n_changed``, ``status``.
+    feature_names : list of length d
+        Names of the columns.
+    probability_before : ndarray of shape (m,)
+        Probability of the target class for the original row.
+    prediction_before : ndarray of shape (m,)
+        Predicted label of the original row.
+    ranges : ndarray of shape (d, 2), or None
+        Smallest and largest value that fit has seen in each column, in the units of `data`; NaN for columns that are
+        not numbers and where it is not known, None where nothing is known.
+
+    Notes
+    -----
+    Tables and arrays are copied, so that later edits of the caller's data leave the result as it was.
+    """
+
+    def to_frame(self) -> pd.DataFrame:
+        """Report and counterfactual rows side by side.
+
+        Returns
+        -------
+        DataFrame of m lines
+            The columns of `report`, then those of `data`. Where a data column has the name of a report column, the
+            data column keeps it and the report column is prefixed with ``cf_``.
+        """
+        taken = set(self.feature_names)
+        report = self.report.rename(columns={name: free_name(name, taken) for name in self.report.columns})
+        if isinstance(self.data, pd.DataFrame):
+            data = self.data.reset_index(drop=True)
+        else:
+            data = pd.DataFrame(self.data, columns=pd.Index(self.feature_names))
+        return pd.concat([report, data], axis=1)
+
+    def changes(self) -> pd.DataFrame:
+        """Every changed cell on a line of its own.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``row``, ``target``, ``rank``, ``feature``, ``from``, ``to``, in the order of the counterfactuals
+            and, within one, of the table's columns. ``from`` and ``to`` have dtype object: every value keeps its type.
+        """
+        long, at = self._changed_cells()
+        keys = self.report[_KEYS].iloc[at["position"]].reset_index(drop=True)
+        return pd.concat([keys, long], axis=1)
+
+    def explain(self) -> list[str]:
+        """One plain sentence per counterfactual.
+
+        Returns
+        -------
+        list of str, of length m
+            Such as ``"age 38 -> 45 would change the prediction from no to yes (probability 0.31 -> 0.64)."``. Numbers
+            are rounded to the range that fit has seen of their column, or else to its spread in this result, never so
+            far that two different values look alike. A gap is told as ``missing``; text that says just that, that is
+            empty, or that begins or ends with a space stands in quotes.
+        """
+        return sentences(self, told_changes(self))
+
+    def to_json(self, *, indent: int | None = None) -> str:
+        """The result as JSON text, with plain scalars only; missing and infinite values become ``null``.
+
+        Parameters
+        ----------
+        indent : int or None, default=None
+            Spaces per level, or None for a single line.
+
+        Returns
+        -------
+        str
+            A list of records: the fields of `report`, ``prediction_before``, ``probability_before``, ``changes``
+            (``{feature: {"from": ..., "to": ...}}``) and ``counterfactual`` (``{feature: value}``). Columns whose names
+            are written alike get their position, such as ``"1 #0"`` and ``"1 #4"``.
+        """
+        before = {"prediction_before": self.prediction_before, "probability_before": self.probability_before}
+        records = _records(self.report.assign(**before))
+        names = _json_names(self.feature_names)
+        for record, row in zip(records, _records(self.data, names), strict=True):
+            record |= {"changes": {}, "counterfactual": row}
+        long, at = self._changed_cells()
+        cells = zip(at["position"], at["column"], long["from"], long["to"], strict=True)
+        for position, j, old, new in cells:
+            records[position]["changes"][names[j]] = {"from": _plain(old), "to": _plain(new)}
+        return json.dumps(records, indent=indent, allow_nan=False)
+
+    def to_html(
+        self, path: str | os.PathLike[str], *, title: str = "Counterfactuals", row_names: Iterable[Any] | None = None
+    ) -> Path:
+        """Write the result as a page to look at, filter and print, for people who do not program.
+
+        One file that needs no network and no other file: choose a row, see its prediction and, for every target, what
+        would have to be different, as sentences and as bars on the range that fit has seen (where that is not known,
+        on what the values of the result span). Some thousand counterfactuals open at once; cut a larger result first
+        (``cf[:2000]``). The page holds the rows, so whoever gets it can read all of them.
+
+        Parameters
+        ----------
+        path : str or path-like
+            File to write, such as "report.html"; its folder has to exist. An older file is replaced at once or not at
+            all.
+        title : str, default="Counterfactuals"
+            Heading of the page.
+        row_names : iterable of length n, or None
+            What to call each row of the table that was asked about, such as customer numbers; None calls them
+            "Row 0", "Row 1", ...
+
+        Returns
+        -------
+        pathlib.Path
+            The file.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no counterfactual to show, or a row without a name.
+        OSError
+            If the folder is missing or the file can't be written.
+        """
+        if not len(self):
+            raise ValueError("The result is empty, so a page would show nothing; expected one counterfactual or more.")
+        rows = self.report["row"]
+        if isinstance(row_names, str):
+            raise TypeError(f"row_names is the text {row_names!r:.80}; give a list of names, one for each row.")
+        names = None if row_names is None else [str(name) for name in row_names]
+        if names is not None and len(names) <= rows.max():
+            raise ValueError(f"row_names has {len(names)} names, but row {rows.max()} is shown; give one for each row.")
+        write_file(path, report_page(self, str(title), names))
+        return Path(path)
+
+    def __repr__(self) -> str:
+        if not len(self):
+            return "Counterfactuals: none"
+        valid, plausible = (float(self.report[flag].mean()) for flag in ("valid", "plausible"))
+        number = counted(len(self), "counterfactual")
+        lines = [f"Counterfactuals: {number}, {format_share(valid)} valid, {format_share(plausible)} plausible"]
+        head = self[:_REPR_SENTENCES]
+        shown = sentences(head, told_changes(head, self))
+        rows = self.report["row"].head(_REPR_SENTENCES)
+        lines += [f"  row {row}: {shorten(text)}" for row, text in zip(rows, shown, strict=True)]
+        if len(self) > _REPR_SENTENCES:
+            lines.append(f"  ... and {len(self) - _REPR_SENTENCES} more")
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return notebook_table(self)
+
+    def _changed_cells(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Changed cells as (feature, from, to), and their places as (position, column)."""
+        changed = cells_differ(self.original, self.data)  # (m, d)
+        positions, columns = np.nonzero(changed)  # by row, then column
+        before, after = np.empty(len(positions), dtype=object), np.empty(len(positions), dtype=object)
+        for j in np.flatnonzero(changed.any(axis=0)).tolist():
+            here = columns == j
+            before[here] = objects_of(column_of(self.original, j))[changed[:, j]]
+            after[here] = objects_of(column_of(self.data, j))[changed[:, j]]
+        names = np.empty(len(self.feature_names), dtype=object)
+        names[:] = self.feature_names
+        long = {
+            "feature": names[columns],
+            "from": pd.Series(before, dtype=object),
+            "to": pd.Series(after, dtype=object),
+        }
+        return pd.DataFrame(long), pd.DataFrame({"position": positions, "column": columns})
+
+
+def _plain(value: Any) -> Any:
+    """A scalar that JSON knows, None for missing and infinite values."""
+    if is_missing(value):
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (bool, int, float)) else str(value)
+
+
+def _json_names(names: Sequence[Any]) -> list[str]:
+    """The names as text, each another one."""
+    texts = [str(name) for name in names]
+    twice = Counter(texts)
+    return [text if twice[text] == 1 else f"{text} #{j}" for j, text in enumerate(texts)]
+
+
+def _records(table: Table, names: Sequence[Any] | None = None) -> list[dict[str, Any]]:
+    names = list(table.columns) if names is None and isinstance(table, pd.DataFrame) else names or []
+    columns = [[_plain(value) for value in objects_of(column_of(table, j))] for j in range(len(names))]
+    keys = [str(name) for name in names]
+    return [dict(zip(keys, (column[i] for column in columns), strict=True)) for i in range(len(table))]

@@ -1,0 +1,83 @@
+"""Counterfactual rows and the rows asked about in, checked to fit together: what all ways to read them start from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from .._common.positions import row_positions
+from .._table.cells import take_rows
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AnsweredRows:
+    """The fields of `Counterfactuals`, which tells what they are: a base class, so that readers need not import it."""
+
+    data: Any  # a DataFrame or an ndarray, as X was: a union would make every typed caller ask which
+    original: Any
+    report: pd.DataFrame
+    feature_names: list[Any]
+    probability_before: np.ndarray
+    prediction_before: np.ndarray
+    ranges: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        owned = {
+            "data": self.data.copy(),
+            "original": self.original.copy(),
+            "report": self.report.reset_index(drop=True),  # a copy, too
+            "feature_names": list(self.feature_names),
+            "probability_before": np.array(self.probability_before),
+            "prediction_before": np.array(self.prediction_before),
+            "ranges": None if self.ranges is None else np.array(self.ranges, dtype=float),
+        }
+        _check_aligned(owned)
+        for name, value in owned.items():
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def _adopted(cls, **parts: Any) -> Self:
+        """Return a result of these parts themselves, which nobody else holds: a large one is not copied again."""
+        _check_aligned(parts)
+        made = object.__new__(cls)
+        for name, value in parts.items():
+            object.__setattr__(made, name, value)
+        return made
+
+    def __len__(self) -> int:
+        return len(self.report)
+
+    def __iter__(self) -> Iterator[Self]:
+        return (self[position] for position in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Self:
+        rows = row_positions(key, len(self))
+        return type(self)(
+            data=take_rows(self.data, rows),
+            original=take_rows(self.original, rows),
+            report=self.report.iloc[rows],
+            feature_names=self.feature_names,
+            probability_before=self.probability_before[rows],
+            prediction_before=self.prediction_before[rows],
+            ranges=self.ranges,
+        )
+
+
+def _check_aligned(parts: dict[str, Any]) -> None:
+    m = len(parts["report"])
+    for name in ("data", "original", "probability_before", "prediction_before"):
+        if len(parts[name]) != m:
+            got = len(parts[name])
+            raise ValueError(f"{name} has {got} rows, but report has {m}; give one row per counterfactual.")
+    d = len(parts["feature_names"])
+    for name in ("data", "original"):
+        if parts[name].ndim != 2 or parts[name].shape[1] != d:
+            got = parts[name].shape
+            raise ValueError(f"{name} has shape {got}, but there are {d} feature names; give shape ({m}, {d}).")
+    ranges = parts.get("ranges")
+    if ranges is not None and ranges.shape != (d, 2):
+        raise ValueError(f"ranges has shape {ranges.shape}; give shape ({d}, 2), smallest and largest of each column.")

@@ -1,0 +1,111 @@
+"""Values as people read them: as many digits as their column deserves."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._table.cells import Column, numbers_of
+
+_TURNING = {"R", "AL", "AN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+_MARKS = dict.fromkeys((*range(8234, 8239), *range(8294, 8298)))
+_MISSING = "missing"
+_LONGEST = 200  # characters of a sentence in a short listing
+
+
+def join(parts: Sequence[str]) -> str:
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def shorten(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def isolated(text: str) -> str:
+    """The text between marks that keep its direction to itself; text that is written from left to right stays bare."""
+    if not any(unicodedata.bidirectional(character) in _TURNING for character in text):
+        return text
+    return f"\u2068{text.translate(_MARKS)}\u2069"
+
+
+def spread_of(*columns: Column) -> float:
+    """Largest minus smallest finite number of columns; 0.0 where there is none."""
+    numbers = np.concatenate(numbers_of(*columns))
+    finite = numbers[np.isfinite(numbers)]
+    return float(finite.max()) - float(finite.min()) if finite.size else 0.0
+
+
+def is_missing(value: Any) -> bool:
+    if isinstance(value, (float, np.floating)):
+        return bool(value != value)
+    return value is None or value is pd.NA or value is pd.NaT
+
+
+def decimals_for(spread: float, *values: Any) -> int:
+    """Decimals that show about four digits of `spread`, or of the largest value where all values are the same."""
+    if not 0 < spread < math.inf:
+        numbers = [abs(float(v)) for v in values if isinstance(v, (float, np.floating))]
+        spread = max(filter(math.isfinite, numbers), default=1.0) or 1.0
+    return min(max(3 - math.floor(math.log10(spread)), 0), 17)
+
+
+def format_pair(before: Any, after: Any, spread: float) -> tuple[str, str]:
+    """Both values as text, rounded to the spread of their column, with more digits where they would look alike."""
+    first = decimals_for(spread, before, after)
+    for decimals in range(first, 18):
+        old, new = format_value(before, decimals), format_value(after, decimals)
+        if old != new:
+            return old, new
+    texts = isinstance(before, str) or isinstance(after, str)
+    if not texts and str(before) != str(after):  # neighbouring floats
+        return str(before), str(after)
+    if repr(before) != repr(after):  # 1 and "1", or a space and a line's end
+        return repr(before), repr(after)
+    return format_value(before, first), format_value(after, first)
+
+
+def format_probability(probability: float) -> str:
+    """Two decimals, and never a certainty that is none."""
+    if probability != probability:
+        return "unknown"
+    if 0 < probability < 0.005:
+        return "<0.01"
+    return ">0.99" if 0.995 <= probability < 1 else f"{probability:.2f}"
+
+
+def format_share(share: float) -> str:
+    """Whole percent, and neither none nor all what is only nearly so."""
+    if 0 < share < 0.005:
+        return "<1%"
+    return ">99%" if 0.995 <= share < 1 - 1e-9 else f"{share:.0%}"
+
+
+def plain(value: Any) -> str:
+    """Text on one line, in quotes where its ends could not be seen otherwise."""
+    text = re.sub(r"\s+", " ", str(value))
+    return text if text and text == text.strip() else f"'{text}'"
+
+
+def format_value(value: Any, decimals: int) -> str:
+    if is_missing(value):
+        return _MISSING
+    if isinstance(value, np.floating):
+        value = float(value)
+    if not isinstance(value, float) or not math.isfinite(value):
+        text = plain(value)
+        return f"'{text}'" if text == _MISSING else text
+    if decimals > 8 or abs(value) >= 1e15:  # fixed point would be a row of zeros
+        return f"{value:.{max(decimals - 4, 4)}g}"
+    text = f"{value:.{decimals}f}"
+    text = text.rstrip("0").rstrip(".") if "." in text else text
+    return "0" if text == "-0" else text

@@ -1,0 +1,125 @@
+"""The fitted parts together, and the one judgement of encoded rows that certificates and searches share."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from scipy.special import expit
+from torch import Tensor, nn
+
+from .._common.runtime import chunks, placed
+from .certificate import SUPPORT, Demands, Judgement, predicted
+from .committee import N_MEMBERS, Committee, mean_log_odds, votes
+from .density import MixedDensity
+from .encoded_space import EncodedSpace
+from .hypernetwork import HyperNetwork
+from .losses import log_odds
+
+_CHUNK_ROWS = 4_096
+_CHUNK_CELLS = 8_000_000  # numbers that the weights and votes of one chunk of rows may hold
+
+
+class Model(nn.Module):
+    """Network, density and committee of one fit, with what was read off held-out rows.
+
+    Buffers
+    -------
+    temperature : scalar
+        Divides the logits, so that probabilities are calibrated.
+    threshold : (K,)
+        Log-density from which on a row of class m counts as plausible.
+    confidence, committee_confidence : (K,)
+        Log-odds, calibrated and of the committee's mean probability, that held-out rows of class m typically reach:
+        where searches stop.
+    reservoir, reservoir_labels : (r, d), (r,)
+        Certified rows drawn from the density, the last resort of a search. No training rows.
+    """
+
+    temperature: Tensor
+    threshold: Tensor
+    confidence: Tensor
+    committee_confidence: Tensor
+    reservoir: Tensor
+    reservoir_labels: Tensor
+
+    def __init__(self, space: EncodedSpace, network: HyperNetwork, density: MixedDensity, committee: Committee) -> None:
+        super().__init__()
+        self.space, self.network, self.density, self.committee = space, network, density, committee
+        n_classes = network.n_classes
+        self.register_buffer("temperature", torch.ones(()))
+        for name in ("threshold", "confidence", "committee_confidence"):
+            self.register_buffer(name, torch.zeros(n_classes))
+        self.register_buffer("reservoir", torch.zeros(0, network.n_features))
+        self.register_buffer("reservoir_labels", torch.zeros(0, dtype=torch.long))
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes K."""
+        return self.network.n_classes
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows to judge at once: thousands, and fewer where the classes are many."""
+        width = self.n_classes * (self.network.n_features + N_MEMBERS)
+        return max(1, min(_CHUNK_ROWS, _CHUNK_CELLS // width))
+
+    def judge(self, x: Tensor, target: Tensor) -> Judgement:
+        """Return the `Judgement` of rows `x` (m, d) about their targets (m,)."""
+        logits = self.network.logits(x) / self.temperature
+        members = self.committee(x)
+        return Judgement(
+            predicted(logits),
+            log_odds(logits, target),
+            votes(members, target),
+            mean_log_odds(members, target),
+            self.density.log_prob(x, target),
+        )
+
+    def demands(self, target: Tensor, probability: float | None = None) -> Demands:
+        """Return what certificates toward `target` (m,) ask.
+
+        By default what held-out rows of the class typically reach. A `probability` replaces the calibrated one; the
+        committee is asked for as much, yet never for more than rows of the class typically reach with it.
+        """
+        confidence, committee = self.confidence[target], self.committee_confidence[target]
+        if probability is not None:
+            confidence = torch.full_like(confidence, math.log(probability / (1 - probability)))
+            committee = torch.minimum(committee, confidence)
+        return Demands(confidence, committee, self.threshold[target])
+
+    def certificate(self, x: Tensor, target: Tensor, probability: float | None) -> dict[str, np.ndarray]:
+        """Return what the report says of rows `x` (m, d) toward `target` (m,), as arrays (m,)."""
+        if len(x) <= self.rows_at_once:
+            judged = self.judge(x, target)
+        else:
+            parts = ((rows, self.judge(x[rows], target[rows])) for rows in chunks(len(x), self.rows_at_once))
+            judged = Judgement(*placed(len(x), parts))
+        demands = self.demands(target, probability)
+        said = {
+            "prediction": judged.prediction,
+            "probability": judged.log_odds.double(),
+            "support": judged.support.double(),
+            "log_density": judged.log_density.double(),
+            "plausible": judged.log_density >= demands.threshold,
+            "sure": self.shortfall(judged, target, demands) % 4 < 2,
+        }
+        arrays = {name: values.cpu().numpy() for name, values in said.items()}
+        # Torch's sigmoid differs in the last bit between places in a tensor, so that a batch's length would tell.
+        return {**arrays, "probability": expit(arrays["probability"])}
+
+    def shortfall(self, judgement: Judgement, target: Tensor, demands: Demands) -> Tensor:
+        """Return how much certificates lack, shape (m,): 0 if certified, the graver the larger.
+
+        4 for the wrong class, 2 for too little confidence or support, 1 for an implausible row; added up, so that any
+        valid row beats any invalid one, and any confident one any plausible one.
+        """
+        wrong = judgement.prediction != target
+        unsure = (
+            (judgement.log_odds < demands.confidence)
+            | (judgement.support < SUPPORT)
+            | (judgement.committee_odds < demands.committee_confidence)
+        )
+        implausible = judgement.log_density < demands.threshold
+        return (4 * wrong.int() + 2 * unsure.int() + implausible.int()).to(judgement.log_density.dtype)

@@ -1,0 +1,175 @@
+"""Counterfactuals of a pipeline or a search, mapped back to the units of the table that went in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import Pipeline
+
+from .._answer.counterfactuals import Counterfactuals
+from .._table.cells import Table, cells_differ, take_rows
+from .invert_steps import Step, have_moved, is_identity, map_back, thawed, transform_through, type_name
+from .ranges import ranges_before
+from .translate_rules import Translation, translate
+
+
+def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
+    """Return the counterfactuals of a classifier, a pipeline that ends in one, or a search over either.
+
+    The rows of `X` go through the transformers, the final classifier is asked, and its answer is mapped back through
+    the inverse of every transformer. Cells that do not change are copied from `X` itself. Rounding on the way back
+    (whole numbers, hard categories) can move a row, so the flags of the report are computed again from the rows that
+    are returned.
+
+    Parameters
+    ----------
+    estimator : fitted classifier, Pipeline, GridSearchCV, RandomizedSearchCV or other search
+        Has to end in a classifier with a ``counterfactuals`` method, such as ``HyConExClassifier``.
+    X : DataFrame or array-like of shape (n, d)
+        The rows to explain, as `estimator` takes them in ``predict``.
+    **kwargs
+        Passed to the final classifier's ``counterfactuals``. Rules (``immutable``, ``bounds``, ..., ``actionability``)
+        speak of the columns of `X`, in its order and units, and are told to the classifier in those behind the steps:
+
+        - ``immutable`` freezes whatever the steps make of a column (a whole one-hot block, say).
+        - ``bounds`` and ``monotonic_cst`` need a column that becomes one column of its own, by a map that only rises
+          or only falls; ``relations`` one by a straight line.
+        - ``allowed_categories``, ``allowed_transitions`` and rules on ordered labels need labels that the steps leave
+          as they are.
+        - ``feature_weights`` go to all columns made of a column, and of no other; ``max_changes`` needs every column
+          to become one column of its own.
+        - ``repair`` needs steps that leave the whole table as it is.
+
+        Whether a row is feasible is judged by its own cells, against the rules as they are given here.
+
+    Returns
+    -------
+    Counterfactuals
+        ``data`` and ``original`` in the container, units, dtypes and categories of `X`. ``n_changed`` counts columns
+        of `X`; distances are those of the final classifier.
+
+    Raises
+    ------
+    TypeError
+        If there is no classifier with ``counterfactuals`` at the end.
+    ValueError
+        If a step cannot be inverted; the message names it. If a rule cannot be told to the final classifier; the
+        message names rule and column. Raised before any search.
+
+    Examples
+    --------
+    Small, with few epochs, for a quick look:
+
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from hyconex_sklearn import HyConExClassifier, counterfactuals
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> quick = {"flow_epochs": 20, "pretrain_epochs": 20, "joint_epochs": 20, "hidden_size": 32}
+    >>> pipe = make_pipeline(StandardScaler(), HyConExClassifier(**quick, random_state=0)).fit(X, y)
+    >>> cf = counterfactuals(pipe, X[:1], target=1, immutable=["sepal width (cm)"])
+    >>> cf.data["sepal width (cm)"].tolist(), X["sepal width (cm)"][:1].tolist()
+    ([3.5], [3.5])
+    >>> cf.report["prediction"].tolist()
+    [1]
+    """
+    steps, final = _unwrap(estimator)
+    if not steps:
+        return final.counterfactuals(X, **kwargs)
+    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    if X.ndim != 2:
+        raise ValueError(
+            f"X has {X.ndim} dimension(s); expected a table of shape (n, d). Give a DataFrame or 2-d array."
+        )
+    tables = transform_through(steps, X)
+
+    def back(rows: np.ndarray, changed: Table) -> Table:
+        return map_back(steps, [take_rows(table, rows) for table in tables], changed)
+
+    back(np.arange(1), tables[-1][:1])  # a step without inverse is reported before the search spends any time
+    told = translate(kwargs, X, tables[-1], lambda table: transform_through(steps, table)[-1], back)
+    found = told.ask(final, tables[-1])
+    rows = found.report["row"].to_numpy()
+    original = take_rows(X, rows)
+    data = told.settled(back(rows, found.data), original, rows)
+    ranges = ranges_before(found.ranges, tables[-1], X, back)
+    return _certified(steps, final, found, original, data, tables[-1], told, ranges)
+
+
+def final_classifier(estimator: Any) -> Any:
+    """The classifier at the end of a pipeline or search, or the estimator itself."""
+    return _unwrap(estimator)[1]
+
+
+def behind_steps(estimator: Any, X: Table) -> tuple[Any, Table, list[Any]]:
+    """The classifier at the end, the rows of `X` as it gets them, and the names of its columns."""
+    steps, final = _unwrap(estimator)
+    table = transform_through(steps, X)[-1]
+    if isinstance(table, pd.DataFrame):
+        return final, table, list(table.columns)
+    names = list(getattr(final, "feature_names_in_", [f"x{j}" for j in range(table.shape[1])]))
+    told = X.columns.to_numpy(dtype=object) if isinstance(X, pd.DataFrame) else None
+    for _, step in steps:
+        if not is_identity(step):
+            try:
+                told = step.get_feature_names_out(told)
+            except Exception:  # somebody else's transformer may lack it, or raise anything
+                return final, table, names
+    return final, table, list(told) if told is not None and len(told) == len(names) else names
+
+
+def _unwrap(estimator: Any) -> tuple[list[Step], Any]:
+    """Transformers in order, and the classifier at the end that explains itself."""
+    estimator = thawed(estimator)
+    if hasattr(estimator, "best_estimator_"):
+        return _unwrap(estimator.best_estimator_)
+    if isinstance(estimator, Pipeline):
+        last, final = estimator.steps[-1]
+        if final is None or final == "passthrough":
+            raise TypeError(f"The pipeline's last step {last!r} is 'passthrough'; expected a classifier.")
+        steps, final = _unwrap(final)
+        return [*estimator.steps[:-1], *steps], final
+    if callable(getattr(estimator, "counterfactuals", None)):
+        return [], estimator
+    if hasattr(estimator, "refit") and hasattr(estimator, "estimator"):
+        raise NotFittedError(f"{type_name(estimator)} has no best_estimator_; call fit first, with refit=True.")
+    raise TypeError(_no_counterfactuals(estimator))
+
+
+def _no_counterfactuals(estimator: Any) -> str:
+    got = f"{type_name(estimator)} has no method counterfactuals"
+    if hasattr(estimator, "predict") and (hasattr(estimator, "estimator") or hasattr(estimator, "estimators")):
+        return (
+            f"{got}: it wraps other classifiers and predicts by a rule of its own, so a counterfactual of one of them "
+            "need not be one of the whole. Ask the inner classifier itself, or fit a HyConExClassifier without wrapper."
+        )
+    return f"{got}; expected a fitted HyConExClassifier, a Pipeline that ends in one, or a search such as GridSearchCV."
+
+
+def _certified(
+    steps: Sequence[Step],
+    final: Any,
+    found: Counterfactuals,
+    original: Table,
+    data: Table,
+    asked: Table,
+    told: Translation,
+    ranges: np.ndarray | None,
+) -> Counterfactuals:
+    """The result in the units of the user's table, its flags computed from the rows that are returned."""
+    report, again = found.report, transform_through(steps, data)[-1]
+    if told.rules is not None or have_moved(found.data, again):
+        report = told.judged(final._certify_rows(again, report, asked, **told.certifying), data, original)
+    return Counterfactuals(
+        data=data,
+        original=original,
+        report=report.assign(n_changed=cells_differ(original, data).sum(axis=1)),
+        feature_names=list(data.columns) if isinstance(data, pd.DataFrame) else [f"x{j}" for j in range(data.shape[1])],
+        probability_before=found.probability_before,
+        prediction_before=found.prediction_before,
+        ranges=ranges,
+    )

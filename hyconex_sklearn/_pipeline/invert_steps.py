@@ -1,0 +1,298 @@
+"""Rows behind the steps of a pipeline in, rows in the units of the table before them out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
+
+from .._table.cells import Table, cells_differ, values_differ
+
+Step = tuple[str, Any]
+
+
+_IMPUTERS = {"SimpleImputer", "KNNImputer", "IterativeImputer"}  # by name: the last is behind an experimental import
+_ROUND_TRIP = 1e-9  # rows that transform back to within this distance are the rows that the classifier certified
+
+
+def transform_through(steps: Sequence[Step], X: Table) -> list[Table]:
+    """The table before each step, and after the last one: len(steps) + 1 tables of n rows."""
+    tables: list[Table] = [X]
+    current: Any = X
+    for _, step in steps:
+        if not (step is None or isinstance(step, str)):  # "passthrough"
+            current = step.transform(current)
+        tables.append(current.toarray() if hasattr(current, "toarray") else current)
+    return tables
+
+
+def map_back(steps: Sequence[Step], tables: Sequence[Table], changed: Table) -> Table:
+    """The rows `changed` after the last step, in the units of ``tables[0]``; all tables have the rows of `changed`."""
+    for (name, step), before, after in zip(reversed(steps), reversed(tables[:-1]), reversed(tables[1:]), strict=True):
+        changed = _invert_step(name, step, before, after, changed)
+    return changed
+
+
+def _invert_step(name: str, step: Any, before: Table, after: Table, changed: Table) -> Table:
+    """One step back: `before` with the cells replaced whose inverse differs between `after` and `changed`."""
+    step = thawed(step)
+    if isinstance(step, ColumnTransformer):
+        return _invert_columns(name, step, before, after, changed)
+    if isinstance(step, Pipeline):
+        return map_back(_named(name, step.steps), transform_through(step.steps, before), changed)
+    if any(base.__name__ in _IMPUTERS for base in type(step).__mro__):
+        return _invert_imputer(step, before, after, changed)
+    width = before.shape[1]
+    was, now = _inverse(name, step, after, width), _inverse(name, step, changed, width)
+    return _replace(before, np.arange(width), now, _clearly_differ(was, now))
+
+
+def _invert_columns(name: str, step: ColumnTransformer, before: Table, after: Table, changed: Table) -> Table:
+    """A ColumnTransformer back, block by block; dropped columns stay as they are in `before`."""
+    result, taken = before, np.zeros(before.shape, dtype=bool)
+    for block, transformer, columns in step.transformers_:
+        here = step.output_indices_[block]
+        if here.start == here.stop:  # "drop", or nothing selected
+            continue
+        places = _column_positions(columns, before)
+        inner = _select(before, places)
+        mapped = _invert_step(f"{name}__{block}", transformer, inner, _select(after, here), _select(changed, here))
+        fresh = cells_differ(inner, mapped) & ~taken[:, places]  # a column in two blocks: the first change counts
+        taken[:, places] |= fresh
+        result = _replace(result, places, mapped, fresh)
+    return result
+
+
+def _invert_imputer(step: Any, before: Table, after: Table, changed: Table) -> Table:
+    """An imputer back: values pass through; a filled gap that did not change is a gap again."""
+    names = list(getattr(step, "feature_names_in_", [f"x{j}" for j in range(before.shape[1])]))
+    made = [(names.index(name), k) for k, name in enumerate(step.get_feature_names_out()) if name in names]
+    places, kept = np.array([j for j, _ in made], dtype=int), np.array([k for _, k in made], dtype=int)
+    values = _select(changed, kept)
+    return _replace(before, places, values, cells_differ(_select(after, kept), values))
+
+
+def _inverse(name: str, step: Any, table: Table, width: int) -> Table:
+    """The inverse of one transformer, shape (m, width); a ValueError that names the step where there is none."""
+    if is_identity(step):
+        return table
+    if isinstance(step, OneHotEncoder):
+        return _decode_one_hot(step, _floats(table))
+    if isinstance(step, OrdinalEncoder):
+        return _decode_ordinal(step, _floats(table))
+    if not _has_inverse(step):
+        raise ValueError(_no_inverse(name, step, "it has no inverse"))
+    if isinstance(step, KBinsDiscretizer) and step.encode == "ordinal":
+        table = np.clip(np.rint(_floats(table)), 0, step.n_bins_ - 1)  # the inverse would cut 1.9 down to bin 1
+    try:
+        result = step.inverse_transform(table.copy())  # some inverses write into what they are given
+    except Exception as error:  # somebody else's transformer may raise anything
+        raise ValueError(_no_inverse(name, step, f"its inverse_transform failed: {error}")) from error
+    if getattr(result, "shape", None) != (len(table), width):
+        got = getattr(result, "shape", type(result).__name__)
+        raise ValueError(_no_inverse(name, step, f"its inverse gave {got}, not a table of shape {(len(table), width)}"))
+    return result.toarray() if hasattr(result, "toarray") else result
+
+
+def _decode_one_hot(step: OneHotEncoder, codes: np.ndarray) -> np.ndarray:
+    """Largest entry of every block, the dropped category counting as one minus the rest; None for an all-zero block."""
+    decoded = np.empty((len(codes), len(step.categories_)), dtype=object)
+    start = 0
+    for j in range(decoded.shape[1]):
+        labels, dropped = _encoded_labels(step, j)
+        stop = start + len(labels) - (dropped is not None)
+        block = codes[:, start:stop]
+        if dropped is not None:
+            block = np.insert(block, dropped, 1 - block.sum(axis=1), axis=1)
+        decoded[:, j] = labels[block.argmax(axis=1)]
+        decoded[~(block > 0).any(axis=1), j] = None
+        start = stop
+    return decoded
+
+
+def _decode_ordinal(step: OrdinalEncoder, codes: np.ndarray) -> np.ndarray:
+    """The category of the nearest code; None for the code of unknown categories."""
+    decoded = np.empty(codes.shape, dtype=object)
+    for j in range(codes.shape[1]):
+        labels, _ = _encoded_labels(step, j)
+        column, missing = codes[:, j], pd.isna(labels)
+        nearest = np.clip(np.rint(np.nan_to_num(column)), 0, len(labels[~missing]) - 1).astype(int)
+        decoded[:, j] = labels[~missing][nearest] if not missing.all() else None
+        if missing.any():
+            decoded[_equals(column, step.encoded_missing_value), j] = labels[missing][0]
+        if step.handle_unknown == "use_encoded_value":
+            decoded[_equals(column, step.unknown_value), j] = None
+    return decoded
+
+
+def _encoded_labels(step: OneHotEncoder | OrdinalEncoder, j: int) -> tuple[np.ndarray, int | None]:
+    """Category that each code of column j stands for, and the position of the one that one-hot encoding drops.
+
+    Rare categories share one code, the last; the first of them speaks for all.
+    """
+    labels = step.categories_[j].astype(object)
+    grouped = getattr(step, "infrequent_categories_", None)
+    seldom = [] if grouped is None or grouped[j] is None else list(grouped[j])
+    rare = pd.Series(labels, dtype=object).isin(seldom).to_numpy()
+    drop = getattr(step, "drop_idx_", None)
+    position = None if drop is None or drop[j] is None else int(drop[j])
+    if position is not None:
+        position = int((~rare).sum()) if rare[position] else int((~rare[:position]).sum())
+    return np.concatenate([labels[~rare], labels[rare][:1]]), position
+
+
+def _replace(table: Table, places: np.ndarray, source: Table, mask: np.ndarray) -> Table:
+    """A copy of `table` with ``source[:, k]`` written into column ``places[k]`` where ``mask[:, k]`` holds."""
+    text = isinstance(table, np.ndarray) and table.dtype.kind == "U"
+    result = table.astype(object) if text else table.copy()  # text arrays have a fixed width and would cut new labels
+    for k in np.flatnonzero(mask.any(axis=0)):
+        j, values = int(places[k]), _select(source, [k])
+        column = _write(_series(result, j), mask[:, k], _series(values, 0).to_numpy(dtype=object))
+        if isinstance(result, pd.DataFrame):
+            result.isetitem(j, column.array)
+        else:
+            result[:, j] = column.to_numpy()
+    return result.astype(str) if text else result
+
+
+def _write(column: pd.Series, mask: np.ndarray, values: np.ndarray) -> pd.Series:
+    """`column` with `values` where `mask` holds, in its own dtype; what that dtype cannot say leaves the cell alone."""
+    mask = mask & np.array([value is not None for value in values])
+    kind = _value_kind(column)
+    if kind in ("boolean", "integer", "floating"):
+        numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+        mask = mask & np.isfinite(numbers)
+        cells = _numbers_as(column.dtype, kind, numbers[mask])
+    elif kind == "categorical":
+        column, cells = _labels_as(column, values[mask])
+    else:
+        cells = values[mask]
+    result = column.copy()
+    result.iloc[np.flatnonzero(mask)] = cells
+    return result
+
+
+def _value_kind(column: pd.Series) -> str:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return "categorical"
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if column.dtype != object and pd.api.types.is_float_dtype(column.dtype):
+        return "floating"  # an empty or all-missing column infers as nothing
+    return "floating" if kind == "mixed-integer-float" else kind
+
+
+def _numbers_as(dtype: Any, kind: str, numbers: np.ndarray) -> np.ndarray:
+    """Finite numbers in the dtype of a column: truth values by 0.5, whole numbers rounded and clipped to the dtype."""
+    native = getattr(dtype, "numpy_dtype", dtype)
+    if kind == "boolean":
+        return (numbers >= 0.5).astype(native)
+    if kind == "floating":
+        return numbers.astype(native)
+    if native.kind == "O":
+        return np.array([round(number) for number in numbers], dtype=object)
+    limits = np.iinfo(native)
+    return np.clip(np.rint(numbers), limits.min, limits.max).astype(native)
+
+
+def _labels_as(column: pd.Series, labels: np.ndarray) -> tuple[pd.Series, np.ndarray]:
+    """Labels for a categorical column: the nearest of numeric categories; unknown text becomes a new category."""
+    categories = column.cat.categories
+    if pd.api.types.is_numeric_dtype(categories.dtype) and not pd.api.types.is_bool_dtype(categories.dtype):
+        known = categories.to_numpy(dtype=float)
+        distance = np.abs(labels.astype(float)[:, None] - known)  # (changed cells, categories)
+        return column, categories.to_numpy()[distance.argmin(axis=1)]
+    missing = [label for label in pd.unique(labels) if not pd.isna(label) and label not in categories]
+    return column.cat.add_categories(missing), labels
+
+
+def _clearly_differ(before: Table, after: Table) -> np.ndarray:
+    """Cells that differ by more than the rounding noise of an inverse, shape (m, d)."""
+    differ = cells_differ(before, after)
+    for j in np.flatnonzero(differ.any(axis=0)).tolist():
+        left, right = _series(before, j), _series(after, j)
+        if all(pd.api.types.is_float_dtype(column.dtype) for column in (left, right)):
+            differ[:, j] &= ~np.isclose(_floats(left), _floats(right), rtol=_ROUND_TRIP, atol=0.0)
+    return differ
+
+
+def have_moved(certified: Table, again: Table) -> bool:
+    for j in range(certified.shape[1]):
+        left, right = _series(certified, j), _series(again, j)
+        if all(pd.api.types.is_numeric_dtype(column.dtype) for column in (left, right)):
+            if not np.allclose(_floats(left), _floats(right), rtol=_ROUND_TRIP, atol=_ROUND_TRIP, equal_nan=True):
+                return True
+        elif values_differ(left, right).any():
+            return True
+    return False
+
+
+def thawed(estimator: Any) -> Any:
+    while isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    return estimator
+
+
+def is_identity(step: Any) -> bool:
+    if isinstance(step, FunctionTransformer):
+        return step.func is None and step.inverse_func is None
+    return step is None or (isinstance(step, str) and step == "passthrough")
+
+
+def _has_inverse(step: Any) -> bool:
+    if isinstance(step, FunctionTransformer):  # without inverse_func its inverse_transform silently changes nothing
+        return step.inverse_func is not None
+    return hasattr(step, "inverse_transform")
+
+
+def _no_inverse(name: str, step: Any, why: str) -> str:
+    return (
+        f"Step {name!r} ({type_name(step)}) cannot be inverted: {why}. Counterfactuals in the units of X need an "
+        "inverse of every step. Use a transformer with inverse_transform (for a FunctionTransformer, give "
+        "inverse_func), or ask the final classifier about transformed rows: "
+        "pipeline[-1].counterfactuals(pipeline[:-1].transform(X))."
+    )
+
+
+def _named(prefix: str, steps: Sequence[Step]) -> list[Step]:
+    return [(f"{prefix}__{name}", step) for name, step in steps]
+
+
+def _column_positions(columns: Any, table: Table) -> np.ndarray:
+    """Positions of a ColumnTransformer's columns, given as one or many names or positions, a slice or a mask."""
+    names = table.columns if isinstance(table, pd.DataFrame) else None
+    positions = pd.Series(np.arange(table.shape[1]), index=names)
+    if isinstance(columns, slice):
+        named = isinstance(columns.start, str) or isinstance(columns.stop, str)
+        return (positions.loc[columns] if named else positions.iloc[columns]).to_numpy()
+    keys = np.atleast_1d(np.asarray(columns)).tolist()
+    return (positions.loc[keys] if keys and isinstance(keys[0], str) else positions.iloc[keys]).to_numpy()
+
+
+def _select(table: Table, columns: Any) -> Table:
+    return table.iloc[:, columns] if isinstance(table, pd.DataFrame) else table[:, columns]
+
+
+def _series(table: Table, j: int) -> pd.Series:
+    if isinstance(table, pd.DataFrame):
+        return table.iloc[:, j]
+    return pd.Series(table[:, j], dtype=object if table.dtype.kind in "OU" else table.dtype)
+
+
+def _floats(table: Table | pd.Series) -> np.ndarray:
+    if isinstance(table, np.ndarray):
+        return table.astype(float)
+    return table.to_numpy(dtype=float, na_value=np.nan)
+
+
+def _equals(column: np.ndarray, code: float) -> np.ndarray:
+    return np.isnan(column) if pd.isna(code) else column == code
+
+
+def type_name(estimator: Any) -> str:
+    return type(estimator).__name__

@@ -1,0 +1,341 @@
+"""Rules about the columns of a table, told to a classifier that sees the table through the steps of a pipeline.
+
+A rule that cannot be told in the classifier's columns is refused before any search. The rows that come back are judged
+by the rules as the user said them, cell by cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._answer.status import Status
+from .._rules.actionability import EVERYDAY, Actionability
+from .._rules.read import by_column, read_bounds, read_directions, read_free, read_relations
+from .._rules.relations import Relation
+from .._table.cells import Table, cells_differ
+from .._table.codec import TableCodec
+from .._table.column_io import own_cells
+from .._table.schema import Column, TableSchema
+from .probe_steps import Passage, is_number, kind_in, labels_in, names_of, numbers_in, with_cells, with_values
+
+Array = NDArray[Any]
+
+#: What the way through the steps and back may add to a number, relative to the largest of its column.
+_NOISE = 1e-9
+#: By how much, in the same unit, the bound of a sum is widened: rows of the user that lie on it shall obey it still.
+_ROUNDING = 1e-13
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A query as the classifier is asked it, and the user's own rules that its answer is judged by.
+
+    Parameters
+    ----------
+    keywords : dict
+        What the classifier's ``counterfactuals`` is called with.
+    certifying : dict
+        What a certificate depends on, apart from whether a row is feasible.
+    rules : TableRules or None
+        The user's rules; None if nothing had to be translated, so that the classifier's judgement stands.
+    glossary : str
+        What the classifier's columns are to the user.
+    """
+
+    keywords: dict[str, Any]
+    certifying: dict[str, Any]
+    rules: TableRules | None = None
+    glossary: str = ""
+
+    def ask(self, final: Any, table: Table) -> Any:
+        """The classifier's answer; an error that speaks of its columns says what they are to the user."""
+        try:
+            return final.counterfactuals(table, **self.keywords)
+        except (TypeError, ValueError) as error:
+            if self.glossary:
+                error.add_note(self.glossary)
+            raise
+
+    def settled(self, data: Table, original: Table, rows: Array) -> Table:
+        """The rows that came back, without the noise of the way."""
+        return data if self.rules is None else self.rules.settled(data, original, rows)
+
+    def judged(self, report: pd.DataFrame, data: Table, original: Table) -> pd.DataFrame:
+        """The report with ``feasible`` and ``status`` by the user's own rules."""
+        if self.rules is None:
+            return report
+        feasible = self.rules.obeyed(data, original, report["row"].to_numpy())
+        broken = ~feasible & (report["status"] != Status.ALREADY_TARGET)
+        return report.assign(feasible=feasible, status=report["status"].mask(broken, Status.INFEASIBLE))
+
+
+def translate(
+    asked: dict[str, Any],
+    X: Table,
+    Z: Table,
+    forward: Callable[[Table], Table],
+    back: Callable[[Array, Table], Table],
+) -> Translation:
+    """Read the rules of a query against the user's table, and tell them in the columns that the steps make of it.
+
+    Parameters
+    ----------
+    asked : dict
+        The keywords of the query; rules speak of the columns of `X`, in its units.
+    X, Z, forward, back
+        As of `Passage`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a rule does not fit `X`, or cannot be told in the columns of `Z`.
+    """
+    rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
+    passage = Passage(X, Z, forward, back)
+    if replace(rules, target_probability=None).is_trivial or passage.is_identity:
+        return Translation(asked, asked)
+    read = TableRules.read(rules, X)
+    told = _Teller(read, passage).rules()
+    others = {name: value for name, value in asked.items() if name not in (*EVERYDAY, "actionability")}
+    lasting = Actionability(target_probability=told.target_probability, feature_weights=told.feature_weights)
+    return Translation(others | {"actionability": told}, {"actionability": lasting}, read, passage.glossary)
+
+
+# ----------------------------------------------------------------------------------------------- the user's own rules
+
+
+@dataclass(frozen=True)
+class TableRules:
+    """Rules read against the n rows of the user's table, by column number.
+
+    Parameters
+    ----------
+    said : Actionability
+        What the user said.
+    codec : TableCodec
+        Names, kinds and numbers of the table's d columns.
+    frozen : bool array of shape (n, d)
+        Cells that must not change.
+    bounds : dict of int to (low, high)
+        Arrays (n,), infinite where there is no bound; ranks of ordered labels.
+    directions : dict of int to {-1, 1}
+        Where a column may go.
+    relations : tuple of Relation
+        Sums of ``codec.schema.value_columns``.
+    noise : float array of shape (d,)
+        What counts as rounding noise in a column of floats; 0 in the others.
+    """
+
+    said: Actionability
+    codec: TableCodec
+    frozen: Array
+    bounds: dict[int, tuple[Array, Array]]
+    directions: dict[int, int]
+    relations: tuple[Relation, ...]
+    noise: Array
+
+    @classmethod
+    def read(cls, rules: Actionability, X: Table) -> TableRules:
+        """Raise where a rule does not fit the columns or rows of X."""
+        schema, n = _schema_of(X), len(X)
+        bounds = read_bounds(rules.bounds, schema, n)
+        return cls(
+            rules,
+            TableCodec(schema),
+            frozen=~read_free(rules.immutable, schema, n),
+            bounds={j: _on_whole_numbers(schema.columns[j], *sides) for j, sides in bounds.items()},
+            directions=read_directions(rules.monotonic_cst, schema),
+            relations=read_relations(rules.relations, schema),
+            noise=np.array([_noise_in(X, j, bounds.get(j, ())) for j in range(X.shape[1])]),
+        )
+
+    def named(self, rule: str) -> dict[int, Any]:
+        """What a rule that is a dict says of each column."""
+        return {j: said for _, j, said in by_column(getattr(self.said, rule), self.codec.schema, rule)}
+
+    def slot(self, j: int) -> int:
+        """Place of column j among the columns that have numbers."""
+        return int(np.searchsorted(self.codec.schema.value_columns, j))
+
+    def settled(self, data: Table, original: Table, rows: Array) -> Table:
+        """Frozen cells are the user's own, whatever the steps did; noise at a bound is clipped."""
+        data = _restored(data, original, self.frozen[rows] & cells_differ(original, data))
+        numbers = self.codec.numbers(data)
+        for j, (low, high) in self.bounds.items():
+            values = numbers[:, self.slot(j)]
+            clipped = np.clip(values, low[rows], high[rows])
+            at = np.flatnonzero((clipped != values) & (np.abs(clipped - values) <= self.noise[j]))
+            data = with_values(data, j, clipped[at], at) if at.size else data
+        return data
+
+    def obeyed(self, data: Table, original: Table, rows: Array) -> Array:
+        """Which rows obey every rule by their own cells: bool (m,). A missing cell breaks no bound and no sum."""
+        changed, before, after = cells_differ(original, data), self.codec.numbers(original), self.codec.numbers(data)
+        good = np.logical_not((changed & self.frozen[rows]).any(axis=1))
+        if self.said.max_changes is not None:
+            good &= changed.sum(axis=1) <= self.said.max_changes
+        for j, (low, high) in self.bounds.items():
+            good &= ~((after[:, self.slot(j)] < low[rows]) | (after[:, self.slot(j)] > high[rows]))
+        for j, direction in self.directions.items():
+            old, new = before[:, self.slot(j)], after[:, self.slot(j)]
+            good &= np.isnan(new) | (direction * (new - old) >= 0)
+        for relation in self.relations:
+            good &= ~(relation.excess(after) > 0)
+        for j, allowed in self.named("allowed_categories").items():
+            good &= np.array([label is None or label in allowed for label in labels_in(data, j)])
+        for j, moves in self.named("allowed_transitions").items():
+            pairs = zip(labels_in(original, j), labels_in(data, j), strict=True)
+            good &= np.array([old == new or old not in moves or new in moves[old] for old, new in pairs])
+        return good
+
+
+def _schema_of(X: Table) -> TableSchema:
+    """The columns of a table as rules see them: by kind, whatever these few rows hold. Nothing is encoded with it."""
+    columns = []
+    for j, name in enumerate(names_of(X)):
+        kind, cells = kind_in(X, j), own_cells(X, j)
+        labels = tuple(cells.categories.tolist()) if kind == "ordered" else ()
+        columns.append(Column(name, kind, str(cells.dtype), j, j + 1, categories=labels, upper=1.0, fill=np.nan))
+    return TableSchema(
+        tuple(columns), "dataframe" if isinstance(X, pd.DataFrame) else "ndarray", "", tuple(names_of(X))
+    )
+
+
+def _on_whole_numbers(column: Column, low: Array, high: Array) -> tuple[Array, Array]:
+    """Bounds of integers on integers, so that no value is rounded across."""
+    if column.kind != "integer":
+        return low, high
+    low, high = np.ceil(low), np.floor(high)
+    if (low > high).any():
+        raise ValueError(f"bounds[{column.name!r}] leave no whole number, and the column holds no others. Widen them.")
+    return low, high
+
+
+def _noise_in(X: Table, j: int, bounds: Iterable[Array]) -> float:
+    """Rounding noise of a column of floats, by the largest of its values and bounds; 0 for any other column."""
+    if kind_in(X, j) != "numeric":
+        return 0.0
+    values, dtype = np.concatenate([numbers_in(X, j), *bounds]), own_cells(X, j).dtype
+    digits = float(np.finfo(dtype).eps) if isinstance(dtype, np.dtype) and dtype.kind == "f" else 0.0
+    return max(_NOISE, 100 * digits) * float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+
+
+def _restored(table: Any, original: Any, mask: Array) -> Any:
+    """The table with the cells of the original where the mask (m, d) holds."""
+    if isinstance(table, np.ndarray):
+        return np.where(mask, original, table) if mask.any() else table
+    for j in np.flatnonzero(mask.any(axis=0)).tolist():
+        column = table.iloc[:, j].copy()
+        column.iloc[mask[:, j]] = original.iloc[:, j].array[mask[:, j]]
+        table = with_cells(table, j, column.array)
+    return table
+
+
+# ---------------------------------------------------------------------------------------- rules in the final columns
+
+
+@dataclass(frozen=True)
+class _Teller:
+    """The user's rules, told in the columns and units after the steps."""
+
+    read: TableRules
+    passage: Passage
+
+    def rules(self) -> Actionability:
+        said, passage = self.read.said, self.passage
+        if said.repair is not None:
+            raise ValueError(
+                "repair is a function of the user's table, but the classifier searches behind the pipeline's steps. "
+                "Ask it there, with a function of its own columns: "
+                "pipeline[-1].counterfactuals(pipeline[:-1].transform(X), ...)."
+            )
+        for j in np.flatnonzero(passage.depends.any(axis=1)).tolist() if said.max_changes is not None else ():
+            passage.only("max_changes", j)  # what changes there is what changes here, column by column
+        return Actionability(
+            immutable=self._immutable(),
+            bounds=dict(self._bounds()),
+            monotonic_cst=dict(self._directions()),
+            max_changes=said.max_changes,
+            target_probability=said.target_probability,
+            allowed_categories=dict(self._labels("allowed_categories")),
+            allowed_transitions=dict(self._labels("allowed_transitions")),
+            relations=[self._relation(f"relations[{i}]", relation) for i, relation in enumerate(self.read.relations)],
+            feature_weights=dict(self._weights()),
+        )
+
+    def _immutable(self) -> Any:
+        """Final columns that depend on a frozen one, or a mask of them for each row."""
+        frozen = self.read.frozen @ self.passage.depends
+        if (frozen == frozen[:1]).all():
+            return [goal for goal, is_frozen in zip(self.passage.goals, frozen[0], strict=True) if is_frozen]
+        return frozen
+
+    def _bounds(self) -> Iterator[tuple[Any, Any]]:
+        for j, pair in self.read.named("bounds").items():
+            rule = f"bounds[{self.passage.names[j]!r}]"
+            if not is_number(self.passage.X, j):
+                labels = [label for side in pair for label in (side if isinstance(side, tuple) else (side,))]
+                yield self.passage.goals[self.passage.same(rule, j, labels)], pair
+                continue
+            k = self.passage.only(rule, j)
+            low, high = (side[:1] if (side == side[0]).all() else side for side in self.read.bounds[j])
+            _, image = self.passage.line(rule, j, k, [*low, *high])
+            sides = self._side(rule, j, k, low, +1), self._side(rule, j, k, high, -1)
+            yield self.passage.goals[k], sides if image[-1] > image[0] else sides[::-1]
+
+    def _side(self, rule: str, j: int, k: int, side: Array, sense: int) -> Any:
+        """One side of a bound after the steps: None, a number, or one per row; `sense` is 1 for the low side."""
+        at = np.isfinite(side)
+        if not at.any():
+            return None
+        told = np.full(len(side), None)
+        image = self.passage.image(rule, j, k, side[at])
+        back = self.passage.returned(rule, j, k, image)
+        lost = ~(sense * (back - side[at]) >= -self.read.noise[j])
+        if lost.any():
+            first = int(lost.argmax())
+            raise self.passage.refusal(rule, j, f"the steps bring {side[at][first]:g} back as {back[first]:g}")
+        told[at] = image
+        return tuple(told) if len(told) > 1 else told[0]
+
+    def _directions(self) -> Iterator[tuple[Any, int]]:
+        for j, direction in self.read.directions.items():
+            rule = f"monotonic_cst[{self.passage.names[j]!r}]"
+            if not is_number(self.passage.X, j):
+                yield self.passage.goals[self.passage.same(rule, j)], direction
+                continue
+            k = self.passage.only(rule, j)
+            _, image = self.passage.line(rule, j, k)
+            yield self.passage.goals[k], direction if image[-1] > image[0] else -direction
+
+    def _labels(self, rule: str) -> Iterator[tuple[Any, Any]]:
+        for j, said in self.read.named(rule).items():
+            labels = [*said, *(to for goals in said.values() for to in goals)] if isinstance(said, dict) else said
+            yield self.passage.goals[self.passage.same(f"{rule}[{self.passage.names[j]!r}]", j, labels)], said
+
+    def _relation(self, rule: str, relation: Relation) -> tuple[dict[Any, float], float]:
+        """The same sum of final columns: each has to be a straight line of the column that it is made of."""
+        terms, bound = {}, relation.bound
+        for slot, coefficient in zip(relation.slots, relation.coefficients, strict=True):
+            j = int(self.read.codec.schema.value_columns[slot])
+            k = self.passage.only(rule, j)
+            grid, image = self.passage.line(rule, j, k)
+            slope = (image[-1] - image[0]) / (grid[-1] - grid[0])
+            noise = abs(slope) * max(self.read.noise[j], _NOISE * np.ptp(grid))
+            if not np.allclose(image, image[0] + slope * (grid - grid[0]), rtol=0.0, atol=noise):
+                raise self.passage.refusal(rule, j, f"{self.passage.goals[k]!r} is no straight line of it")
+            terms[self.passage.goals[k]] = float(coefficient / slope)
+            bound += float(coefficient * (image[0] / slope - grid[0]))
+            bound += _ROUNDING * abs(coefficient) * float(np.abs(grid).max())
+        return terms, bound
+
+    def _weights(self) -> Iterator[tuple[Any, float]]:
+        for j, weight in self.read.named("feature_weights").items():
+            for k in self.passage.own(f"feature_weights[{self.passage.names[j]!r}]", j):
+                yield self.passage.goals[k], weight

@@ -1,0 +1,216 @@
+""":class:`Actionability`: what a person can change, as plain data that is checked, compared and written to JSON.
+
+Only what can be said without a table is checked here; ``_rules`` reads the rules against a table.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import pandas as pd
+
+from .plain_rules import READERS, described, restored
+
+#: Rules that are keywords of ``counterfactuals``, too.
+EVERYDAY = ("immutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
+_COLUMN_RULES = ("bounds", "monotonic_cst", "allowed_categories", "allowed_transitions", "feature_weights")
+
+
+@dataclass(frozen=True)
+class Actionability:
+    """What a person can change: rules that every counterfactual of a query obeys.
+
+    Columns are given by name, or by position where names are not integers themselves; the columns of an array are
+    also called ``"x0"``, ``"x1"``, ... Rules are kept as plain, copied Python data: later edits of an array or a dict
+    that was passed change nothing.
+
+    Parameters
+    ----------
+    immutable : list of columns, bool mask (n_features,) or bool array (n, n_features), optional
+        What must not change; the last form says it for each query row.
+    bounds : dict of column to (low, high), optional
+        Smallest and largest value, in the units of the table (labels for ordered categories). Either may be None, or
+        an array with one value per query row (None or NaN: no bound in that row).
+    monotonic_cst : dict of column to {-1, 0, 1} or array-like of shape (n_features,), optional
+        1: the value may only rise, -1: only fall, 0: free. A missing cell has no value to compare with and stays
+        missing.
+    max_changes : int, optional
+        How many table columns may change at most.
+    target_probability : float, optional
+        Probability of the target class that a counterfactual shall reach, in (0, 1).
+    allowed_categories : dict of column to list of labels, optional
+        The only labels that a counterfactual may have. A missing category may stay missing.
+    allowed_transitions : dict of column to dict of label to list of labels, optional
+        Where a label may go. Staying is always allowed; a label that is not named as a key is free. None stands for
+        a missing category.
+    relations : list of (dict of column to coefficient, bound), optional
+        Each says ``sum(coefficient * column) <= bound``, for numbers. Where one of the columns is missing, there is
+        nothing to compare.
+    feature_weights : dict of column to weight, optional
+        What a change costs, compared with other columns; a column that is not named weighs 1.
+    repair : callable, optional
+        Takes a DataFrame of counterfactuals and returns one of the same shape that a table of this kind can hold.
+
+    Examples
+    --------
+    >>> rules = Actionability(immutable=["age"], bounds={"income": (0, 90_000)}, monotonic_cst={"degree": 1})
+    >>> Actionability.from_json(rules.to_json()) == rules
+    True
+    """
+
+    immutable: Any = None
+    bounds: Any = None
+    monotonic_cst: Any = None
+    max_changes: int | None = None
+    target_probability: float | None = None
+    allowed_categories: Any = None
+    allowed_transitions: Any = None
+    relations: Any = ()
+    feature_weights: Any = None
+    repair: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every field and replace it by plain, immutable data."""
+        for name, read in READERS.items():
+            value = getattr(self, name)
+            plain = None if value is None else read(value)
+            object.__setattr__(self, name, () if name == "relations" and plain is None else plain)
+
+    def __repr__(self) -> str:
+        """Only the rules that are set."""
+        return f"Actionability({', '.join(f'{name}={value!r}' for name, value in self._rules().items())})"
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether there is no rule at all."""
+        return not self._rules()
+
+    def _rules(self) -> dict[str, Any]:
+        """The fields that say something, by name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None and value != ()}
+
+    def _by_position(self, names: Sequence[Hashable]) -> list[str]:
+        """The rules that tell columns of a table with these `names` by position: masks, lists per column, indices."""
+        mappings = {name: tuple(getattr(self, name) or ()) for name in _COLUMN_RULES}
+        mappings["immutable"] = self.immutable or ()
+        mappings["relations"] = tuple(column for terms, _ in self.relations for column in terms)
+        lists = {"monotonic_cst"} if isinstance(self.monotonic_cst, tuple) else set()
+        # A mask's True is not the column of the name 1, though they are equal.
+        return [
+            rule
+            for rule, columns in mappings.items()
+            if rule in lists
+            or any(isinstance(c, bool) or (isinstance(c, (tuple, int)) and c not in names) for c in columns)
+        ]
+
+    @classmethod
+    def merged(cls, rules: Actionability | None, **keywords: Any) -> Actionability:
+        """The rules with some more fields set; None means that a keyword says nothing.
+
+        Parameters
+        ----------
+        rules : Actionability or None
+            What is said already; never modified.
+        **keywords : fields of `Actionability`
+            What is added.
+
+        Returns
+        -------
+        Actionability
+            New rules. A field that is set twice is a ValueError.
+        """
+        if rules is not None and not isinstance(rules, cls):
+            raise TypeError(
+                f"actionability must be None or an Actionability, got {type(rules).__name__}. Build one with "
+                "Actionability(immutable=[...], bounds={...}), or pass those keywords themselves."
+            )
+        given = {name: value for name, value in keywords.items() if value is not None}
+        known = {} if rules is None else rules._rules()
+        twice = [name for name in given if name in known]
+        if twice:
+            raise ValueError(
+                f"{', '.join(twice)} is given twice: as a keyword and in actionability. Say it in one place, or use "
+                "dataclasses.replace(actionability, ...) to change it."
+            )
+        return cls(**given) if rules is None else replace(rules, **given)
+
+    # ------------------------------------------------------------------------------------------------ persistence
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe description of the rules that are set; `from_dict` restores equal rules.
+
+        Returns
+        -------
+        dict
+            From field to rule. Dicts in it are written as lists of pairs, so that keys keep their type.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a label is of a type that JSON can't tell, or there is a `repair` function, which can't be written.
+        """
+        if self.repair is not None:
+            raise ValueError(
+                "repair is a function and cannot be written. Write dataclasses.replace(rules, repair=None), and pass "
+                "the function again after reading."
+            )
+        return {name: described(name, value) for name, value in self._rules().items()}
+
+    @classmethod
+    def from_dict(cls, described: Mapping[str, Any]) -> Actionability:
+        """Rebuild rules from what `to_dict` gave.
+
+        Parameters
+        ----------
+        described : dict
+            From field to rule; dicts may be written as dicts, too.
+
+        Returns
+        -------
+        Actionability
+            Rules equal to those described. An unknown field, or a malformed rule, is a TypeError or ValueError.
+        """
+        if not isinstance(described, Mapping):
+            raise TypeError(f"rules are described by a dict, got {type(described).__name__}; pass to_dict's result.")
+        unknown = [name for name in described if name not in READERS]
+        if unknown:
+            raise ValueError(
+                f"the description has the fields {', '.join(map(repr, unknown))}, which Actionability does not know. "
+                f"It knows {', '.join(READERS)}."
+            )
+        return cls(**{name: restored(name, value) for name, value in described.items()})
+
+    def to_json(self, indent: int | None = None) -> str:
+        """The rules as JSON text.
+
+        Parameters
+        ----------
+        indent : int or None, default=None
+            Spaces per level, or None for a single line.
+
+        Returns
+        -------
+        str
+            What `to_dict` gives, as text; it raises as that does.
+        """
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Actionability:
+        """Rebuild rules from what `to_json` gave.
+
+        Parameters
+        ----------
+        text : str
+            JSON text.
+
+        Returns
+        -------
+        Actionability
+            Rules equal to those written. Text that is no JSON is a ValueError.
+        """
+        return cls.from_dict(json.loads(text))

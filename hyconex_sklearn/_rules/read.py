@@ -1,0 +1,258 @@
+"""Each rule of an ``Actionability`` read against a table: columns by number, labels by level, values in its units.
+
+What the table shows to be wrong is told here: unknown columns and labels, shapes that do not fit, rules that are made
+for another kind of column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._table.schema import Column, TableSchema
+from .._table.units import NARROW_FLOATS
+from .actionability import Actionability
+from .relations import Relation
+
+Array = NDArray[Any]
+
+#: Stand for a level where a cell is missing, or has a label that the fit did not see.
+MISSING, UNSEEN = -1, -2
+
+
+def read_free(immutable: Any, schema: TableSchema, n: int) -> Array:
+    """Which table columns each row may change: bool (n, C)."""
+    width = len(schema.columns)
+    if immutable is None:
+        return np.broadcast_to(True, (n, width))
+    if isinstance(immutable[0], tuple) and immutable[0] and isinstance(immutable[0][0], bool):
+        shape = (len(immutable), len(immutable[0]))
+        if shape != (n, width):
+            raise ValueError(
+                f"immutable is a mask of shape {shape}, but X has shape {(n, width)}. Pass one bool per row and column "
+                "of X."
+            )
+        frozen = np.array(immutable, dtype=bool)
+    elif isinstance(immutable[0], bool):
+        if len(immutable) != width:
+            raise ValueError(
+                f"immutable is a mask of {len(immutable)} values, but X has {width} columns. Pass one bool per column, "
+                "or names or indices."
+            )
+        frozen = np.broadcast_to(np.array(immutable, dtype=bool), (n, width))
+    else:
+        row = np.zeros(width, dtype=bool)
+        row[[_position(column, schema, "immutable") for column in immutable]] = True
+        frozen = np.broadcast_to(row, (n, width))
+    if n and schema.movable.any() and (frozen[:, schema.owner] | ~schema.movable).all():
+        raise ValueError("immutable names every column that can change, which leaves nothing to change. Name fewer.")
+    return ~frozen
+
+
+def read_bounds(bounds: Any, schema: TableSchema, n: int) -> dict[int, tuple[Array, Array]]:
+    """Low and high (n,) in original units, by table column number; infinite where there is no bound."""
+    result = {}
+    for name, j, (low, high) in by_column(bounds, schema, "bounds"):
+        column, rule = schema.columns[j], f"bounds[{name!r}]"
+        if column.one_hot or (column.kind == "constant" and column.categories):
+            raise ValueError(
+                f"{rule} is about column {column.name!r}, which holds labels without an order. Use "
+                f"allowed_categories={{{column.name!r}: [...]}}."
+            )
+        sides = _side(low, -np.inf, column, n, rule), _side(high, np.inf, column, n, rule)
+        if (sides[0] > sides[1]).any():
+            raise ValueError(f"{rule} has a low bound above the high one {places(sides[0] > sides[1])}. Swap them.")
+        if column.is_value:
+            result[j] = sides
+        elif column.decimals is not None and ((column.lower < sides[0]) | (column.lower > sides[1])).any():
+            raise ValueError(
+                f"{rule} excludes {column.lower!r}, the only value of column {column.name!r} at fit, which never "
+                "changes. Leave the bound out, or include this value."
+            )
+    return result
+
+
+def _side(side: Any, unbounded: float, column: Column, n: int, rule: str) -> Array:
+    """One side of a bound for each row (n,) float64, in original units."""
+    cells = side if isinstance(side, tuple) else (side,)
+    if isinstance(side, tuple) and len(side) != n:
+        raise ValueError(f"{rule} has {len(side)} values, but X has {n} rows. Pass one per row, or one for all.")
+    if column.kind == "ordered":
+        known = {cell: _levels_of(column, (cell,), rule)[0] for cell in set(cells) if cell is not None}
+        cells = tuple(known.get(cell) for cell in cells)
+    elif any(isinstance(cell, str) for cell in cells):
+        raise TypeError(
+            f"{rule} is {side!r}, but column {column.name!r} holds numbers. Pass numbers in the units of the column."
+        )
+    values = np.array([unbounded if cell is None else cell for cell in cells], dtype=np.float64)
+    narrow = NARROW_FLOATS.get(column.dtype.lower())
+    if narrow is not None:  # as numpy and pandas compare such a column with a number
+        with np.errstate(over="ignore"):
+            values = values.astype(narrow).astype(np.float64)
+    return np.broadcast_to(values, (n,))
+
+
+def read_directions(monotonic_cst: Any, schema: TableSchema) -> dict[int, int]:
+    """1 or -1, by number of the value columns that have a direction."""
+    if isinstance(monotonic_cst, tuple):
+        if len(monotonic_cst) != len(schema.columns):
+            raise ValueError(
+                f"monotonic_cst has {len(monotonic_cst)} values, but X has {len(schema.columns)} columns. Pass one per "
+                "column, or a dict of column to -1 or 1."
+            )
+        monotonic_cst = dict(zip(schema.feature_names, monotonic_cst, strict=True))
+    directions = {}
+    for name, j, direction in by_column(monotonic_cst, schema, "monotonic_cst"):
+        column = schema.columns[j]
+        if direction and column.one_hot:
+            raise ValueError(
+                f"monotonic_cst[{name!r}] is about column {column.name!r}, which holds labels without an order. Use "
+                f"allowed_transitions={{{column.name!r}: {{...}}}}, or make it an ordered category before fit."
+            )
+        if direction and column.is_value:
+            directions[j] = direction
+    return directions
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """What a column of K labels may become: allowed levels (K,), and where some levels may go."""
+
+    allowed: Array | None
+    moves: dict[int, Array]
+
+    def permitted(self, column: Column, own: Array) -> tuple[Array, Array]:
+        """Levels that each row may have (n, K), and which rows (n,) cannot keep their own."""
+        permitted = np.ones((len(own), len(column.categories)), dtype=bool)
+        for start, goals in self.moves.items():
+            permitted[own == start] = goals
+            if start >= 0:
+                permitted[own == start, start] = True
+        if self.allowed is None:
+            broken = np.zeros(len(own), dtype=bool)
+        else:
+            permitted &= self.allowed
+            broken = (own != MISSING) & ~((own >= 0) & permitted[np.arange(len(own)), own])
+        if column.has_missing_level:
+            permitted[:, -1] = own == MISSING  # never newly chosen
+        return permitted, broken
+
+
+def read_labels(rules: Actionability, schema: TableSchema) -> dict[int, LabelRule]:
+    """Rules on labels, by table column number."""
+    allowed, moves = {}, {}
+    for name, j, labels in by_column(rules.allowed_categories, schema, "allowed_categories"):
+        rule = f"allowed_categories[{name!r}]"
+        _check_labels(schema.columns[j], rule, "bounds")
+        allowed[j] = _mask(schema.columns[j], labels, rule)
+        if schema.columns[j].kind == "constant" and not allowed[j].all():
+            raise ValueError(
+                f"{rule} excludes {schema.columns[j].categories[0]!r}, the only label of the column at fit, which "
+                "never changes. Leave the rule out, or include this label."
+            )
+    for name, j, goals in by_column(rules.allowed_transitions, schema, "allowed_transitions"):
+        column, rule = schema.columns[j], f"allowed_transitions[{name!r}]"
+        _check_labels(column, rule, "monotonic_cst or bounds")
+        starts = {label: _levels_of(column, (label,), rule)[0] for label in goals}
+        moves[j] = {starts[label]: _mask(column, to, f"{rule}[{label!r}]") for label, to in goals.items()}
+    columns = [j for j in sorted({*allowed, *moves}) if schema.columns[j].kind != "constant"]
+    return {j: LabelRule(allowed.get(j), moves.get(j, {})) for j in columns}
+
+
+def _check_labels(column: Column, rule: str, instead: str) -> None:
+    if not column.categories:
+        raise ValueError(f"{rule} is about column {column.name!r}, which holds numbers. Use {instead}.")
+
+
+def _mask(column: Column, labels: Sequence[Any], rule: str) -> Array:
+    """Mask (K,) of some labels of a column; "missing" is none that can be taken."""
+    levels = [level for level in _levels_of(column, labels, rule) if level != MISSING]
+    mask = np.zeros(len(column.categories), dtype=bool)
+    mask[levels] = True
+    return mask
+
+
+def _levels_of(column: Column, labels: Sequence[Any], rule: str) -> list[int]:
+    """Level number of each label of a column; -1 for a missing one."""
+    known = {label: level for level, label in enumerate(column.categories) if label is not None}
+    unknown = [label for label in labels if label is not None and label not in known]
+    rare = [label for label in unknown if label in column.rare]
+    if unknown:
+        problem = "labels that were too rare at fit to be told apart" if rare else "labels that were not seen at fit"
+        raise ValueError(
+            f"{rule} names {problem}: {_listed(rare or unknown)}. The labels of column {column.name!r} are "
+            f"{_listed(list(known))}."
+        )
+    return [MISSING if label is None else known[label] for label in labels]
+
+
+def read_relations(relations: Any, schema: TableSchema) -> tuple[Relation, ...]:
+    slots = {int(j): slot for slot, j in enumerate(schema.value_columns)}
+    result = []
+    for i, (terms, bound) in enumerate(relations):
+        named = by_column(terms, schema, f"relations[{i}]")
+        for _, j, _ in named:
+            column = schema.columns[j]
+            if column.kind not in ("numeric", "integer"):
+                held = "a single value" if column.kind == "constant" else "labels"
+                raise ValueError(
+                    f"relations[{i}] is about column {column.name!r}, which held {held} at fit. Relations are sums of "
+                    "numbers that can change; move a constant to the bound."
+                )
+        result.append(
+            Relation(tuple(slots[j] for _, j, _ in named), tuple(float(value) for *_, value in named), float(bound))
+        )
+    return tuple(result)
+
+
+def read_weights(feature_weights: Any, schema: TableSchema) -> Array:
+    """What a change of each encoded position costs, float32 (d,)."""
+    weights = np.ones(len(schema.columns), dtype=np.float32)
+    for _, j, weight in by_column(feature_weights, schema, "feature_weights"):
+        weights[j] = weight
+    return weights[schema.owner]
+
+
+# ---------------------------------------------------------------------------------------------------------- columns
+
+
+def by_column(rule: Mapping[Any, Any] | None, schema: TableSchema, name: str) -> list[tuple[Any, int, Any]]:
+    """Each column that a rule names: as it is named, its number, what is said of it."""
+    named = [(key, _position(key, schema, name), value) for key, value in (rule or {}).items()]
+    taken: dict[int, Any] = {}
+    for key, j, _ in named:
+        if j in taken:
+            raise ValueError(f"{name} names column {schema.columns[j].name!r} twice, as {taken[j]!r} and {key!r}.")
+        taken[j] = key
+    return named
+
+
+def _position(key: Any, schema: TableSchema, rule: str) -> int:
+    """Table column number of a name, or of an index where names are not integers themselves."""
+    names, width = schema.feature_names, len(schema.columns)
+    if key in names:
+        return names.index(key)
+    if isinstance(key, int) and not any(isinstance(name, int) for name in names):
+        if 0 <= key < width:
+            return key
+        raise ValueError(f"{rule} has the index {key}, but X has {width} columns: indices go from 0 to {width - 1}.")
+    raise ValueError(f"{rule} names a column that X does not have: {key!r}. The columns of X are {_listed(names)}.")
+
+
+# ---------------------------------------------------------------------------------------------------------- messages
+
+
+def _listed(items: Sequence[Any], limit: int = 20) -> str:
+    shown = ", ".join(repr(item) for item in items[:limit])
+    return shown if len(items) <= limit else f"{shown}, ... ({len(items)} in all)"
+
+
+def places(rows: Array, limit: int = 5) -> str:
+    """The first rows of a mask and how many there are."""
+    at = np.flatnonzero(rows)
+    more = f", ... ({len(at)} rows in all)" if len(at) > limit else ""
+    return f"in row{'s' if len(at) > 1 else ''} {', '.join(map(str, at[:limit]))}{more}"

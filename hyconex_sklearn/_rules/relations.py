@@ -1,0 +1,140 @@
+"""Linear relations between numbers of a row, and the projection of rows into them, in original units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .._table.units import NumericMap
+
+Array = NDArray[Any]
+
+#: Rounds over all relations; one relation alone is met in as many rounds as it has columns that run into a bound.
+SWEEPS = 30
+#: How far inside a relation a continuous value comes to lie, in units of its spread: float32 rounding is smaller.
+SLACK = 1e-5
+
+
+@dataclass(frozen=True)
+class Relation:
+    """``sum(coefficients * numbers[slots]) <= bound`` for numbers in original units."""
+
+    slots: tuple[int, ...]
+    coefficients: tuple[float, ...]
+    bound: float
+
+    def excess(self, numbers: Array) -> Array:
+        """By how much each row of numbers (m, p) violates the relation: > 0 where it does, NaN where one is missing."""
+        # Term by term, as anyone would check it: another order could round to the other side of the bound.
+        total = np.zeros(len(numbers))
+        for slot, coefficient in zip(self.slots, self.coefficients, strict=True):
+            total = total + coefficient * numbers[:, slot]
+        return total - self.bound
+
+
+def spread(scales: NumericMap, numbers: Array) -> Array:
+    """Original units per encoded unit at each number (m, p); without rounding. 1 where missing."""
+    bend = np.where(np.isnan(scales.power), 1.0, scales.power)
+    with np.errstate(over="ignore"):
+        slope = (1 + np.abs(numbers) / scales.unit) ** (np.where(numbers < 0, -1, 1) * (1 - bend))
+        return np.nan_to_num(scales.scale * scales.unit * slope, nan=1.0)
+
+
+def project(
+    relations: Sequence[Relation],
+    numbers: Array,
+    movable: Array,
+    low: Array,
+    high: Array,
+    reach: Array,
+    scales: NumericMap,
+) -> Array:
+    """Rows of numbers moved into all relations by cyclic projections, where that is possible.
+
+    Parameters
+    ----------
+    relations : sequence of Relation
+        The half-spaces.
+    numbers : float64 array of shape (m, p)
+        The rows, in original units.
+    movable : bool array of shape (m, p)
+        Which numbers may move.
+    low, high : float64 arrays of shape (m, p)
+        Where to.
+    reach : float64 array of shape (m, p)
+        How far a number moves in proportion to the others, per unit of its coefficient.
+    scales : NumericMap
+        Grids of the value columns: a gridded number is rounded onward in the direction of its move.
+    """
+    reached = _sweep(relations, numbers, movable, low, high, reach, scales)
+    if not scales.discrete.size:
+        return reached
+    rounded = _round_onward(reached, numbers, scales)
+    movable = movable.copy()
+    movable[:, scales.discrete] = False
+    return _sweep(relations, rounded, movable, low, high, reach, scales)  # the others make up for the rounding
+
+
+def _sweep(
+    relations: Sequence[Relation],
+    numbers: Array,
+    movable: Array,
+    low: Array,
+    high: Array,
+    reach: Array,
+    scales: NumericMap,
+) -> Array:
+    """Rows of numbers moved into one relation after the other, until none is violated or nothing can move."""
+    moved, slack = numbers.copy(), _slack(scales, numbers)
+    for _ in range(SWEEPS):
+        steps = [_step(relation, moved, movable, low, high, reach, slack) for relation in relations]
+        if not any(steps):
+            break
+    return moved
+
+
+def _step(
+    relation: Relation, moved: Array, movable: Array, low: Array, high: Array, reach: Array, slack: Array
+) -> bool:
+    """Move the rows that violate one relation to just inside of it, the shortest way in units of reach.
+
+    Returns whether any row could move.
+    """
+    excess = relation.excess(moved)
+    rows = np.flatnonzero(excess > 0)
+    part = np.ix_(rows, np.array(relation.slots))
+    coefficients = np.array(relation.coefficients)
+    x, least, most = moved[part], low[part], high[part]
+    pull = -coefficients * reach[part]
+    able = movable[part] & np.where(pull < 0, x > least, (pull > 0) & (x < most))
+    pull = np.where(able, pull, 0.0)
+    largest = np.abs(pull).max(axis=1, keepdims=True)
+    pull /= np.where(largest > 0, largest, 1.0)  # no square may overflow
+    gain = -(coefficients * reach[part] * pull).sum(axis=1, keepdims=True)
+    needed = excess[rows, None] + (np.abs(coefficients) * slack[part] * able).sum(axis=1, keepdims=True)
+    step = np.divide(needed, gain, out=np.zeros_like(needed), where=gain > 0)
+    moved[part] = np.where(able, np.clip(x + step * pull * reach[part], least, most), x)
+    return bool(able.any())
+
+
+def _slack(scales: NumericMap, numbers: Array) -> Array:
+    """What rounding to float32, and to a narrow float, may take from a number; 0 on a grid of decimals."""
+    slack = SLACK * spread(scales, numbers)
+    for slot, dtype in scales.single:
+        slack[:, slot] += 2 * float(np.finfo(dtype).eps) * np.nan_to_num(np.abs(numbers[:, slot]))
+    slack[:, scales.discrete] = 0.0
+    return slack
+
+
+def _round_onward(moved: Array, numbers: Array, scales: NumericMap) -> Array:
+    """Numbers on a grid of decimals, if moved: to the next grid value in the direction of the move."""
+    rounded = moved.copy()
+    for slot in scales.discrete:
+        x, home, factor = moved[:, slot], numbers[:, slot], scales.factor[slot]
+        onward = np.where(x < home, np.floor(x * factor), np.ceil(x * factor)) / factor
+        rounded[:, slot] = np.where(x == home, x, onward)
+    return rounded

@@ -1,0 +1,133 @@
+"""The user's own function on counterfactual tables: checked, applied, and made part of the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .._table.codec import TableCodec
+from .feasible_set import FeasibleSet
+
+Array = NDArray[Any]
+Repair = Callable[[pd.DataFrame], pd.DataFrame]
+
+
+def apply_repair(repair: Repair, table: Any, names: list[Any]) -> Any:
+    """Return the repaired table, of the same container, columns and length; dtypes are kept where values allow it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the function returns anything but a DataFrame of the same columns and length.
+    """
+    given = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=pd.Index(names))
+    repaired = repair(given.copy())
+    if not isinstance(repaired, pd.DataFrame):
+        raise TypeError(
+            f"repair must return a DataFrame, got {type(repaired).__name__}. Return the table that it was given, with "
+            "some cells changed."
+        )
+    if len(repaired) != len(given) or list(repaired.columns) != list(given.columns):
+        raise ValueError(
+            f"repair must keep rows and columns: it was given {len(given)} rows of {list(given.columns)}, and returned "
+            f"{len(repaired)} rows of {list(repaired.columns)}. Change cells only."
+        )
+    if not isinstance(table, pd.DataFrame):
+        array = repaired.to_numpy(dtype=object if table.dtype.kind in "OU" else None)
+        if table.dtype.kind == "U" and all(isinstance(cell, str) for cell in array.flat):
+            return array.astype(np.result_type(array.astype(str), table))  # a dtype that cuts no new label
+        return _as_before(pd.Series(array.ravel()), table.dtype).to_numpy().reshape(table.shape)
+    repaired = repaired.reset_index(drop=True)
+    for j, dtype in enumerate(table.dtypes):
+        if repaired.dtypes.iloc[j] != dtype:
+            repaired.isetitem(j, _as_before(repaired.iloc[:, j], dtype).array)
+    return repaired
+
+
+def _as_before(column: pd.Series, dtype: Any) -> pd.Series:
+    """The column in its old dtype, if that can hold its values."""
+    try:
+        cast = column.astype(dtype)
+    except (TypeError, ValueError):
+        return column
+    same = (cast == column) | (cast.isna() & column.isna())
+    return cast if bool(same.all()) else column
+
+
+@dataclass(frozen=True)
+class RepairedSet(FeasibleSet):
+    """A `FeasibleSet` whose rows also go through the user's function, before they are judged.
+
+    Parameters
+    ----------
+    codec : TableCodec
+        Between tables and encoded rows.
+    table : DataFrame or ndarray
+        The query table.
+    rows : int array of shape (n,)
+        Row of the table that each query row is.
+    repair : callable
+        The user's function.
+    """
+
+    codec: TableCodec = field(kw_only=True)
+    table: Any = field(kw_only=True)
+    rows: Array = field(kw_only=True)
+    repair: Repair = field(kw_only=True)
+
+    @classmethod
+    def of(cls, rules: FeasibleSet, codec: TableCodec, table: Any, repair: Repair) -> RepairedSet:
+        """Add the function to the rules for all rows of a table; raise where it returns no such table."""
+        apply_repair(repair, table, list(codec.schema.feature_names))
+        parts = {part.name: getattr(rules, part.name) for part in fields(FeasibleSet)} | {"trivial": False}
+        return cls(**parts, codec=codec, table=table, rows=np.arange(len(table)), repair=repair)
+
+    def take(self, rows: Any) -> RepairedSet:
+        """The rules of some rows."""
+        taken = super().take(rows)
+        assert isinstance(taken, RepairedSet)
+        return replace(taken, rows=self.rows[rows])
+
+    def settle(self, Z: Array, reference: Array) -> tuple[Array, Array]:
+        """As `FeasibleSet.settle`, then repaired and encoded again; rows whose repair breaks another rule disobey."""
+        settled, _ = super().settle(Z, reference)
+        table = self.codec.decode(settled, self.table, self.rows, reference)
+        repaired = apply_repair(self.repair, table, list(self.codec.schema.feature_names))
+        again = self.codec.encode(repaired, warn_unseen=False)
+        good = self.obeyed(again, reference, self.codec.numbers(repaired))
+        return np.where(good[:, None], again, settled), good
+
+
+def repaired_where(asked: Array, data: Any, original: Any, rules: RepairedSet, reference: Array) -> tuple[Any, Array]:
+    """The repaired rows of a table, and where the function broke another rule: bool (m,).
+
+    There, and where it was not `asked` (m,), stands the query row.
+    """
+    codec = rules.codec
+    repaired = apply_repair(rules.repair, data, list(codec.schema.feature_names))
+    again = codec.encode(repaired, warn_unseen=False)
+    good = asked & rules.obeyed(again, reference, codec.numbers(repaired)) & ~_rounded(repaired, original, rules)
+    if not isinstance(original, pd.DataFrame):
+        return np.where(good[:, None], repaired, original), asked & ~good
+    for j in range(repaired.shape[1]):
+        repaired.isetitem(j, repaired.iloc[:, j].where(good, original.iloc[:, j]).array)
+    return repaired, asked & ~good
+
+
+def _rounded(repaired: Any, original: Any, rules: RepairedSet) -> Array:
+    """Rows (m,) with a frozen number that the function computed anew and hit but for its last bits.
+
+    In encoded units it is the same number; in the user's hands it would be a frozen cell that changed.
+    """
+    before, after = (rules.codec.numbers(table) for table in (original, repaired))
+    schema = rules.codec.schema
+    frozen = np.ones((len(before), len(schema.columns)), dtype=bool)
+    for position, column in enumerate(schema.owner):
+        frozen[:, column] &= rules.free[:, position] == 0
+    frozen = frozen[:, list(schema.value_columns)]
+    return np.asarray((frozen & (before != after) & np.isclose(before, after, rtol=1e-9, atol=0.0)).any(axis=1))

@@ -1,0 +1,126 @@
+"""A table's schema as JSON and back, every field of every column checked.
+
+A schema says how much memory a model takes and where its numbers lie, so that a file can't be trusted with it: widths
+have to follow from the labels that are listed, positions from widths, and what is a range has to be one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from .._table.learn_column import MAX_LEVELS, POWERS
+from .._table.schema import ONE_HOT_KINDS, VALUE_KINDS, Column, TableSchema
+from .json_values import check_hashable, decode, encode, items, members, real, text, whole, wrong
+
+_KINDS = (*VALUE_KINDS, *ONE_HOT_KINDS, "constant")
+_FIELDS = [field.name for field in fields(Column)]
+_MOST_DECIMALS = 6
+_TINY = 5e-324
+
+
+def describe(schema: TableSchema) -> dict[str, Any]:
+    """Return a schema in JSON.
+
+    Raises
+    ------
+    TypeError
+        If a column's name or label is nothing that JSON can say; the message tells what to convert.
+    """
+    described = schema.to_dict()
+    for column in described["columns"]:
+        column["name"] = encode(column["name"], f"the name of column {column['name']!r}")
+    return described
+
+
+def schema_from(described: Any) -> TableSchema:
+    """Return the schema that `describe` wrote.
+
+    Raises
+    ------
+    ValueError
+        If a field has the wrong type, is out of range, or contradicts another one.
+    """
+    parts = members(described, "schema", ("container", "dtype", "columns"))
+    if parts["container"] not in ("ndarray", "dataframe"):
+        raise wrong("container", parts["container"], "'ndarray' or 'dataframe'")
+    columns: list[Column] = []
+    for number, coded in enumerate(items(parts["columns"], "columns", fewest=1)):
+        start = columns[-1].positions.stop if columns else 0
+        columns.append(_column(members(coded, f"column {number}", _FIELDS), f"column {number}", start))
+    names = tuple(column.name for column in columns)
+    if len(set(names)) < len(names):
+        raise wrong("columns", names, "different names")
+    return TableSchema(tuple(columns), parts["container"], text(parts["dtype"], "dtype"), names)
+
+
+def _column(coded: dict[str, Any], what: str, start: int) -> Column:
+    name = decode(coded["name"], f"the name of {what}")
+    check_hashable(name, f"the name of {what}")
+    kind = coded["kind"]
+    if kind not in _KINDS:
+        raise wrong(f"the kind of {what}", kind, f"one of {', '.join(_KINDS)}")
+    categories, rare = _labels(coded, kind, what)
+    stop = start + (len(categories) if kind in ONE_HOT_KINDS else 1)
+    if (coded["start"], coded["stop"]) != (start, stop) or bool in map(type, (coded["start"], coded["stop"])):
+        raise wrong(f"the place of {what}", (coded["start"], coded["stop"]), f"{start} to {stop}")
+    if coded["missing"] is not None:
+        whole(coded["missing"], f"missing of {what}", stop, stop)
+        if kind not in VALUE_KINDS:
+            raise wrong(f"missing of {what}", coded["missing"], f"None in a column of kind {kind}")
+    column = Column(
+        name,
+        kind,
+        text(coded["dtype"], f"dtype of {what}"),
+        start,
+        stop,
+        coded["missing"],
+        categories,
+        rare,
+        **_numbers(coded, what),
+    )
+    _check_kind(column, what)
+    return column
+
+
+def _labels(coded: dict[str, Any], kind: str, what: str) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Return the labels with a level and the rare ones: different, and None only where a level stands for missing."""
+    one_hot = kind in ONE_HOT_KINDS
+    fewest, most = (2, MAX_LEVELS) if one_hot else {"constant": (0, 1), "ordered": (1, 2**31)}.get(kind, (0, 0))
+    categories = items(coded["categories"], f"categories of {what}", fewest, most)
+    rare = items(coded["rare"], f"rare of {what}", 0, 2**31 if one_hot else 0)
+    known = categories[:-1] if one_hot and categories[-1] is None else categories
+    for label in (*known, *rare):
+        if type(label) not in (str, int, float, bool):
+            raise wrong(f"a label of {what}", label, "text, a number or a boolean")
+    if len({*known, *rare}) < len(known) + len(rare):
+        raise wrong(f"categories of {what}", categories, "different labels")
+    return tuple(categories), tuple(rare)
+
+
+def _numbers(coded: dict[str, Any], what: str) -> dict[str, Any]:
+    """Return the fields that are numbers, each of its type and in its own range."""
+    power, decimals = coded["power"], coded["decimals"]
+    return {
+        "center": real(coded["center"], f"center of {what}"),
+        "scale": real(coded["scale"], f"scale of {what}", low=_TINY),
+        "power": None if power is None else real(power, f"power of {what}", *POWERS),
+        "unit": real(coded["unit"], f"unit of {what}", low=_TINY),
+        "decimals": None if decimals is None else whole(decimals, f"decimals of {what}", 0, _MOST_DECIMALS),
+        "lower": real(coded["lower"], f"lower of {what}"),
+        "upper": real(coded["upper"], f"upper of {what}"),
+        "fill": real(coded["fill"], f"fill of {what}"),
+    }
+
+
+def _check_kind(column: Column, what: str) -> None:
+    """Raise if numbers contradict each other or the kind."""
+    if column.is_value and not column.lower <= column.fill <= column.upper:
+        raise wrong(f"fill of {what}", column.fill, f"a value from {column.lower} to {column.upper}")
+    if column.kind == "ordered":  # ranks find their labels by position
+        real(column.lower, f"lower of {what}", 0.0, len(column.categories) - 1.0)
+        real(column.upper, f"upper of {what}", 0.0, len(column.categories) - 1.0)
+    if column.kind in ("ordered", "integer") and column.decimals != 0:
+        raise wrong(f"decimals of {what}", column.decimals, f"0 in a column of kind {column.kind}")
+    if column.kind == "ordered" and not (column.fill.is_integer() and column.lower.is_integer()):
+        raise wrong(f"fill of {what}", column.fill, "a rank")

@@ -1,0 +1,114 @@
+"""Results of several blocks of rows as one, written in place: nothing of it is ever held twice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .column_io import widened
+
+Array = NDArray[Any]
+
+
+class Joined:
+    """Tables and arrays that come block by block, end to end.
+
+    Where a block's column was widened for a cell that did not fit, the whole column is, as if it had been one block.
+
+    Parameters
+    ----------
+    capacity : int
+        Most rows that will come. Memory that is not written to costs nothing.
+    orders : sequence of tuple
+        Labels of each table column in their order, for columns of ordered categories.
+    """
+
+    def __init__(self, capacity: int, orders: Sequence[tuple[Any, ...]] = ()) -> None:
+        self._capacity, self._orders = capacity, orders
+        self._wholes: dict[str, _Stack | _Frame] = {}
+
+    def add(self, block: dict[str, Any]) -> None:
+        """Take over the tables and arrays of a block, the same names each time."""
+        for name, part in block.items():
+            if name not in self._wholes:
+                frame = isinstance(part, pd.DataFrame)
+                self._wholes[name] = _Frame(self._capacity, self._orders) if frame else _Stack(self._capacity)
+            self._wholes[name].add(part)
+
+    def fields(self) -> dict[str, Any]:
+        """Return what has come, by name."""
+        return {name: whole.done() for name, whole in self._wholes.items()}
+
+
+class _Stack:
+    """Arrays, end to end, in the dtype that holds all of them."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity, self._used = capacity, 0
+        self._whole: Array = np.empty(0)
+
+    def add(self, part: Array) -> None:
+        if not self._used:
+            self._whole = np.empty((self._capacity, *part.shape[1:]), part.dtype)
+        dtype = np.result_type(self._whole.dtype, part.dtype)
+        if dtype != self._whole.dtype:
+            self._whole = self._whole.astype(dtype)
+        self._whole[self._used : self._used + len(part)] = part
+        self._used += len(part)
+
+    def done(self) -> Array:
+        return self._whole if self._used == len(self._whole) else self._whole[: self._used].copy()
+
+
+class _Series:
+    """Columns of dtypes that numpy lacks, end to end."""
+
+    def __init__(self, order: tuple[Any, ...]) -> None:
+        self._order = order
+        self._parts: list[Any] = []
+
+    def add(self, part: Any) -> None:
+        self._parts.append(part)
+
+    def done(self) -> Any:
+        dtypes = [part.dtype for part in self._parts]
+        if all(isinstance(dtype, pd.CategoricalDtype) for dtype in dtypes) and any(t != dtypes[0] for t in dtypes):
+            met = dict.fromkeys(label for dtype in dtypes for label in dtype.categories)
+            lacking = [label for label in met if label not in dtypes[0].categories]
+            categories = widened(dtypes[0], lacking, self._order)
+            self._parts = [part.set_categories(categories) for part in self._parts]
+        return pd.concat([pd.Series(part, copy=False) for part in self._parts], ignore_index=True).array
+
+
+class _Frame:
+    """Frames of the same columns, end to end."""
+
+    def __init__(self, capacity: int, orders: Sequence[tuple[Any, ...]]) -> None:
+        self._capacity, self._orders = capacity, orders
+        self._columns: list[_Stack | _Series] = []
+        self._names: Any = None
+
+    def add(self, part: pd.DataFrame) -> None:
+        cells: list[Any] = [part.iloc[:, j] for j in range(part.shape[1])]
+        if self._names is None:
+            self._names = part.columns
+            self._columns = [self._column(j, column.dtype) for j, column in enumerate(cells)]
+        for whole, column in zip(self._columns, cells, strict=True):
+            whole.add(column.to_numpy() if isinstance(whole, _Stack) else column.array)
+
+    def _column(self, j: int, dtype: Any) -> _Stack | _Series:
+        if isinstance(dtype, np.dtype):
+            return _Stack(self._capacity)
+        return _Series(self._orders[j] if j < len(self._orders) else ())
+
+    def done(self) -> pd.DataFrame:
+        # A Series keeps the dtype; a bare array of objects would have its dtype inferred anew.
+        cells = (whole.done() for whole in self._columns)
+        columns = {j: pd.Series(column, dtype=column.dtype, copy=False) for j, column in enumerate(cells)}
+        frame = pd.DataFrame(columns, copy=False)
+        frame.columns = self._names
+        return frame

@@ -1,0 +1,187 @@
+"""Which counterfactuals break a rule, told from the cells alone: no code in common with the search that obeys rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .._rules.actionability import Actionability
+from .._table.cells import cells_differ
+from ._units import Array, aligned, check_length, column_at, found_in, labels_in, number_columns, numbers_in
+
+_ROUNDING = 1e-9  # what adding up the terms of a relation may be off, as a share of their size
+
+
+def violations(X: Any, X_cf: Any, actionability: Actionability) -> Array:
+    """Whether each row breaks a rule about what can change.
+
+    Parameters
+    ----------
+    X : DataFrame or ndarray of shape (n, d)
+        The rows asked about.
+    X_cf : DataFrame or ndarray of shape (n, d)
+        Their counterfactuals, row by row; a row without any value: none was found.
+    actionability : Actionability
+        The rules. Masks over rows and bounds that are arrays have one entry for each row of `X`. A cell that is out of
+        bounds, or not among the allowed categories, breaks the rule even where it did not change. The weights of
+        columns, `repair` and the probability to reach are nothing that cells could break.
+
+    Returns
+    -------
+    bool ndarray of shape (n,)
+        True where at least one rule is broken; False where none is, or no row was found. Less is better.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the tables don't have the same rows and columns, or a rule does not fit them.
+
+    References
+    ----------
+    Ustun, Spangher & Liu (2019), Actionable recourse in linear classification.
+    """
+    before, after = aligned(X=X, X_cf=X_cf)
+    return broken_rules(X, before, after, actionability, np.arange(len(before)), len(before))
+
+
+def broken_rules(X: Any, before: pd.DataFrame, after: pd.DataFrame, rules: Any, rows: Array, n_asked: int) -> Array:
+    """Whether each row of ``after`` breaks a rule, where it answers the query row ``rows`` of ``n_asked``."""
+    if not isinstance(rules, Actionability):
+        got = type(rules).__name__
+        raise TypeError(f"actionability must be an Actionability, got {got}. Build one: Actionability(immutable=...).")
+    asked = _Asked(before, after, cells_differ(before, after), _names(X), rows, n_asked)
+    broken = np.asarray((asked.changed & asked.frozen(rules.immutable)).any(axis=1))
+    if rules.max_changes is not None:
+        broken |= asked.changed.sum(axis=1) > rules.max_changes
+    for _, j, (low, high) in asked.named(rules.bounds, "bounds"):
+        broken |= asked.out_of_bounds(j, low, high)
+    directions = rules.monotonic_cst
+    if isinstance(directions, tuple):
+        check_length("monotonic_cst", len(directions), before.shape[1], "the list of columns")
+        directions = dict(zip(before.columns, directions, strict=True))
+    for _, j, direction in asked.named(directions, "monotonic_cst"):
+        broken |= asked.goes_against(j, direction)
+    for _, j, labels in asked.named(rules.allowed_categories, "allowed_categories"):
+        broken |= asked.leaves(j, labels)
+    for _, j, moves in asked.named(rules.allowed_transitions, "allowed_transitions"):
+        broken |= asked.goes_astray(j, moves)
+    for terms, bound in rules.relations:
+        broken |= asked.exceeds(terms, bound)
+    return broken & found_in(after)
+
+
+def _names(X: Any) -> dict[Any, int]:
+    """What a rule may call each column: its name, or its position if names are no integers; arrays: "x0" as well."""
+    if not isinstance(X, pd.DataFrame):
+        return {name: j for j in range(X.shape[1]) for name in (j, f"x{j}")}
+    names = {name: j for j, name in enumerate(X.columns)}
+    has_integers = any(isinstance(name, int | np.integer) for name in names)
+    return names if has_integers else {j: j for j in range(X.shape[1])} | names
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Rows before and after, and how rules find their cells."""
+
+    before: pd.DataFrame
+    after: pd.DataFrame
+    changed: Array  # bool (n, d)
+    names: dict[Any, int]
+    rows: Array  # (n,) place of each row among those that rules were given for
+    n_asked: int
+
+    def named(self, rule: Any, name: str) -> Iterator[tuple[Any, int, Any]]:
+        """Each column that a rule names, its position, and what is said of it."""
+        for column, said in (rule or {}).items():
+            yield column, self.position(column, name), said
+
+    def position(self, column: Any, rule: str) -> int:
+        if column not in self.names:
+            known = list(self.before.columns)[:20]
+            raise ValueError(f"{rule} names a column that X does not have: {column!r}. The columns of X are {known}.")
+        return self.names[column]
+
+    def frozen(self, immutable: Any) -> Array:
+        """Cells (n, d) that must not change."""
+        if immutable is None:
+            return np.zeros(self.changed.shape, dtype=bool)
+        if isinstance(immutable[0], tuple):
+            mask = np.array(immutable, dtype=bool)
+            self._check_mask(mask.shape, (self.n_asked, self.changed.shape[1]))
+            return mask[self.rows]
+        if isinstance(immutable[0], bool):
+            self._check_mask((len(immutable),), (self.changed.shape[1],))
+            return np.broadcast_to(np.array(immutable), self.changed.shape)
+        columns = [self.position(column, "immutable") for column in immutable]
+        return np.broadcast_to(np.isin(np.arange(self.changed.shape[1]), columns), self.changed.shape)
+
+    def _check_mask(self, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
+        if got != expected:
+            raise ValueError(f"immutable is a mask of shape {got}; expected {expected}: one bool per column, or cell.")
+
+    def leaves(self, j: int, allowed: tuple[Any, ...]) -> Array:
+        """Whether a label is none of the allowed ones; what was missing may stay so."""
+        bad = [new not in allowed and not (new is None and old is None) for old, new in self.moves(j)]
+        return np.array(bad, dtype=bool)
+
+    def goes_astray(self, j: int, moves: dict[Any, Any]) -> Array:
+        """Whether a label went where it may not; one that is not named may go anywhere."""
+        bad = [old in moves and new != old and new not in moves[old] for old, new in self.moves(j)]
+        return np.array(bad, dtype=bool)
+
+    def moves(self, j: int) -> Iterator[tuple[Any, Any]]:
+        """Labels of a column before and after, None where missing."""
+        return zip(labels_in(column_at(self.before, j)), labels_in(column_at(self.after, j)), strict=True)
+
+    def out_of_bounds(self, j: int, low: Any, high: Any) -> Array:
+        value = self._values(self.after, j, "bounds")
+        return (value < self._side(j, low, -np.inf)) | (value > self._side(j, high, np.inf))
+
+    def goes_against(self, j: int, direction: int) -> Array:
+        """Whether a value moved the wrong way, or came from a missing one that has no way to move."""
+        if not direction:
+            return np.zeros(len(self.rows), dtype=bool)
+        old, new = (self._values(table, j, "monotonic_cst") for table in (self.before, self.after))
+        return (direction * (new - old) < 0) | (np.isnan(old) & ~np.isnan(new))
+
+    def exceeds(self, terms: dict[Any, Any], bound: float) -> Array:
+        """Whether a sum of numbers is above its bound by more than rounding; a missing number compares with nothing."""
+        total, size = np.zeros(len(self.rows)), np.full(len(self.rows), abs(float(bound)))
+        for _, j, coefficient in self.named(terms, "relations"):
+            term = coefficient * self._values(self.after, j, "relations")
+            total, size = total + term, size + np.abs(term)
+        return total > bound + _ROUNDING * size
+
+    def _side(self, j: int, side: Any, unbounded: float) -> Array:
+        """One side of a bound for each row (n,), in the units of `_values`."""
+        column = column_at(self.before, j)
+        cells = side if isinstance(side, tuple) else (side,) * self.n_asked
+        check_length(f"bounds[{column.name!r}]", len(cells), self.n_asked, "X")
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            ranks = {label: float(rank) for rank, label in enumerate(column.cat.categories)}
+            unknown = [cell for cell in cells if cell is not None and cell not in ranks]
+            if unknown:
+                raise ValueError(f"bounds[{column.name!r}] names {unknown[0]!r}; its labels are {list(ranks)}.")
+            cells = tuple(None if cell is None else ranks[cell] for cell in cells)
+        values = np.array([unbounded if cell is None else cell for cell in cells], dtype=float)[self.rows]
+        # 0.1 as a float32 is above 0.1 as a float64: a narrow column is compared in its own dtype, as numpy does.
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
+            values = values.astype(column.dtype)
+        return values.astype(float)
+
+    def _values(self, table: pd.DataFrame, j: int, rule: str) -> Array:
+        """Numbers of a column, or the ranks of ordered labels (n,); NaN where missing."""
+        column, dtype = column_at(table, j), self.before.dtypes.iloc[j]
+        if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
+            codes = dtype.categories.get_indexer(pd.Index(column.astype(object)))
+            return np.where(codes < 0, np.nan, codes)
+        if not number_columns(self.before.iloc[:, [j]])[0]:
+            raise ValueError(
+                f"{rule} is about column {column.name!r}, which holds labels without an order. Use allowed_categories "
+                "or allowed_transitions there."
+            )
+        return numbers_in(table.iloc[:, [j]], np.array([True]))[:, 0]

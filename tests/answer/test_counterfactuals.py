@@ -1,0 +1,454 @@
+"""The result of a query: cut, tabulated, told in sentences, written as JSON and HTML."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+import pickle
+import re
+from html import escape
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from _results import adults, result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyconex_sklearn._answer.counterfactuals import Counterfactuals
+from hyconex_sklearn._answer.status import Status
+
+# ----------------------------------------------------------------------------------------- cutting
+
+
+@pytest.mark.parametrize(
+    ("key", "rows"),
+    [
+        (1, [1]),
+        (-1, [2]),
+        (-3, [0]),
+        (np.int64(2), [2]),
+        (slice(1, None), [1, 2]),
+        (slice(None, None, -1), [2, 1, 0]),
+        (np.array([True, False, True]), [0, 2]),
+        ([False, True, False], [1]),
+        (pd.Series([True, False, True], index=[5, 6, 7]), [0, 2]),
+        (pd.array([True, False, False], dtype="boolean"), [0]),
+        (np.array([True, np.True_, False], dtype=object), [0, 1]),
+        ([2, 0, -1], [2, 0, 2]),
+        (np.array([], dtype=int), []),
+        ([], []),
+    ],
+)
+def test_rows_are_chosen_as_in_an_array(key: Any, rows: list[int]) -> None:
+    cf = adults()
+    cut = cf[key]
+    assert isinstance(cut, Counterfactuals) and len(cut) == len(rows)
+    pd.testing.assert_frame_equal(cut.data, cf.data.iloc[rows])
+    pd.testing.assert_frame_equal(cut.original, cf.original.iloc[rows])
+    assert list(cut.report["row"]) == rows
+    assert list(cut.report.index) == list(range(len(rows)))
+    assert len(cut.probability_before) == len(cut.prediction_before) == len(rows)
+
+
+@pytest.mark.parametrize("mask", [np.ones(2, bool), [True] * 4, pd.Series([True])])
+def test_a_mask_of_the_wrong_length_is_refused(mask: Any) -> None:
+    with pytest.raises(IndexError, match=rf"mask has {len(mask)} entries; expected 3"):
+        adults()[mask]
+
+
+@pytest.mark.parametrize("position", [3, -4, [0, 3]])
+def test_a_position_outside_is_refused(position: Any) -> None:
+    with pytest.raises(IndexError, match="out of range; expected -3 to 2"):
+        adults()[position]
+
+
+@pytest.mark.parametrize("key", ["hours", 1.0, True, None, [0.5], (0, 1.5), [[0]]])
+def test_other_keys_are_refused(key: Any) -> None:
+    with pytest.raises(TypeError, match="boolean mask"):
+        adults()[key]
+
+
+def test_iteration_gives_one_result_per_counterfactual_and_ends() -> None:
+    parts = list(adults())
+    assert [part.report["row"].item() for part in parts] == [0, 1, 2]
+    assert [len(part) for part in parts] == [1, 1, 1]
+    assert len(parts[0].changes()) == 2
+
+
+def test_parts_of_different_length_are_refused() -> None:
+    cf = adults()
+    with pytest.raises(ValueError, match="original has 2 rows, but report has 3"):
+        Counterfactuals(cf.data, cf.original.head(2), cf.report, cf.feature_names, np.zeros(3), np.zeros(3))
+    with pytest.raises(ValueError, match="3 feature names"):
+        Counterfactuals(cf.data, cf.original, cf.report, ["a", "b", "c"], np.zeros(3), np.zeros(3))
+
+
+def test_the_result_is_frozen_and_its_own() -> None:
+    X = np.zeros((2, 2))
+    cf = result(X, X)
+    X[:] = 9.0
+    assert not cf.data.any() and not cf.original.any()
+    with pytest.raises(AttributeError):
+        cf.data = X  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.deepcopy, lambda cf: pickle.loads(pickle.dumps(cf))], ids=["deepcopy", "pickle"]
+)
+def test_copies_carry_everything(clone: Any) -> None:
+    cf = adults()
+    twin = clone(cf)
+    pd.testing.assert_frame_equal(twin.to_frame(), cf.to_frame())
+    assert twin.explain() == cf.explain()
+    twin.data.iloc[0, 0] = 99
+    assert cf.data.iloc[0, 0] == 45
+
+
+# ----------------------------------------------------------------------------------------- to_frame
+
+
+def test_report_and_data_stand_side_by_side() -> None:
+    cf = adults()
+    frame = cf.to_frame()
+    assert list(frame.columns) == [*cf.report.columns, *cf.data.columns]
+    assert list(frame["hours"]) == [45, 40, 50] and list(frame["row"]) == [0, 1, 2]
+    assert (frame[cf.data.columns].dtypes == cf.data.dtypes).all()
+
+
+def test_a_data_column_keeps_its_name_where_the_report_has_it_too() -> None:
+    X = pd.DataFrame({"row": ["a", "b"], "cf_row": [1, 2], "status": ["x", "y"]})
+    frame = result(X, X).to_frame()
+    assert frame.columns.is_unique
+    assert list(frame["row"]) == ["a", "b"] and list(frame["status"]) == ["x", "y"]
+    assert list(frame["cf_cf_row"]) == [0, 1] and list(frame["cf_status"]) == ["ok", "ok"]
+
+
+def test_an_array_gets_column_names() -> None:
+    frame = result(np.zeros((2, 3)), np.ones((2, 3))).to_frame()
+    assert list(frame.columns[-3:]) == ["x0", "x1", "x2"] and (frame["x2"] == 1).all()
+
+
+# ----------------------------------------------------------------------------------------- changes
+
+
+def test_changes_lists_every_changed_cell_with_its_own_type() -> None:
+    changes = adults().changes()
+    assert list(changes.columns) == ["row", "target", "rank", "feature", "from", "to"]
+    assert list(changes["row"]) == [0, 0, 1, 2]
+    assert list(changes["feature"]) == ["hours", "education", "wage", "member"]
+    assert list(changes["to"]) == [45, "Bachelors", 2.5, True]
+    assert changes["from"].dtype == changes["to"].dtype == object
+    assert [type(value) for value in changes["to"]] == [int, str, float, bool]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (np.array([np.nan, 0.0, 1.0]), np.array([np.nan, -0.0, 1.0])),
+        (np.array([None, "a", np.nan], dtype=object), np.array([None, "a", None], dtype=object)),
+        (pd.array([1, None, 3], dtype="Int64"), pd.array([1, None, 3], dtype="Int64")),
+        (pd.array(["a", None, "c"], dtype="str"), pd.array(["a", None, "c"], dtype="str")),
+        (pd.Categorical(["a", None, "b"]), pd.Categorical(["a", None, "b"], categories=["c", "b", "a"])),
+        (np.array([1, 2, 3]), np.array([1.0, 2.0, 3.0])),
+    ],
+)
+def test_equal_values_are_no_change_whatever_the_dtype(before: Any, after: Any) -> None:
+    cf = result(pd.DataFrame({"a": before}), pd.DataFrame({"a": after}))
+    assert len(cf.changes()) == 0
+    assert list(cf.changes().columns) == ["row", "target", "rank", "feature", "from", "to"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value"), [("Int64", 3), ("Float64", 0.5), ("boolean", False), ("string", "a"), ("object", "a")]
+)
+def test_a_gap_that_is_filled_or_made_is_a_change(dtype: str, value: Any) -> None:
+    gap, filled = (pd.DataFrame({"a": pd.array(cells, dtype=dtype)}) for cells in ([pd.NA, value], [value, pd.NA]))
+    changes = result(gap, filled).changes()
+    assert changes["row"].tolist() == [0, 1]
+    assert pd.isna(changes["from"][0]) and changes["to"][0] == value
+    assert changes["from"][1] == value and pd.isna(changes["to"][1])
+
+
+def test_changed_cells_of_all_columns_stand_together_as_objects() -> None:
+    original = pd.DataFrame({"n": [1, 2], "x": [0.5, 1.5]})
+    changes = result(original, original.assign(n=[7, 2], x=[0.5, 2.5])).changes()
+    assert [type(value) for value in changes["from"]] == [type(value) for value in changes["to"]] == [int, float]
+    text = result(pd.DataFrame({"job": ["a"]}), pd.DataFrame({"job": ["b"]})).changes()
+    assert text["from"].dtype == text["to"].dtype == object
+
+
+CELLS = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.sampled_from([np.nan, 0.0, -0.0, 1.5, "a", "b"]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 6), st.integers(1, 4), st.booleans(), st.data())
+def test_changes_is_exactly_the_cells_that_differ(m: int, d: int, frame: bool, data: Any) -> None:
+    tables = [np.empty((m, d), dtype=object) for _ in range(2)]
+    for table in tables:
+        table[:] = data.draw(st.lists(st.lists(CELLS, min_size=d, max_size=d), min_size=m, max_size=m)) if m else table
+    old, new = (pd.DataFrame(table, dtype=object).add_prefix("x") if frame else table for table in tables)
+    cf = result(old, new)
+    expected = []
+    for i in range(m):
+        for j in range(d):
+            before, after = tables[0][i, j], tables[1][i, j]
+            if not (pd.isna(before) and pd.isna(after)) and (pd.isna(before) or pd.isna(after) or before != after):
+                expected.append((i, f"x{j}"))
+    changes = cf.changes()
+    assert list(zip(changes["row"], changes["feature"], strict=True)) == expected
+    assert len(cf.explain()) == m
+    records = json.loads(cf.to_json())
+    assert [(r["row"], name) for r in records for name in r["changes"]] == expected
+
+
+def test_a_duplicated_index_and_duplicated_names_do_not_confuse_cells() -> None:
+    original = pd.DataFrame([[1, 2], [3, 4]], columns=["a", "a"], index=[0, 0])
+    data = original.copy()
+    data.iloc[1, 1] = 9
+    changes = result(original, data).changes()
+    assert changes[["row", "from", "to"]].to_numpy().tolist() == [[1, 4, 9]]
+
+
+# ----------------------------------------------------------------------------------------- explain
+
+
+def test_a_counterfactual_is_told_in_one_sentence() -> None:
+    first, second, third = adults().explain()
+    assert first == (
+        "hours 38 -> 45 and education HS-grad -> Bachelors would change the prediction from <=50K to >50K "
+        "(probability 0.31 -> 0.64)."
+    )
+    assert second.startswith("wage missing -> 2.5 would") and third.startswith("member False -> True would")
+
+
+def test_three_changes_are_listed_with_commas() -> None:
+    sentence = result(np.zeros((1, 3)), np.ones((1, 3))).explain()[0]
+    assert sentence.startswith("x0 0 -> 1, x1 0 -> 1 and x2 0 -> 1 would")
+
+
+CHANGE = "x0 0 -> 1 would change the prediction from <=50K to >50K (probability 0.31 -> 0.64)"
+OUTCOMES = {
+    Status.OK: f"{CHANGE}.",
+    Status.FEWER: f"{CHANGE}.",
+    Status.UNSURE: f"{CHANGE}, but less surely than was asked for.",
+    Status.IMPLAUSIBLE: f"{CHANGE}, but rows like the changed one are rare.",
+    Status.ALREADY_TARGET: "Already predicted as >50K; nothing to change.",
+    Status.INFEASIBLE: "No row was found that obeys the rules and is predicted as >50K (probability 0.31 -> 0.64).",
+    Status.NOT_VALID: (
+        "No change was found that makes the prediction >50K; the closest attempt, x0 0 -> 1, is predicted as <=50K "
+        "(probability 0.31 -> 0.64)."
+    ),
+}
+
+
+@pytest.mark.parametrize("status", list(Status))
+def test_every_outcome_is_told_in_a_sentence_of_its_own(status: Status) -> None:
+    valid = status != Status.NOT_VALID
+    prediction = ">50K" if valid else "<=50K"
+    cf = result(np.zeros((1, 1)), np.ones((1, 1)), status=status, valid=valid, prediction=prediction)
+    assert cf.explain() == [OUTCOMES[status]]
+
+
+def test_a_row_that_could_not_be_moved_is_its_own_closest_attempt() -> None:
+    cf = result(np.zeros((1, 1)), np.zeros((1, 1)), status="not_valid", valid=False, prediction="<=50K")
+    assert "the closest attempt, the row itself, is predicted as <=50K" in cf.explain()[0]
+    # An infeasible row is told as such, valid or not.
+    cf = result(np.zeros((1, 1)), np.zeros((1, 1)), status="infeasible", valid=False, prediction="<=50K")
+    assert cf.explain() == [OUTCOMES[Status.INFEASIBLE]]
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [
+        (0.0, "0.00"),
+        (1e-12, "<0.01"),
+        (0.004, "<0.01"),
+        (0.006, "0.01"),
+        (0.5, "0.50"),
+        (0.994, "0.99"),
+        (0.996, ">0.99"),
+        (0.999999, ">0.99"),
+        (1.0, "1.00"),
+    ],
+)
+def test_a_probability_is_never_told_as_a_certainty_that_it_is_not(probability: float, text: str) -> None:
+    cf = result(np.zeros((1, 1)), np.ones((1, 1)), probability=probability)
+    assert cf.explain()[0].endswith(f"(probability 0.31 -> {text}).")
+    cf = dataclasses.replace(cf, probability_before=np.array([probability]))
+    assert cf.explain()[0].endswith(f"(probability {text} -> {text}).")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        ([1000.123456, 0.0], [2000.654321, 0.0], "1000 -> 2001"),
+        ([0.00123456, 0.001], [0.00234567, 0.001], "0.001235 -> 0.002346"),
+        ([12345.678, 0.0], [12345.679, 0.0], "12345.678 -> 12345.679"),
+        ([1.0, 1.0], [2.5, 1.0], "1 -> 2.5"),
+        ([1e-12, 0.0], [2e-12, 0.0], "1e-12 -> 2e-12"),
+        ([1e20, 0.0], [2e20, 0.0], "1e+20 -> 2e+20"),
+        ([np.nan, np.nan], [0.123456, np.nan], "missing -> 0.1235"),
+        ([10**17, 0], [10**17 + 1, 0], "100000000000000000 -> 100000000000000001"),
+        ([True, False], [False, False], "True -> False"),
+        # The digits follow how far the column spreads, not how large its numbers are.
+        ([2000.123456, 2000.3], [2000.234567, 2000.3], "2000.1235 -> 2000.2346"),
+        ([1.23456e20, 0.0], [2.34567e20, 0.0], "1.235e+20 -> 2.346e+20"),
+        ([-1.6e308, 0.0], [1.6e308, 0.0], "-1.6e+308 -> 1.6e+308"),
+        # Neighbouring numbers are told in full.
+        ([1e20, 0.0], [math.nextafter(1e20, math.inf), 0.0], "1e+20 -> 1.0000000000000002e+20"),
+        (pd.Series([1, 0], dtype=object), pd.Series(["1", 0], dtype=object), "1 -> '1'"),
+        # Text that could be taken for something else stands in quotes, and on one line.
+        (["missing", "a"], [None, "a"], "'missing' -> missing"),
+        ([None, "a"], ["missing", "a"], "missing -> 'missing'"),
+        (["a", "a"], ["", "a"], "a -> ''"),
+        (["a", "a"], [" a", "a"], "a -> ' a'"),
+        (["a", "a"], ["b\nrow 7: fake", "a"], "a -> b row 7: fake"),
+        (["a b", "a"], ["a\nb", "a"], "'a b' -> 'a\\nb'"),
+        (np.float32([0.00123456, 0.001]), np.float32([0.00234567, 0.001]), "0.001235 -> 0.002346"),
+        (pd.Categorical([0.00012, 5.0]), pd.Categorical([0.00034, 5.0]), "0.00012 -> 0.00034"),
+    ],
+)
+def test_numbers_are_rounded_to_their_column(before: Any, after: Any, text: str) -> None:
+    cf = result(pd.DataFrame({"a": before}), pd.DataFrame({"a": after}))
+    assert cf.explain()[0].startswith(f"a {text} would")
+    assert escape(text).replace("-&gt;", "&rarr;") in cf._repr_html_()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(allow_nan=False), st.floats(allow_nan=False), st.floats(-1e6, 1e6))
+def test_different_numbers_never_look_alike(before: float, after: float, other: float) -> None:
+    cf = result(np.array([[before], [other]]), np.array([[after], [other]]))
+    found = re.match(r"x0 (\S+) -> (\S+) would", cf.explain()[0])
+    assert (found is not None) == (before != after)
+    if found:
+        assert found[1] != found[2]
+
+
+def test_names_and_labels_stand_on_one_line() -> None:
+    table = pd.DataFrame({"a\nb ": ["x"]})
+    (sentence,) = result(table, table + "y", target="yes\nno", prediction="").explain()
+    assert sentence.startswith("'a b ' x -> xy would change the prediction from <=50K to yes no (")
+
+
+def test_narrow_numbers_of_one_size_keep_their_digits() -> None:
+    cf = result(np.array([[np.float32(0.00012346)]], dtype=object), np.array([[None]], dtype=object))
+    assert cf.explain()[0].startswith("x0 0.0001235 -> missing would")
+
+
+# ----------------------------------------------------------------------------------------- JSON
+
+
+def test_json_keeps_columns_whose_names_are_written_alike() -> None:
+    table = pd.DataFrame([[1, 2, 3]], columns=pd.Index([1, "1", "a"], dtype=object))
+    (record,) = json.loads(result(table, table + 10).to_json())
+    assert record["counterfactual"] == {"1 #0": 11, "1 #1": 12, "a": 13}
+    assert record["changes"]["1 #1"] == {"from": 2, "to": 12} and len(record["changes"]) == 3
+
+
+def test_json_has_plain_values_and_null_for_what_json_cannot_say() -> None:
+    cf = adults()
+    cf = result(cf.original, cf.data, log_density=[-np.inf, np.nan, 1.5], target=np.array([1, 2, 3]), status=Status.OK)
+    text = cf.to_json()
+    assert "NaN" not in text and "Infinity" not in text
+    first, second, third = json.loads(text)
+    assert set(cf.report.columns) <= set(first)
+    assert first["target"] == 1 and first["status"] == "ok" and first["valid"] is True
+    assert first["log_density"] is None and second["log_density"] is None and third["log_density"] == 1.5
+    assert first["changes"] == {"hours": {"from": 38, "to": 45}, "education": {"from": "HS-grad", "to": "Bachelors"}}
+    assert second["changes"] == {"wage": {"from": None, "to": 2.5}}
+    assert second["counterfactual"] == {"hours": 40, "wage": 2.5, "education": "HS-grad", "member": None}
+    assert cf.to_json(indent=2).count("\n") > 30 and json.loads(cf.to_json(indent=2)) == json.loads(text)
+
+
+def test_json_has_every_scalar_of_the_report_as_plain_python() -> None:
+    X = np.zeros((1, 2), dtype=np.float32)
+    cf = result(X, X + 1, target=np.int64(3), prediction=np.bool_(True), status=Status.UNSURE, support=np.float32(0.5))
+    (record,) = json.loads(cf.to_json())
+    kinds = {"row": int, "target": int, "rank": int, "prediction": bool, "probability": float, "support": float}
+    kinds |= {"valid": bool, "plausible": bool, "feasible": bool, "log_density": float, "distance_l1": float}
+    kinds |= {"distance_l2": float, "n_changed": int, "status": str, "prediction_before": str}
+    kinds |= {"probability_before": float, "changes": dict, "counterfactual": dict}
+    assert {name: type(value) for name, value in record.items()} == kinds
+    assert record["status"] == "unsure" and record["support"] == 0.5 and record["probability_before"] == 0.31
+    assert list(record)[:14] == list(cf.report.columns)
+
+
+def test_json_tells_scalars_of_numpy_among_objects() -> None:
+    X = np.array([[np.float32(0.5), np.int8(3), np.bool_(True), np.float64(np.inf), "a"]], dtype=object)
+    (record,) = json.loads(result(X, X).to_json())
+    assert record["counterfactual"] == {"x0": 0.5, "x1": 3, "x2": True, "x3": None, "x4": "a"}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int8, np.bool_, object])
+def test_json_takes_every_array(dtype: Any) -> None:
+    X = np.array([[0, 1]]).astype(dtype)
+    assert json.loads(result(X, X[:, ::-1]).to_json())[0]["counterfactual"] == {"x0": 1, "x1": 0}
+
+
+# ----------------------------------------------------------------------------------------- text and HTML
+
+
+def test_html_marks_changed_cells_and_shows_flags_as_words() -> None:
+    page = adults()._repr_html_()
+    assert page.count('<td class="hyconex-changed"') == 4
+    assert "<b>38 &rarr; 45</b></td>" in page and "<b>missing &rarr; 2.5</b></td>" in page
+    assert "<td>1.25</td>" in page and page.count("<td>yes</td>") == 6
+
+
+def test_html_escapes_everything_that_comes_from_the_table() -> None:
+    evil = "<script>alert('x')</script>"
+    original = pd.DataFrame({evil: ["a", evil], "kept": [evil, evil]})
+    data = original.assign(**{evil: [evil, "a"]})
+    page = result(original, data, target=evil, status=evil)._repr_html_()
+    assert "<script" not in page and page.count("&lt;script&gt;") == 9
+
+
+def test_html_of_many_rows_and_columns_is_cut_with_a_note() -> None:
+    original = np.zeros((50, 40))
+    data = original.copy()
+    data[:, 7], data[30, 9] = 1.0, 1.0
+    page = result(original, data)._repr_html_()
+    assert page.count("<tr>") == 21 and "... and 30 more" in page
+    assert ">x7</th>" in page and ">x9</th>" not in page and ">x0</th>" not in page
+    assert "1 of 40 columns shown" in page
+    assert not re.search(r"</(th|td|tr|p)>[^<]", page)  # nothing stands between the cells
+    whole = result(original[:20, :30], data[:20, :30])._repr_html_()
+    assert "more" not in whole and ">x0</th>" in whole and "shown" not in whole
+
+
+def test_the_printed_form_counts_and_tells_the_first() -> None:
+    cf = adults()
+    lines = repr(result(cf.original, cf.data, valid=[True, True, False])).splitlines()
+    assert lines[0] == "Counterfactuals: 3 counterfactuals, 67% valid, 100% plausible"
+    assert "hours 38 -> 45" in lines[1] and lines[1].endswith("(probability 0.31 -> 0.64).") and len(lines) == 4
+    nearly = repr(result(np.zeros((1000, 1)), np.ones((1000, 1)), valid=[True] * 999 + [False]))
+    assert nearly.startswith("Counterfactuals: 1,000 counterfactuals, >99% valid, 100% plausible")
+    assert repr(cf[:1]).startswith("Counterfactuals: 1 counterfactual, ")
+    assert repr(cf[:0]) == "Counterfactuals: none"
+    wide = repr(result(np.zeros((9, 500)), np.ones((9, 500))))
+    assert len(wide) < 1000 and wide.endswith("... and 6 more")
+    assert all(line.endswith("...") and not line.endswith("....") for line in wide.splitlines()[1:4])
+
+
+def test_an_empty_result_can_be_shown_in_every_form() -> None:
+    empty = adults()[:0]
+    assert empty.explain() == [] and json.loads(empty.to_json()) == []
+    assert len(empty.changes()) == len(empty.to_frame()) == 0
+    assert "<td" not in empty._repr_html_()
+
+
+# ----------------------------------------------------------------------------------------- status
+
+
+def test_every_status_explains_itself() -> None:
+    names = ["ok", "already_target", "not_valid", "implausible", "unsure", "infeasible", "fewer"]
+    assert [str(status) for status in Status] == names
+    assert Status("not_valid") == "not_valid" and "search='auto'" in Status.NOT_VALID.description
+    assert "target_probability" in Status.UNSURE.description and "n_counterfactuals" in Status.FEWER.description
+    assert "immutable" in Status.INFEASIBLE.description
+    texts = [status.description for status in Status]
+    assert len(set(texts)) == len(names) and all(text.endswith(".") and len(text) > 40 for text in texts)

@@ -1,0 +1,258 @@
+"""The report page as a file: what is in it, what can't get into it, and how it is written. No browser is needed."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import tomllib
+from html.parser import HTMLParser
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from _results import HOSTILE, adults, hostile, result
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyconex_sklearn import Counterfactuals, Status
+from hyconex_sklearn._answer.page import report_page
+from hyconex_sklearn._answer.page.content import page_content
+from hyconex_sklearn._answer.wording import isolated, plain
+
+ROOT = Path(__file__).parents[2]
+
+
+class Reader(HTMLParser):
+    """The elements of a page, and the text of each style and script."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.parts: list[str] = []  # the text of the style, the content, the script
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag in ("style", "script"):
+            self.parts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag in ("style", "script") and self.cdata_elem:
+            self.parts[-1] += data
+
+    @property
+    def content(self) -> Any:
+        return json.loads(self.parts[1])
+
+
+def read(cf: Counterfactuals, title: str = "Title") -> Reader:
+    return Reader(report_page(cf, title).decode())
+
+
+# ---------------------------------------------------------------------------------------------------------- the file
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_the_page_is_one_file_whose_path_comes_back(kind: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    assert adults().to_html(kind(path), title="Your case") == path
+    assert os.listdir(tmp_path) == ["page.html"]
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>") and "<title>Your case</title>" in text and ">Your case</h1>" in text
+    adults().to_html(path)
+    assert ">Counterfactuals</h1>" in path.read_text(encoding="utf-8")
+
+
+def test_the_same_result_gives_the_same_page() -> None:
+    assert report_page(adults(), "a") == report_page(adults(), "a")
+
+
+def test_a_page_that_cannot_be_written_is_told_and_leaves_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere.*create it first"):
+        adults().to_html(tmp_path / "nowhere" / "page.html")
+    with pytest.raises(IsADirectoryError, match="pass the path of a file"):
+        adults().to_html(tmp_path)
+    old = tmp_path / "page.html"
+    old.write_text("old")
+    with pytest.raises(ValueError, match="empty"):
+        adults()[:0].to_html(old)
+    monkeypatch.setattr(os, "fsync", lambda _: exec("raise OSError('No space left on device')"))
+    with pytest.raises(OSError, match="No space"):
+        adults().to_html(old)
+    assert old.read_text() == "old" and os.listdir(tmp_path) == ["page.html"]
+
+
+def test_the_page_names_no_other_place_and_lets_only_its_own_style_and_script_pass() -> None:
+    reader = read(adults())
+    (policy,) = (value for name, value in reader.attributes if name == "content" and value and "default-src" in value)
+    style, _, script = reader.parts
+    for kind, text in (("style", style), ("script", script)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert "default-src 'none'" in policy and "unsafe" not in policy
+    assert not {name for name, _ in reader.attributes} & {"src", "style", "onclick", "onload"}
+    assert {value for name, value in reader.attributes if name == "href"} == {"data:,", "#sheet"}
+    assert not re.search(r"https?://|url\(|@import|eval|innerHTML", report_page(adults(), "a").decode())
+
+
+def test_the_parts_of_the_page_are_shipped() -> None:
+    folder = resources.files("hyconex_sklearn").joinpath("_page")
+    parts = {part.name for part in folder.iterdir() if part.is_file() and not part.name.endswith(".py")}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    globs = project["tool"]["setuptools"]["package-data"]["hyconex_sklearn"]
+    assert parts == {"page.css", "page.html", "page.js"}
+    assert {f"_page/*{Path(part).suffix}" for part in parts} <= set(globs)
+
+
+# ------------------------------------------------------------------------------------------------------- the content
+
+
+def test_rows_come_with_their_answers_as_sentences_changes_and_checks() -> None:
+    cf = adults()
+    cf = dataclasses.replace(cf, ranges=np.array([[20.0, 60.0], [1.0, 5.0], [np.nan, np.nan], [np.nan, np.nan]]))
+    content = read(cf).content
+    assert [row["name"] for row in content["rows"]] == ["Row 0", "Row 1", "Row 2"]
+    assert [row["prediction"] for row in content["rows"]] == ["<=50K"] * 3
+    assert content["rows"][1]["values"] == ["40", "missing", "HS-grad", "missing"]
+    assert content["features"] == [
+        {"name": "hours", "range": ["20", "60"], "seen": True},
+        {"name": "wage", "range": ["1", "5"], "seen": True},
+        {"name": "education", "range": None, "seen": False},
+        {"name": "member", "range": None, "seen": False},
+    ]
+    told = [answer["sentence"].replace("→", "->") for row in content["rows"] for answer in row["answers"]]
+    assert told == cf.explain()
+    (first,) = content["rows"][0]["answers"]
+    assert first["changes"] == [
+        {"feature": 0, "old": "38", "new": "45", "bar": [0.45, 0.625, 0.0, 1.0]},
+        {"feature": 2, "old": "HS-grad", "new": "Bachelors", "bar": None},
+    ]
+    assert first["probability"] == ["0.31", "0.64"] and first["bar"] == [0.31, 0.64, 0.0, 1.0]
+    assert first["checks"] == [True, True, True] and first["support"] == "100%"
+    (filled,) = content["rows"][1]["answers"][0]["changes"]
+    assert filled == {"feature": 1, "old": "missing", "new": "2.5", "bar": [None, 0.375, 0.0, 1.0]}
+
+
+def test_rows_may_have_names_of_their_own(tmp_path: Path) -> None:
+    cf = adults()[1:]
+    path = cf.to_html(tmp_path / "page.html", row_names=pd.Series(["Ann", "Bob & <b>", 7], index=list("xyz")))
+    reader = Reader(path.read_text(encoding="utf-8"))
+    assert [row["name"] for row in reader.content["rows"]] == ["Bob & <b>", "7"]
+    assert "b" not in reader.tags
+    with pytest.raises(ValueError, match="row_names has 2 names, but row 2 is shown"):
+        cf.to_html(tmp_path / "other.html", row_names=["Ann", "Bob"])
+    with pytest.raises(TypeError, match="row_names is the text 'Ann'; give a list of names"):
+        cf.to_html(tmp_path / "other.html", row_names="Ann")
+
+
+def test_a_title_may_be_anything_that_can_be_written(tmp_path: Path) -> None:
+    assert "<title>7</title>" in adults().to_html(tmp_path / "page.html", title=7).read_text()  # type: ignore[arg-type]
+
+
+def test_answers_to_the_same_row_stand_together() -> None:
+    X = np.zeros((5, 1))
+    report = {"row": [3, 3, 3, 8, 8], "target": ["a", "a", 7, "a", 7], "rank": [0, 1, 0, 0, 0]}
+    content = page_content(result(X, X + 1, **report, status=["ok", "fewer", "unsure", "ok", "not_valid"]))
+    assert [row["name"] for row in content["rows"]] == ["Row 3", "Row 8"] and content["targets"] == ["a", "7"]
+    assert [[answer["target"] for answer in row["answers"]] for row in content["rows"]] == [[0, 0, 1], [0, 1]]
+    assert [answer["status"] for answer in content["rows"][0]["answers"]] == ["ok", "fewer", "unsure"]
+
+
+def test_bars_stay_on_an_axis_that_holds_values_beyond_the_range() -> None:
+    cf = dataclasses.replace(result(np.array([[-1.0]]), np.array([[4.0]])), ranges=np.array([[0.0, 1.0]]))
+    (change,) = page_content(cf)["rows"][0]["answers"][0]["changes"]
+    assert change["bar"] == [0.0, 1.0, 0.2, 0.4]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [([1.0], ["a"]), ([True], [False]), ([-1.6e308], [1.6e308]), ([1.0], [np.inf]), ([10**400], [1]), (["3"], ["4"])],
+)
+def test_what_no_bar_can_show_is_told_in_words_only(before: list[Any], after: list[Any]) -> None:
+    cf = result(*(pd.DataFrame({"a": pd.Series(cells, dtype=object)}) for cells in (before, after)))
+    (change,) = page_content(cf)["rows"][0]["answers"][0]["changes"]
+    assert change["bar"] is None and change["old"] != change["new"]
+
+
+def test_without_a_known_range_the_bars_span_the_result() -> None:
+    cf = result(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[3.0, 5.0], [2.0, 0.0]]))
+    for ranges in (None, np.array([[np.nan, np.nan], [0.0, 10.0]]), np.array([[-1.7e308, 1.7e308], [0.0, 10.0]])):
+        content = page_content(dataclasses.replace(cf, ranges=ranges))
+        assert content["features"][0] == {"name": "x0", "range": ["1", "3"], "seen": False}
+        bars = [change["bar"] for change in content["rows"][0]["answers"][0]["changes"]]
+        assert bars[0] == [0.0, 1.0, 0.0, 1.0]
+        if ranges is not None:
+            assert content["features"][1] == {"name": "x1", "range": ["0", "10"], "seen": True}
+            assert bars[1] == [0.0, 0.5, 0.0, 1.0]
+
+
+def test_labels_of_categories_have_no_bar_though_they_are_numbers() -> None:
+    before, after = (pd.DataFrame({"a": pd.Categorical([code], categories=[1, 3])}) for code in (1, 3))
+    (change,) = page_content(result(before, after))["rows"][0]["answers"][0]["changes"]
+    assert (change["old"], change["new"], change["bar"]) == ("1", "3", None)
+
+
+@pytest.mark.parametrize(("share", "told"), [(0.999, ">99%"), (0.001, "<1%"), (1.0, "100%"), (0.5, "50%")])
+def test_support_is_never_told_as_more_than_it_is(share: float, told: str) -> None:
+    X = np.zeros((1, 1))
+    assert page_content(result(X, X + 1, support=share))["rows"][0]["answers"][0]["support"] == told
+
+
+def test_every_outcome_has_a_mark_and_words_of_its_own() -> None:
+    statuses = list(Status)
+    X = np.zeros((len(statuses), 1))
+    content = page_content(result(X, X, status=statuses, probability=np.nan, support=np.nan))
+    assert content["outcomes"].keys() == set(statuses)
+    assert len({label for _, label, _ in content["outcomes"].values()}) == len(statuses)
+    assert all(mark and meaning for mark, _, meaning in content["outcomes"].values())
+    assert content["rows"][0]["answers"][0]["support"] == "unknown"
+    assert list(page_content(adults())["outcomes"]) == ["ok"]
+
+
+# ----------------------------------------------------------------------------------------------------- hostile text
+
+PIECES = st.sampled_from([*"<>&\"'\\/!-$`", "script", "style", "noscript", "\u2028", "\ud800", "\x00", "\r"])
+TEXT = st.lists(PIECES | st.characters(categories=None), max_size=12).map("".join)
+
+
+def test_no_text_of_the_table_becomes_markup() -> None:
+    expected = read(hostile(["a", "b", *map(str, range(10))])).tags
+    reader = read(hostile(HOSTILE), title=HOSTILE[1])
+    assert reader.tags == expected
+    assert [feature["name"] for feature in reader.content["features"]] == [isolated(plain(name)) for name in HOSTILE]
+
+
+@given(st.lists(TEXT, min_size=2, max_size=4, unique=True))
+def test_whatever_a_name_is_it_comes_back_on_one_line(names: list[str]) -> None:
+    reader = read(hostile(names), title=names[1])
+    assert reader.tags.count("script") == 2 and reader.tags.count("style") == 1
+    content = reader.content
+    told = [isolated(plain(name)) for name in names]
+    assert [feature["name"] for feature in content["features"]] == told
+    assert content["targets"] == [told[0]] and content["rows"][0]["prediction"] == told[0]
+    assert content["rows"][0]["values"] == [plain(name) for name in names]
+
+
+@pytest.mark.parametrize("text", ["wage", "", "größer 10 %", "収入", "🦊"])
+def test_text_from_left_to_right_stays_bare(text: str) -> None:
+    assert isolated(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"), [("הכנסה", "הכנסה"), ("دخل", "دخل"), ("a\u202eb", "ab"), ("\u2069a\u2067", "a")]
+)
+def test_text_keeps_its_direction_to_itself(text: str, inside: str) -> None:
+    assert isolated(text) == f"\u2068{inside}\u2069"
+    sentence = result(pd.DataFrame({text: [1]}), pd.DataFrame({text: [2]}))
+    assert page_content(sentence)["rows"][0]["answers"][0]["sentence"].startswith(f"\u2068{inside}\u2069 1 → 2 would")

@@ -1,0 +1,511 @@
+"""Saving and loading, pickling and copying: the same answers, no rows, no harm."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from _helpers import same_cells, short_fits, short_searches, state_of
+from _models import fast, fitted, iris, mixed, mixed_table, model, small_parts
+from hyconex_sklearn._search.ladder.ladder import SEARCHES
+from pandas.testing import assert_frame_equal
+from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
+
+import hyconex_sklearn
+from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._saving import model_file as _persistence
+from hyconex_sklearn._saving.container import pack, unpack
+
+__all__ = ["model", "short_fits", "short_searches", "small_parts"]  # fixtures
+
+HOME = Path(hyconex_sklearn.__file__).parents[1]
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+QUICK = {"flow_epochs": 1, "pretrain_epochs": 1, "joint_epochs": 0}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("short_searches", "short_fits"),
+]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shared_models_are_fitted_in_full() -> None:
+    """Before a short fit of this file could become the one that other files share."""
+    iris()
+    mixed()
+
+
+def through_a_file(clf: HyConExClassifier, folder: Path, **options: Any) -> HyConExClassifier:
+    clf.save(folder / "model.safetensors")
+    return type(clf).load(folder / "model.safetensors", **options)
+
+
+def twins(one: HyConExClassifier, other: HyConExClassifier) -> bool:
+    """Whether two estimators hold the same, bit for bit."""
+    here, there = (clf._model.state_dict() for clf in (one, other))
+    assert list(here) == list(there)
+    assert all(torch.equal(here[name], there[name]) and here[name].dtype == there[name].dtype for name in here)
+    assert vars(one).keys() == vars(other).keys()
+    assert repr(one.get_params()) == repr(other.get_params())
+    assert repr(one._codec.schema) == repr(other._codec.schema)
+    assert one.classes_.dtype == other.classes_.dtype and one.classes_.tolist() == other.classes_.tolist()
+    assert repr(one.history_) == repr(other.history_) and one.n_iter_ == other.n_iter_
+    assert one.n_features_in_ == other.n_features_in_
+    assert not any(part.training for part in other._model.modules())
+    assert not any(weight.requires_grad for weight in other._model.parameters())
+    return True
+
+
+# ----------------------------------------------------------------------------------------------------------- the same
+
+
+def test_a_loaded_model_is_the_saved_one_bit_for_bit(model: Any, tmp_path: Path) -> None:
+    clf, X, y = model
+    twin = through_a_file(clf, tmp_path)
+    assert twins(clf, twin)
+    for name in ("predict", "predict_proba", "score_samples"):
+        np.testing.assert_array_equal(getattr(twin, name)(X), getattr(clf, name)(X))
+    np.testing.assert_array_equal(twin.score_samples(X, y), clf.score_samples(X, y))
+    np.testing.assert_array_equal(twin.local_linear(X)[0], clf.local_linear(X)[0])
+    if isinstance(X, pd.DataFrame):
+        assert twin.feature_names_in_.dtype == object
+        np.testing.assert_array_equal(twin.feature_names_in_, clf.feature_names_in_)
+
+
+RULES: dict[str, Any] = {"immutable": [0], "max_changes": 2, "bounds": {1: (3.0, None)}, "n_counterfactuals": 2}
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+@pytest.mark.parametrize("rules", [{}, RULES], ids=["free", "rules"])
+def test_a_loaded_model_gives_the_same_counterfactuals(
+    model: Any, search: str, rules: dict[str, Any], tmp_path: Path
+) -> None:
+    clf, X, _ = model
+    twin = through_a_file(clf, tmp_path)
+    answer, expected = (each.counterfactuals(X[:8], search=search, **rules) for each in (twin, clf))
+    assert_frame_equal(answer.report, expected.report, check_exact=True)
+    assert same_cells(answer.data, expected.data).all()
+
+
+@cache
+def small_fit(labels: str, table: str = "numbers") -> tuple[HyConExClassifier, Any, Any]:
+    """A hardly trained model of some kind of labels and table."""
+    rng = np.random.default_rng(0)
+    X: Any = rng.normal(size=(60, 3))
+    number = (X[:, 0] > 0).astype(int)
+    if table == "text":
+        X = pd.DataFrame({"a": np.where(number, "x", "y"), "b": rng.choice(["p", "q", "r"], 60)})
+    elif table == "one number":
+        X = X[:, :1]
+    elif table == "constant":
+        X = np.ones((60, 2))
+    elif table == "positions":
+        X = pd.DataFrame(X)
+    y = {
+        "str": np.array(["no", "yes"]),
+        "wide str": np.array(["no", "yes"], dtype="<U50"),
+        "object": np.array(["no", "yes"], dtype=object),
+        "numpy str": np.array([np.str_("no"), np.str_("yes")], dtype=object),
+        "int64": np.array([-3, 2**53 + 1]),
+        "uint8": np.array([3, 250], dtype=np.uint8),
+        "big-endian": np.array([1, 2], dtype=">i4"),
+        "bool": np.array([False, True]),
+        "float": np.array([0.0, 2.0]),
+        "float32": np.array([-1.0, 3.0], dtype=np.float32),
+    }[labels][number]
+    return fitted(X, y, **QUICK), X, y
+
+
+LABELS = ["str", "wide str", "object", "numpy str", "int64", "uint8", "big-endian", "bool", "float", "float32"]
+
+
+@pytest.mark.parametrize("labels", LABELS)
+def test_labels_keep_their_type(labels: str, tmp_path: Path) -> None:
+    clf, X, y = small_fit(labels)
+    twin = through_a_file(clf, tmp_path)
+    assert twins(clf, twin)
+    assert twin.predict(X).dtype == clf.predict(X).dtype
+    assert list(map(type, twin.predict(X)[:3])) == list(map(type, clf.predict(X)[:3]))
+    target = twin.counterfactuals(X[:3], target=y[0], search="one_shot").report["target"]
+    assert target.dtype == clf.counterfactuals(X[:3], target=y[0], search="one_shot").report["target"].dtype
+
+
+@pytest.mark.parametrize("table", ["text", "one number", "constant", "positions"])
+def test_models_without_numbers_or_without_categories_come_back(table: str, tmp_path: Path) -> None:
+    clf, X, _ = small_fit("str", table)
+    twin = through_a_file(clf, tmp_path)
+    assert twins(clf, twin) and hasattr(twin, "feature_names_in_") == (table == "text")
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+    answer, expected = (each.counterfactuals(X[:3], search="latent") for each in (twin, clf))
+    assert_frame_equal(answer.report, expected.report, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"random_state": None},
+        {"random_state": np.int64(7)},
+        {"class_weight": {0: 1.0, np.int64(1): np.float32(0.1), 2: 3}},
+        {"categorical_features": np.array([True, False, False, False])},
+        {"categorical_features": (0, 2)},
+        {"categorical_features": ["a", "b"]},
+        {"flow_hidden": [8]},
+        {"device": torch.device("cpu"), "n_jobs": -1, "verbose": True},
+        {"hidden_size": 999, "n_blocks": 7, "flow_transforms": 9, "flow_hidden": (1, 2), "dropout": 0.9},
+    ],
+    ids=str,
+)
+def test_parameters_travel_as_they_are_even_if_set_after_fit(changes: dict[str, Any], tmp_path: Path) -> None:
+    clf = copy.deepcopy(iris()[0]).set_params(**changes)
+    twin = through_a_file(clf, tmp_path)
+    assert twins(clf, twin)
+    for name in changes:
+        assert type(getattr(twin, name)) is type(getattr(clf, name))
+
+
+def test_a_random_state_instance_goes_on_where_it_was(tmp_path: Path) -> None:
+    clf = copy.deepcopy(iris()[0]).set_params(random_state=np.random.RandomState(3))
+    twin = through_a_file(clf, tmp_path)
+    assert twin.random_state.randint(2**31) == clf.random_state.randint(2**31)
+
+
+@pytest.mark.parametrize("value", [{0, 1}, pd.Index([0, 1]), range(2)], ids=lambda value: type(value).__name__)
+def test_a_parameter_that_cannot_be_kept_is_told_before_anything_is_written(value: Any, tmp_path: Path) -> None:
+    clf = copy.deepcopy(iris()[0]).set_params(categorical_features=value)
+    (path := tmp_path / "model.safetensors").write_bytes(b"old")
+    with pytest.raises(TypeError, match=r"categorical_features holds a .*can't keep.* Set it to one of these"):
+        clf.save(path)
+    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_parameter_that_became_invalid_is_told_before_anything_is_written(tmp_path: Path) -> None:
+    clf = copy.deepcopy(iris()[0]).set_params(hidden_size=0)
+    with pytest.raises(ValueError, match=r"hidden_size must be an integer >= 1 .*, got 0"):
+        clf.save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_would_not_load_again_is_not_written(tmp_path: Path) -> None:
+    clf = copy.deepcopy(iris()[0])
+    clf._model.network.weight0.data[0, 0] = torch.nan
+    with pytest.raises(ValueError, match=r"can't be saved so that it would load again: tensor network\.weight0 holds"):
+        clf.save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_thresholds_of_a_density_that_collapsed_are_kept(tmp_path: Path) -> None:
+    clf = copy.deepcopy(iris()[0])
+    clf._model.threshold[:] = torch.tensor([-torch.inf, torch.inf, torch.nan])
+    assert through_a_file(clf, tmp_path)._model.threshold.tolist()[:2] == [-np.inf, np.inf]
+
+
+def test_an_unfitted_estimator_has_nothing_to_save(tmp_path: Path) -> None:
+    with pytest.raises(NotFittedError):
+        fast().save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+class Other(HyConExClassifier):
+    """A subclass with one more parameter."""
+
+    def __init__(self, *, comment: str = "", hidden_size: int = 16) -> None:
+        super().__init__(hidden_size=hidden_size)
+        self.comment = comment
+
+
+def test_a_subclass_comes_back_as_itself(tmp_path: Path) -> None:
+    clf = Other(comment="mine")
+    clf.__dict__.update({name: value for name, value in vars(iris()[0]).items() if name != "hidden_size"})
+    twin = through_a_file(clf, tmp_path)
+    assert type(twin) is Other and twin.comment == "mine" and twin.hidden_size == 16
+    np.testing.assert_array_equal(twin.predict_proba(iris()[1]), clf.predict_proba(iris()[1]))
+    with pytest.raises(ValueError, match="HyConExClassifier has no parameter 'comment'"):
+        HyConExClassifier.load(tmp_path / "model.safetensors")
+
+
+def test_a_parameter_that_the_file_lacks_takes_its_default(tmp_path: Path) -> None:
+    path = altered(iris()[0], tmp_path, lambda header: header["parameters"].pop("patience"))
+    assert HyConExClassifier.load(path).patience == HyConExClassifier().patience
+
+
+def test_the_device_is_chosen_where_it_is_loaded(tmp_path: Path) -> None:
+    clf, X, _ = iris()
+    away = copy.copy(clf)
+    away.device = "cuda:99"
+    twin = through_a_file(away, tmp_path)
+    assert twin.device == "cuda:99" and twin.device_.type in ("cpu", "cuda")
+    asked = through_a_file(away, tmp_path, device="cpu")
+    assert asked.device == "cpu" and asked.device_ == torch.device("cpu")
+    np.testing.assert_array_equal(asked.predict_proba(X), clf.predict_proba(X))
+    with pytest.raises(ValueError, match="can't be used here"):
+        through_a_file(clf, tmp_path, device="cuda:99")
+
+
+def test_saving_and_loading_leave_the_estimator_and_the_users_settings_alone(tmp_path: Path) -> None:
+    clf = copy.deepcopy(mixed()[0])
+    before = state_of(clf)
+    torch.manual_seed(5)
+    expected = torch.rand(3), torch.get_num_threads()
+    torch.manual_seed(5)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            twin = through_a_file(clf, tmp_path)
+        assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(torch.rand(3), expected[0]) and torch.get_num_threads() == expected[1]
+    assert state_of(clf) == before
+    assert twins(clf, twin)
+
+
+def test_a_second_fit_of_a_loaded_estimator_is_that_of_the_saved_one(tmp_path: Path) -> None:
+    clf, X, y = small_fit("str")
+    twin = through_a_file(clf, tmp_path)
+    assert twins(*(copy.deepcopy(each).fit(X, y) for each in (clf, twin)))
+
+
+def test_a_file_is_read_without_pickle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    iris()[0].save(tmp_path / "model.safetensors")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise AssertionError("unpickled")
+
+    for owner, name in ((pickle, "load"), (pickle, "loads"), (pickle, "Unpickler"), (torch, "load"), (np, "load")):
+        monkeypatch.setattr(owner, name, refused)
+    for name in ("eval", "exec"):
+        monkeypatch.setattr(f"builtins.{name}", refused)
+    assert HyConExClassifier.load(tmp_path / "model.safetensors").n_features_in_ == 4
+
+
+# ------------------------------------------------------------------------------------------------------- altered files
+
+
+def altered(clf: HyConExClassifier, folder: Path, change: Callable[[Any], Any], **tensors: Any) -> Path:
+    """A file whose header or tensors were changed and whose checksum says that it is as it was written."""
+    path = folder / "model.safetensors"
+    clf.save(path)
+    content = unpack(io.BytesIO(data := path.read_bytes()), len(data))
+    content.header.pop("sha256")
+    change(content.header)
+    stored = {name: tensor for name, tensor in (content.tensors() | tensors).items() if tensor is not None}
+    path.write_bytes(pack(content.header, stored))
+    return path
+
+
+def test_a_newer_format_names_both_versions(tmp_path: Path) -> None:
+    newer = {"format": 2, "versions": {"hyconex_sklearn": "9.1.0"}, "anything": 1}
+    path = altered(iris()[0], tmp_path, lambda header: header.update(newer))
+    with pytest.raises(ValueError, match=r"format 2, .* hyconex_sklearn 9\.1\.0; this is hyconex_sklearn 0\.1\.0"):
+        HyConExClassifier.load(path)
+
+
+HOSTILE: dict[str, Callable[[Any], Any]] = {
+    "width beyond memory": lambda h: h["sizes"].update(hidden_size=2**31),
+    "depth beyond memory": lambda h: h["sizes"].update(n_blocks=2**31),
+    "flow beyond memory": lambda h: h["sizes"].update(flow_hidden=[2**31]),
+    "deep flow": lambda h: h["sizes"].update(flow_hidden=[8] * 10_000),
+    "many flows": lambda h: h["sizes"].update(flow_transforms=2**31),
+    "negative width": lambda h: h["sizes"].update(hidden_size=-1),
+    "width as text": lambda h: h["sizes"].update(hidden_size="16"),
+    "width as truth": lambda h: h["sizes"].update(n_blocks=True),
+    "no flow": lambda h: h["sizes"].update(flow_hidden=[]),
+    "another width": lambda h: h["sizes"].update(hidden_size=17),
+    "a class more": lambda h: h["classes"]["array"].update(shape=[4], values=[0, 1, 2, 3]),
+    "a class twice": lambda h: h["classes"]["array"].update(values=[0, 1, 1]),
+    "classes of lists": lambda h: h["classes"]["array"].update(dtype="|O", values=[[], [], []]),
+    "very many classes": lambda h: h["classes"]["array"].update(shape=[10**5], values=list(range(10**5))),
+    "classes as list": lambda h: h.update(classes=[0, 1, 2]),
+    "no classes": lambda h: h.update(classes=None),
+    "NaN as class": lambda h: h["classes"]["array"].update(dtype="<f8", values=[0.0, 1.0, {"float": "nan"}]),
+    "a column more": lambda h: h["schema"]["columns"].append({**h["schema"]["columns"][3], "start": 4, "stop": 5}),
+    "other column count": lambda h: h["fitted"].update(n_features_in_=5),
+    "names that are none": lambda h: h["fitted"].update(feature_names_in_=["a", "b", "c", "d"]),
+    "history of text": lambda h: h["fitted"].update(history_=["a"]),
+    "epochs as text": lambda h: h["fitted"].update(n_iter_="3"),
+    "temperature 0": lambda h: h["thresholds"].update(temperature=0.0),
+    "temperature of text": lambda h: h["thresholds"].update(temperature="1.0"),
+    "a threshold less": lambda h: h["thresholds"]["threshold"].pop(),
+    "NaN as confidence": lambda h: h["thresholds"].update(confidence=[{"float": "nan"}] * 3),
+    "a key more": lambda h: h.update(more=1),
+    "a key less": lambda h: h.pop("fitted"),
+    "versions of lists": lambda h: h["versions"].update(torch=[]),
+    "format 0": lambda h: h.update(format=0),
+    "format of text": lambda h: h.update(format="1"),
+    "another parameter": lambda h: h["parameters"].update(self=1),
+    "parameter of a wrong type": lambda h: h["parameters"].update(alpha_validity="high"),
+    "parameter out of range": lambda h: h["parameters"].update(dropout=1.5),
+    "endless number": lambda h: h["parameters"].update(alpha_validity=10**400),
+    "endless width": lambda h: h["parameters"].update(hidden_size=10**400),
+    "parameters as list": lambda h: h.update(parameters=[]),
+    "tag of nobody": lambda h: h["parameters"].update(random_state={"pickle": "gASVAAAA"}),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_header_with_a_valid_checksum_is_refused(name: str, tmp_path: Path) -> None:
+    path = altered(iris()[0], tmp_path, HOSTILE[name])
+    with pytest.raises(ValueError, match=r"model\.safetensors' can't be loaded: .*(altered|not written)"):
+        HyConExClassifier.load(path)
+
+
+def test_a_file_that_asks_for_endless_threads_gets_no_more_than_there_are_cores(tmp_path: Path) -> None:
+    clf, X, _ = iris()
+    twin = HyConExClassifier.load(altered(clf, tmp_path, lambda header: header["parameters"].update(n_jobs=2**40)))
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        {"network.bias0": None},
+        {"more": torch.zeros(1)},
+        {"network.bias0": torch.zeros(4)},
+        {"network.bias0": torch.zeros(3, dtype=torch.int64)},
+        {"network.bias0": torch.full((3,), torch.nan)},
+        {"network.head.weight": None},
+        {"network.stem.weight": torch.zeros(())},
+        {"reservoir": torch.zeros(5, 3)},
+        {"reservoir": torch.zeros(5, 4)},
+        {"reservoir": None},
+        {"reservoir": torch.zeros(1, 4), "reservoir_labels": torch.tensor([3])},
+        {"reservoir": torch.zeros(1, 4), "reservoir_labels": torch.tensor([-1])},
+        {"density.flow.transform.transforms.0.hyper.2.weight": torch.zeros(92, 9)},
+    ],
+    ids=lambda tensors: " ".join(f"{name} {tuple(t.shape) if t is not None else t}" for name, t in tensors.items()),
+)
+def test_tensors_that_are_not_the_models_are_refused(tensors: dict[str, Any], tmp_path: Path) -> None:
+    path = altered(iris()[0], tmp_path, lambda header: None, **tensors)
+    with pytest.raises(ValueError, match=r"can't be loaded: .*(tensor|shape|reservoir)"):
+        HyConExClassifier.load(path)
+
+
+def test_a_table_too_wide_for_its_density_is_refused_before_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iris()[0].save(path := tmp_path / "model.safetensors")
+    monkeypatch.setattr(_persistence, "_MASK_BYTES", 10)
+    with pytest.raises(ValueError, match="4 encoded columns wide, too many"):
+        HyConExClassifier.load(path)
+
+
+def test_an_interrupted_save_leaves_the_older_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = iris()[0], small_fit("str")[0]
+    old.save(path := tmp_path / "model.safetensors")
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for module, name in ((os, "fsync"), (os, "replace"), (_persistence, "pack")):
+        with monkeypatch.context() as patched:
+            patched.setattr(module, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                new.save(path)
+        assert twins(HyConExClassifier.load(path), old)
+        assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+# ------------------------------------------------------------------------------------------------------------- pickles
+
+
+def test_a_pickle_of_another_release_warns_and_loads() -> None:
+    clf, X, _ = iris()
+    with patch.object(hyconex_sklearn._saving.estimator, "__version__", "0.0.9"):
+        kept = pickle.dumps(clf)
+    with pytest.warns(InconsistentVersionWarning, match=r"0\.0\.9 of hyconex_sklearn .* 0\.1\.0 of") as caught:
+        twin = pickle.loads(kept)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert twins(clf, twin)
+    np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+
+
+@pytest.mark.parametrize("how", ["pickle", "joblib", "deepcopy", "unfitted"])
+def test_a_copy_of_this_release_does_not_warn(how: str, tmp_path: Path) -> None:
+    clf = fast() if how == "unfitted" else iris()[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if how == "deepcopy":
+            copy.deepcopy(clf)
+        elif how == "joblib":
+            joblib.load(joblib.dump(clf, tmp_path / "model.joblib")[0])
+        else:
+            pickle.loads(pickle.dumps(clf))
+
+
+# ---------------------------------------------------------------------------------------------------- what is in there
+
+
+def kept_as_bytes(clf: HyConExClassifier, folder: Path) -> dict[str, bytes]:
+    clf.save(folder / "model.safetensors")
+    return {"file": (folder / "model.safetensors").read_bytes(), "pickle": pickle.dumps(clf)}
+
+
+def test_neither_file_nor_pickle_holds_a_training_row(tmp_path: Path) -> None:
+    X = np.random.default_rng(0).normal(size=(200, 4))
+    clf = fitted(X, (X[:, 0] > 0).astype(int), **QUICK)
+    encoded = clf._codec.encode(X)
+    for kind, data in kept_as_bytes(clf, tmp_path).items():
+        assert clf._model.reservoir[0].numpy().tobytes() in data, kind  # what is there is found
+        for rows in (X, X.astype(np.float32), encoded, encoded.astype(np.float64)):
+            assert not any(row.tobytes() in data for row in rows), kind
+            assert not any(row.tobytes() in data for row in rows[:, :2].copy()), kind
+            assert not any(repr(row.tolist())[1:-1].encode() in data for row in rows), kind
+
+
+def test_file_and_pickle_are_small(tmp_path: Path) -> None:
+    X, y = mixed_table()
+    defaults = HyConExClassifier().get_params()
+    sizes = {name: defaults[name] for name in ("hidden_size", "n_blocks", "flow_hidden", "flow_transforms")}
+    clf = fitted(X, y, **sizes, **QUICK)
+    for kind, data in kept_as_bytes(clf, tmp_path).items():
+        assert len(data) < 2_000_000, kind
+
+
+# --------------------------------------------------------------------------------------------------- earlier releases
+
+
+def test_a_model_of_release_0_1_loads_and_answers_as_it_did() -> None:
+    """Other machines and library versions may round otherwise, hence the tolerance."""
+    asked = json.loads((FIXTURES / "model_v1.json").read_text())
+    X = pd.DataFrame(asked["rows"]).astype(mixed_table(20)[0].dtypes.to_dict())
+    clf = HyConExClassifier.load(FIXTURES / "model_v1.safetensors")
+    assert clf.hidden_size == 8 and clf.class_weight == {"no": 1.0, "yes": 2.0}
+    assert clf.classes_.tolist() == ["no", "yes"]
+    np.testing.assert_allclose(clf.predict_proba(X), asked["probability"], atol=1e-5)
+    np.testing.assert_allclose(clf.score_samples(X), asked["log_density"], rtol=1e-4, atol=1e-3)
+    one_shot = clf.counterfactuals(X, search="one_shot").report
+    np.testing.assert_allclose(one_shot["probability"], asked["one_shot"], atol=1e-3)
+    assert len(clf._model.reservoir) == asked["reservoir_rows"]
+    assert clf.counterfactuals(X[:3]).report["valid"].all()
+
+
+def test_a_loaded_model_serves_in_a_fresh_process(tmp_path: Path) -> None:
+    clf, X, _ = iris()
+    clf.save(path := tmp_path / "model.safetensors")
+    np.save(tmp_path / "X.npy", X)
+    code = (
+        "import sys, numpy as np\n"
+        "from hyconex_sklearn import HyConExClassifier\n"
+        "clf = HyConExClassifier.load(sys.argv[1])\n"
+        "np.save(sys.argv[3], clf.predict_proba(np.load(sys.argv[2])))\n"
+    )
+    command = [sys.executable, "-c", code, str(path), str(tmp_path / "X.npy"), str(tmp_path / "p.npy")]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(HOME)})
+    np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), clf.predict_proba(X))
