@@ -21,6 +21,7 @@ from hyconex_sklearn._table.codec import TableCodec
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+import rooms
 
 # Okabe and Ito: told apart by the colour-blind, and in greyscale by markers and line styles beside them.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
@@ -267,7 +268,7 @@ def stations(folder: Path) -> None:
     figure.savefig(folder / "stations.png")
 
 
-FIGURES = (idea, stations, encoding, one_pass, losses, training, searches)
+FIGURES = (idea, stations, encoding, one_pass, losses, training, searches, rooms.draw)
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ def _draw_figures(app: Sphinx) -> None:
     """Draw what the pages show, in a process of its own: it leaves no setting behind."""
     folder, script = DOCS / "figures", DOCS / "figures.py"
     stamp = folder / "drawn"
-    sources = [script, *Path(hyconex_sklearn.__file__).parent.glob("*.py")]
+    sources = [*DOCS.glob("*.py"), *Path(hyconex_sklearn.__file__).parent.rglob("*.py")]
     if not stamp.exists() or stamp.stat().st_mtime < max(path.stat().st_mtime for path in sources):
         subprocess.run([sys.executable, str(script), str(folder)], check=True)
         stamp.touch()
