@@ -64,6 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_every_script_writes_json_and_csv_that_say_the_same(folder: Path) -> None:
     for name in (*NAMES, *RELIABILITY):
         records = json.loads((folder / f"{name}.json").read_text())["records"]
@@ -72,6 +73,7 @@ def test_every_script_writes_json_and_csv_that_say_the_same(folder: Path) -> Non
         assert not any("error" in record for record in records), name
 
 
+@pytest.mark.slow
 def test_no_altered_file_and_no_killed_save_does_harm(folder: Path) -> None:
     """A few hundred files and a few kills, where the full run has thousands and hundreds."""
     altered, killed, kept = (pd.read_csv(folder / f"{name}.csv") for name in RELIABILITY[1:4])
@@ -88,17 +90,20 @@ def test_a_file_put_together_by_hand_is_the_saved_one() -> None:
         assert alterations.sealed(parts.header, parts.entries, parts.blob, seal=seal) == data
 
 
+@pytest.mark.slow
 def test_a_finished_script_does_nothing_again(folder: Path) -> None:
     before = (folder / "accuracy.json").read_bytes()
     assert run("accuracy.py", "--quick", "--output", str(folder)) == ""
     assert (folder / "accuracy.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_quick_run_and_a_full_one_do_not_mix(folder: Path) -> None:
     with pytest.raises(ValueError, match="take another"):
         Records(folder, "accuracy", quick=False)
 
 
+@pytest.mark.slow
 def test_the_page_is_made_of_the_records_and_says_that_they_are_quick(folder: Path) -> None:
     page = folder / "results.md"
     run("results.py", "--records", str(folder), "--page", str(page))
@@ -128,6 +133,7 @@ def test_the_figures_of_the_front_page_are_those_of_the_records(tmp_path: Path) 
     assert page.read_text(encoding="utf-8") == text
 
 
+@pytest.mark.slow
 def test_a_page_of_other_records_has_other_figures(folder: Path, tmp_path: Path) -> None:
     content = json.loads((folder / "accuracy.json").read_text())
     for record in content["records"]:
