@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from _helpers import short_searches
 from _models import iris, mixed
 
 from hyconex_sklearn._search import explainer as _explaining
 from hyconex_sklearn._table import codec as _codec
 from hyconex_sklearn._table.concatenate import Joined
+
+__all__ = ["short_searches"]  # a fixture
 
 # What networks compute differs in its last bits between batches of different sizes.
 NEARLY = ["probability", "support", "log_density"]
@@ -30,10 +33,11 @@ def narrow(X: pd.DataFrame) -> pd.DataFrame:
 def queries() -> dict[str, tuple[Any, Any]]:
     """Estimators and query tables, by name."""
     clf, X, _ = mixed()
-    clerks = X[(X["job"] == "clerk") & (X["grade"] != "mid")][:40]
-    return {"array": (iris()[0], iris()[1][::4]), "frame": (clf, X[:40]), "narrow frame": (clf, narrow(clerks))}
+    clerks = X[(X["job"] == "clerk") & (X["grade"] != "mid")][:22]
+    return {"array": (iris()[0], iris()[1][::6]), "frame": (clf, X[:22]), "narrow frame": (clf, narrow(clerks))}
 
 
+@pytest.mark.usefixtures("short_searches")
 @pytest.mark.parametrize("name", ["array", "frame", "narrow frame"])
 @pytest.mark.parametrize(
     "question",

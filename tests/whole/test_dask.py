@@ -389,6 +389,7 @@ def test_a_worker_that_is_killed_at_work_changes_nothing(client: Any, tmp_path: 
     assert len(pids(tmp_path)) > 10  # of the ten partitions, what the victim held was asked again
 
 
+@pytest.mark.slow  # workers import torch first
 def test_a_grid_search_on_workers_finds_what_it_finds_here(client: Any) -> None:
     X, y = (part[::3] for part in load_iris(return_X_y=True))
     unfitted = fast(flow_epochs=2, pretrain_epochs=10, joint_epochs=0)

@@ -34,6 +34,7 @@ def test_check_estimator_with_the_defaults() -> None:
     assert not trouble, [(result["check_name"], result["exception"]) for result in trouble]
 
 
+@pytest.mark.slow  # other processes import torch first
 def test_cross_validation_in_two_processes() -> None:
     X, y = load_iris(return_X_y=True)
     clf = fast(flow_epochs=2, joint_epochs=1, n_jobs=1)
