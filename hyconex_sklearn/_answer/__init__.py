@@ -1,1 +1,9 @@
-"""_answer"""
+"""Counterfactual rows and their judgements come in; a report, changes, sentences, a table and a page go out.
+
+In: tables of shape (m, n_features) before and after, and one judgement for each row. Out: `Counterfactuals`, which
+users hold, cut, print and write.
+
+Read: `status` (what can become of a row), `report` (judgements as a table), `rows` (the rows, checked to fit together),
+`wording` (values as text), `changes` (changed cells, and sentences about them), `notebook`, `page`, and
+`counterfactuals`, which offers all of it.
+"""

@@ -1,1 +1,10 @@
-"""_rules"""
+"""What the user says may change comes in, the set of encoded rows that each row may become goes out.
+
+In: an `Actionability`, the schema and the query rows, in their own units and encoded. Out: a `FeasibleSet`, whose
+`settle` is a hard projection: what it returns can be held by a table, and a rule that it says is obeyed is obeyed by
+the decoded row.
+
+Read: `actionability` and `plain_rules` (rules as checked, plain data), `read` (each rule against a schema), `compile`
+(all of them against rows), `relations` (sums of numbers), `judge` (which cells obey), `feasible_set` (the projection),
+`user_repair` (the user's own function, made part of the rules).
+"""
