@@ -10,20 +10,21 @@ import pandas as pd
 import pytest
 import torch
 from _models import fitted, iris, mixed, mixed_table
-from hyconex_sklearn._model.model.committee import Committee
-from hyconex_sklearn._model.model.density import MixedDensity
-from hyconex_sklearn._model.model.encoded_space import EncodedSpace
-from hyconex_sklearn._model.model.hypernetwork import HyperNetwork
-from hyconex_sklearn._model.model.model import Model
-from hyconex_sklearn._rules.compile.actionability import Actionability
-from hyconex_sklearn._rules.compile.compile import FeasibleSet, compile_rules
-from hyconex_sklearn._search.ladder.incumbent import Incumbent
-from hyconex_sklearn._search.ladder.one_pass import Asked, one_shot
-from hyconex_sklearn._search.ladder.query import Query
-from hyconex_sklearn._search.ladder.reservoir import offer_reservoir
 from torch import Tensor, nn
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._model.committee import Committee
+from hyconex_sklearn._model.density import MixedDensity
+from hyconex_sklearn._model.encoded_space import EncodedSpace
+from hyconex_sklearn._model.hypernetwork import HyperNetwork
+from hyconex_sklearn._model.model import Model
+from hyconex_sklearn._rules.actionability import Actionability
+from hyconex_sklearn._rules.compile import compile_rules
+from hyconex_sklearn._rules.feasible_set import FeasibleSet
+from hyconex_sklearn._search.incumbent import Incumbent
+from hyconex_sklearn._search.one_pass import Asked, one_shot
+from hyconex_sklearn._search.query import Query
+from hyconex_sklearn._search.reservoir import offer_reservoir
 from hyconex_sklearn._table.codec import TableCodec
 
 #: The shared fitted models: kind of columns and number of classes.

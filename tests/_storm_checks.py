@@ -39,13 +39,13 @@ TINY: dict[str, Any] = {
     "random_state": 0,
 }
 _SHORT = {
-    "_fitting._RESERVOIR": 40,
-    "_committee._EPOCHS": 2,
-    "_reservoir._DRAWS": 2,
-    "_reservoir._MENDING_STEPS": 2,
-    **{f"_search._{name}_STEPS": 2 for name in ("MENDING", "SHORTENING", "THINNING", "POLISHING")},
-    "_search._STEPS": 3,
-    "_latent._STEPS": 2,
+    "_training.fit_model._RESERVOIR": 40,
+    "_model.committee._EPOCHS": 2,
+    "_training.fill_reservoir._DRAWS": 2,
+    "_training.fill_reservoir._MENDING_STEPS": 2,
+    **{f"_search.ladder._{name}_STEPS": 2 for name in ("MENDING", "SHORTENING", "THINNING", "POLISHING")},
+    "_search.ladder._STEPS": 3,
+    "_search.latent._STEPS": 2,
 }
 _EXPECTED_WARNINGS: list[tuple[type[Warning], str]] = [
     (UserWarning, "column .* different labels in .* cells"),

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _storm_columns import ARRAYS, BAD, GOOD, INDICES, LABELS, LAYOUTS, NAMES, choose
-from hyconex_sklearn._search.ladder.ladder import SEARCHES
 from hypothesis import strategies as st
+
+from hyconex_sklearn._common.parameters import SEARCHES
 
 _LIKELY_LABELS = ["integers", "text", "booleans", "texts as objects"]
 #: Parameters of a fit, with the ends of what each may be.

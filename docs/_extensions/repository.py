@@ -16,8 +16,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import hyconex_sklearn
-from hyconex_sklearn import visual
-from hyconex_sklearn.metrics import _evaluate as metrics
+from hyconex_sklearn import metrics, visual
 
 DOCS = Path(__file__).parents[1]
 PUBLIC = {

@@ -22,14 +22,6 @@ import numpy as np
 import pandas as pd
 import torch
 from accuracy import auroc
-from hyconex_sklearn._model.model.density import _SPLINE_NUMBERS, MixedDensity
-from hyconex_sklearn._model.model.encoded_space import EncodedSpace
-from hyconex_sklearn._model.model.hypernetwork import HyperNetwork
-from hyconex_sklearn._model.model.losses import log_odds
-from hyconex_sklearn._training.loop.density_phase import fit_density
-from hyconex_sklearn._training.loop.loop import Schedule
-from hyconex_sklearn._training.loop.rows import Rows
-from hyconex_sklearn.metrics._evaluate._evaluate import evaluate_counterfactuals, independent_classifier
 from runs import QUICK_FIT, Records, Stopwatch, command_line
 from sklearn.metrics import log_loss
 from tables import Split, load
@@ -37,6 +29,14 @@ from torch import Tensor, nn
 from zuko.flows import MAF, NSF, Flow
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._model.density import _SPLINE_NUMBERS, MixedDensity
+from hyconex_sklearn._model.encoded_space import EncodedSpace
+from hyconex_sklearn._model.hypernetwork import HyperNetwork
+from hyconex_sklearn._model.losses import log_odds
+from hyconex_sklearn._training.density_phase import fit_density
+from hyconex_sklearn._training.loop import Schedule
+from hyconex_sklearn._training.rows import Rows
+from hyconex_sklearn.metrics import evaluate_counterfactuals, independent_classifier
 
 TABLES = ("moons", "wine", "law", "audit", "adult", "cancer")
 ADULT_ROWS = 2_000
@@ -152,9 +152,9 @@ class Variant:
     @contextmanager
     def in_place(self, densities: Densities) -> Iterator[None]:
         """Replace the functions for the length of a `with` block; no reservoir is drawn, the single pass needs none."""
-        replaced = {"_fitting.fill_reservoir": nothing, **self.replaced}
-        if not self.replaced.keys() & {"_density._flow", "_fitting.MixedDensity"}:
-            replaced["_fitting.fit_density"] = densities
+        replaced = {"_training.fit_model.fill_reservoir": nothing, **self.replaced}
+        if not self.replaced.keys() & {"_model.density._flow", "_training.fit_model.MixedDensity"}:
+            replaced["_training.fit_model.fit_density"] = densities
         with ExitStack() as stack:
             for name, replacement in replaced.items():
                 stack.enter_context(patch(f"hyconex_sklearn.{name}", replacement))
@@ -171,14 +171,14 @@ VARIANTS = {
     "base+ce": Variant(_alphas(0.8, 0, 0)),
     "base+ce+flow": Variant(_alphas(0.8, 0, 0.1)),
     "base+ce+dist": Variant(_alphas(0.8, 0.1, 0)),
-    "judge attached": Variant(replaced={"_joint.judge_detached": attached_judge}),
-    "no linear start": Variant(replaced={"_fitting.linear_start": no_linear_start}),
-    "batch norm": Variant(replaced={"_fitting.HyperNetwork": BatchNormNetwork}),
-    "no masks": Variant(replaced={"_joint.draw_mask": no_masks}),
-    "cross-entropy": Variant(replaced={"_joint.validity_loss": cross_entropy}),
-    "not held on counterfactuals": Variant(replaced={"_joint.held_on_moves": not_held}),
-    "noisy one-hot": Variant(replaced={"_fitting.MixedDensity": NoisyOneHotDensity}),
-    "other flow family": Variant(replaced={"_density._flow": other_flow}),
+    "judge attached": Variant(replaced={"_training.step_phase.judge_detached": attached_judge}),
+    "no linear start": Variant(replaced={"_training.fit_model.linear_start": no_linear_start}),
+    "batch norm": Variant(replaced={"_training.fit_model.HyperNetwork": BatchNormNetwork}),
+    "no masks": Variant(replaced={"_training.step_phase.draw_mask": no_masks}),
+    "cross-entropy": Variant(replaced={"_training.step_phase.validity_loss": cross_entropy}),
+    "not held on counterfactuals": Variant(replaced={"_training.step_phase.held_on_moves": not_held}),
+    "noisy one-hot": Variant(replaced={"_training.fit_model.MixedDensity": NoisyOneHotDensity}),
+    "other flow family": Variant(replaced={"_model.density._flow": other_flow}),
 } | {f"alpha_plausibility={alpha:g}": Variant({"alpha_plausibility": alpha}) for alpha in ALPHAS if alpha != 0.1}
 
 

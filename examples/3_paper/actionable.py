@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from hyconex_sklearn.metrics._evaluate._evaluate import agreement, independent_classifier, l2_distance, near_target
 from runs import QUICK_FIT, Records, Stopwatch, command_line
 from tables import Split, load
 
 from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier
+from hyconex_sklearn.metrics import agreement, independent_classifier, l2_distance, near_target
 
 NAMES = ("adult", "audit", "law", "cancer")
 PROBABILITIES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95)

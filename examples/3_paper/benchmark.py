@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from accuracy import auroc
-from hyconex_sklearn.metrics._evaluate._evaluate import evaluate_counterfactuals, independent_classifier, stability
 from peers import LEFT_OUT, METHODS
 from runs import QUICK_FIT, Records, Stopwatch, command_line, failure
 from tables import PUBLISHED, Split, load
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn.metrics import evaluate_counterfactuals, independent_classifier, stability
 
 JUDGING_ROWS = 5_000  # training rows, at most, that the judges are fitted on
 STABILITY_ROWS = 50

@@ -7,13 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from hyconex_sklearn._model.model.hypernetwork import ResidualBlock
-from hyconex_sklearn._training.loop.calibrate import fit_temperature
-from hyconex_sklearn._training.loop.classifier_phase import pretrain_classifier
-from hyconex_sklearn._training.loop.fit_model import _CLASSIFIER_STEPS
-from hyconex_sklearn._training.loop.history import History
-from hyconex_sklearn._training.loop.loop import Schedule, n_epochs
-from hyconex_sklearn._training.loop.rows import Rows, draw_held_out
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -26,7 +19,14 @@ from torch import Tensor, nn
 
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._common.runtime import seeded
+from hyconex_sklearn._model.hypernetwork import ResidualBlock
 from hyconex_sklearn._table.codec import TableCodec
+from hyconex_sklearn._training.calibrate import fit_temperature
+from hyconex_sklearn._training.classifier_phase import pretrain_classifier
+from hyconex_sklearn._training.fit_model import _CLASSIFIER_STEPS
+from hyconex_sklearn._training.history import History
+from hyconex_sklearn._training.loop import Schedule, n_epochs
+from hyconex_sklearn._training.rows import Rows, draw_held_out
 
 try:
     from catboost import CatBoostClassifier

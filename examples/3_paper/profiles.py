@@ -18,16 +18,16 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from hyconex_sklearn._model.model.committee import Committee
-from hyconex_sklearn._model.model.density import MixedDensity
-from hyconex_sklearn._model.model.hypernetwork import HyperNetwork
-from hyconex_sklearn._rules.compile.feasible_set import FeasibleSet
 from runs import QUICK_FIT, Records, command_line
 from scaling import PARTS, PHASES, Clock
 from speed import PUBLISHED, auto, one_shot, repeated, rows_of
 from tables import load
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._model.committee import Committee
+from hyconex_sklearn._model.density import MixedDensity
+from hyconex_sklearn._model.hypernetwork import HyperNetwork
+from hyconex_sklearn._rules.feasible_set import FeasibleSet
 from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._table.concatenate import Joined
 

@@ -16,17 +16,18 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pandas as pd
-from hyconex_sklearn._training.loop.history import History
 from runs import Records, attempt, command_line
 from timing import numbers
 
 import hyconex_sklearn
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._training.history import History
 
 BASE = {"rows": 10_000, "features": 20, "classes": 2}
 FULL: dict[str, tuple[int, ...]] = {
@@ -40,13 +41,13 @@ PHASES = ("density", "classifier", "clusters", "joint")
 # What is no epoch: functions under the names by which a fit calls them.
 PARTS = {
     "labels": ("_classifier.check_labels",),
-    "columns": ("_codec.fit_column",),
+    "columns": ("_table.codec.fit_column",),
     "split": ("_classifier.split",),
-    "committee": ("_fitting.fit_committee",),
-    "linear_start": ("_fitting.linear_start",),
-    "prototypes": ("_joint.class_prototypes",),
-    "thresholds": ("_fitting.plausible_threshold", "_fitting._calibrate"),
-    "reservoir": ("_fitting.fill_reservoir",),
+    "committee": ("_training.fit_model.fit_committee",),
+    "linear_start": ("_training.fit_model.linear_start",),
+    "prototypes": ("_training.step_phase.class_prototypes",),
+    "thresholds": ("_training.fit_model.plausible_threshold", "_training.fit_model.calibrate"),
+    "reservoir": ("_training.fit_model.fill_reservoir",),
 }
 
 
@@ -88,8 +89,7 @@ class Clock:
             stack.enter_context(patch.object(History, "epochs", epochs))
             for name, functions in PARTS.items():
                 for path in functions:
-                    module, function = path.split(".")
-                    timed = self.timed(name, getattr(getattr(hyconex_sklearn, module), function))
+                    timed = self.timed(name, attrgetter(path)(hyconex_sklearn))
                     stack.enter_context(patch(f"hyconex_sklearn.{path}", timed))
             yield
 

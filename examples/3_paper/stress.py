@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hyconex_sklearn.metrics._evaluate._evaluate import agreement, independent_classifier, l2_distance, near_target
 from runs import QUICK_FIT, Records, Stopwatch, attempt, command_line, failure
 from sklearn.model_selection import train_test_split
 from tables import DRAWN, read
 
 from hyconex_sklearn import Counterfactuals, HyConExClassifier
+from hyconex_sklearn.metrics import agreement, independent_classifier, l2_distance, near_target
 
 SEARCHES = ("one_shot", "steps", "latent", "auto")
 OUTLIER_TABLES = ("wine", "law", "audit", "cancer", "moons")

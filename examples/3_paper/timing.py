@@ -30,12 +30,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from hyconex_sklearn.metrics._evaluate._evaluate import validity
 from peers import METHODS
 from runs import QUICK_FIT, Records, Stopwatch, attempt, command_line
 from tables import load
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn.metrics import validity
 
 FEATURES, CLASSES = 5, 2
 LONG = 3.0  # seconds after which a piece is timed once: what the first run loads is a small part of it

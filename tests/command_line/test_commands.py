@@ -176,10 +176,11 @@ def test_an_interruption_says_so_in_one_line_and_writes_nothing(tmp_path: Path) 
     people(400).to_csv(tmp_path / "people.csv", index=False)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     code = (  # tells when the fit has begun
-        "import sys; from hyconex_sklearn import _training; from hyconex_sklearn._command_line import main\n"
-        "fit = _training.History.epochs\n"
+        "import sys; from hyconex_sklearn._command_line import main\n"
+        "from hyconex_sklearn._training.history import History\n"
+        "fit = History.epochs\n"
         "def told(*a): print('started', flush=True); yield from fit(*a)\n"
-        "_training.History.epochs = told\n"
+        "History.epochs = told\n"
         "sys.exit(main(['fit', 'people.csv', '--target', 'granted', '--output', 'model', '--drop', 'id']))"
     )
     process = subprocess.Popen(

@@ -10,12 +10,16 @@ import pandas as pd
 import pytest
 import torch
 from _models import FAST, small
-from hyconex_sklearn._model.model.committee import Committee, _member_losses
-from hyconex_sklearn._model.model.density import MixedDensity
-from hyconex_sklearn._model.model.encoded_space import EncodedSpace
-from hyconex_sklearn._model.model.hypernetwork import HyperNetwork
-from hyconex_sklearn._training.loop.loop import Schedule
-from hyconex_sklearn._training.loop.step_phase import (
+
+from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._common.runtime import minibatches
+from hyconex_sklearn._model.committee import Committee, _member_losses
+from hyconex_sklearn._model.density import MixedDensity
+from hyconex_sklearn._model.encoded_space import EncodedSpace
+from hyconex_sklearn._model.hypernetwork import HyperNetwork
+from hyconex_sklearn._table.codec import TableCodec
+from hyconex_sklearn._training.loop import Schedule
+from hyconex_sklearn._training.step_phase import (
     Objective,
     counterfactual_terms,
     draw_targets,
@@ -23,10 +27,6 @@ from hyconex_sklearn._training.loop.step_phase import (
     judged,
     propose,
 )
-
-from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._common.runtime import minibatches
-from hyconex_sklearn._table.codec import TableCodec
 
 needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 

@@ -18,14 +18,14 @@ import pytest
 import torch
 from _helpers import differ, settings_of_the_user, short_searches, state_of
 from _models import fast, iris, mixed, small_parts
-from hyconex_sklearn._pipeline.counterfactuals.probe_steps import _silence
-from hyconex_sklearn._search.ladder.ladder import SEARCHES
 from joblib import Parallel, delayed, parallel_config, register_parallel_backend
 from joblib.parallel import ThreadingBackend
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from hyconex_sklearn import counterfactuals
+from hyconex_sklearn._common.parameters import SEARCHES
+from hyconex_sklearn._pipeline.probe_steps import _silence
 
 __all__ = ["short_searches", "small_parts"]  # fixtures
 

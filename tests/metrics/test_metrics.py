@@ -9,7 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from _models import mixed
-from hyconex_sklearn.metrics._evaluate._evaluate import (
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import KernelDensity, LocalOutlierFactor, NearestNeighbors
+
+from hyconex_sklearn import Actionability, Counterfactuals, metrics
+from hyconex_sklearn.metrics import (
     agreement,
     coverage,
     diversity,
@@ -30,12 +35,6 @@ from hyconex_sklearn.metrics._evaluate._evaluate import (
     validity,
     violations,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sklearn.neighbors import KernelDensity, LocalOutlierFactor, NearestNeighbors
-
-from hyconex_sklearn import Actionability, Counterfactuals
-from hyconex_sklearn.metrics import _evaluate as metrics
 
 NAN = np.nan
 DISTANCES = [l1_distance, l2_distance, hamming_distance, jaccard_distance, gower_distance]

@@ -6,8 +6,9 @@ from unittest.mock import patch
 
 import pytest
 import torch
-from hyconex_sklearn._model.model.committee import N_MEMBERS, Committee, fit_committee, mean_log_odds, votes
 from torch import Tensor
+
+from hyconex_sklearn._model.committee import N_MEMBERS, Committee, fit_committee, mean_log_odds, votes
 
 
 def table(n: int = 200, d: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:

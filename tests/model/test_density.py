@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 import torch
 from _models import mixed_table
-from hyconex_sklearn._model.model.density import CategoricalHead, MixedDensity
-from hyconex_sklearn._model.model.encoded_space import EncodedSpace
 from torch import Tensor
 
+from hyconex_sklearn._model.density import CategoricalHead, MixedDensity
+from hyconex_sklearn._model.encoded_space import EncodedSpace
 from hyconex_sklearn._table.codec import TableCodec
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 import torch
 from _models import mixed_table
-from hyconex_sklearn._model.model.encoded_space import EncodedSpace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hyconex_sklearn._model.encoded_space import EncodedSpace
 from hyconex_sklearn._table.codec import TableCodec
 
 TABLE, _ = mixed_table(80)

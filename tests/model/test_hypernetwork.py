@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from hyconex_sklearn._model.model.hypernetwork import HyperNetwork, LocalLinear, ResidualBlock
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hyconex_sklearn._model.hypernetwork import HyperNetwork, LocalLinear, ResidualBlock
 
 
 def network(d: int = 3, k: int = 4, dropout: float = 0.5) -> HyperNetwork:

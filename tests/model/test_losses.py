@@ -9,8 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hyconex_sklearn._model.model.encoded_space import EncodedSpace
-from hyconex_sklearn._model.model.losses import (
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from hyconex_sklearn._model.encoded_space import EncodedSpace
+from hyconex_sklearn._model.losses import (
     classification_loss,
     distance,
     log_odds,
@@ -18,10 +22,6 @@ from hyconex_sklearn._model.model.losses import (
     prototype_loss,
     validity_loss,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from torch import Tensor
-
 from hyconex_sklearn._table.codec import TableCodec
 
 

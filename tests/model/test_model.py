@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from _models import iris, mixed
-from hyconex_sklearn._model.model.certificate import Demands, Judgement
-from hyconex_sklearn._model.model.committee import votes
-from hyconex_sklearn._model.model.losses import log_odds
-from hyconex_sklearn._model.model.model import Model
+
+from hyconex_sklearn._model.certificate import Demands, Judgement
+from hyconex_sklearn._model.committee import votes
+from hyconex_sklearn._model.losses import log_odds
+from hyconex_sklearn._model.model import Model
 
 
 def model_and_rows() -> tuple[Model, torch.Tensor, torch.Tensor]:

@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from _helpers import same_cells, short_searches
 from _models import fast, iris, mixed_table
-from hyconex_sklearn._pipeline.counterfactuals.counterfactuals import counterfactuals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -38,6 +37,7 @@ from sklearn.preprocessing import (
 
 from hyconex_sklearn import Actionability, Status
 from hyconex_sklearn._answer.counterfactuals import Counterfactuals
+from hyconex_sklearn._pipeline.counterfactuals import counterfactuals
 
 __all__ = ["short_searches"]  # a fixture
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from _models import fitted, mixed
-from hyconex_sklearn._pipeline.counterfactuals.ranges import ranges_before
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, PowerTransformer, StandardScaler
 
 from hyconex_sklearn import Counterfactuals, counterfactuals
+from hyconex_sklearn._pipeline.ranges import ranges_before
 
 
 def test_numbers_have_the_range_of_the_fitted_table_and_labels_have_none() -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hyconex_sklearn._rules.compile.actionability import Actionability
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from hyconex_sklearn._rules.actionability import Actionability
 
 names = st.text(max_size=5) | st.integers(0, 99) | st.tuples(st.text(max_size=3), st.integers(0, 9))
 labels = (

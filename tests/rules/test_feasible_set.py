@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hyconex_sklearn._rules.compile.actionability import Actionability
-from hyconex_sklearn._rules.compile.compile import FeasibleSet, compile_rules
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from hyconex_sklearn._rules.actionability import Actionability
+from hyconex_sklearn._rules.compile import compile_rules
+from hyconex_sklearn._rules.feasible_set import FeasibleSet
 from hyconex_sklearn._table.codec import TableCodec
 
 Generator = np.random.Generator

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 from _helpers import same_cells, short_searches
 from _models import fitted
-from hyconex_sklearn._rules.compile.user_repair import apply_repair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, Status
+from hyconex_sklearn._rules.user_repair import apply_repair
 
 __all__ = ["short_searches"]  # a fixture
 

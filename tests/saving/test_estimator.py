@@ -23,12 +23,12 @@ import pytest
 import torch
 from _helpers import same_cells, short_fits, short_searches, state_of
 from _models import fast, fitted, iris, mixed, mixed_table, model, small_parts
-from hyconex_sklearn._search.ladder.ladder import SEARCHES
 from pandas.testing import assert_frame_equal
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 
 import hyconex_sklearn
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._common.parameters import SEARCHES
 from hyconex_sklearn._saving import model_file as _persistence
 from hyconex_sklearn._saving.container import pack, unpack
 

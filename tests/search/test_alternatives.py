@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 import torch
 from _queries import Parts, brief, line_model, parts, plane, settle
-from hyconex_sklearn._search.ladder.alternatives import _new, alternatives
-from hyconex_sklearn._search.ladder.incumbent import INVALID, Incumbent
-from hyconex_sklearn._search.ladder.ladder import solve
 from torch import Tensor
+
+from hyconex_sklearn._search.alternatives import _new, alternatives
+from hyconex_sklearn._search.incumbent import INVALID, Incumbent
+from hyconex_sklearn._search.ladder import solve
 
 __all__ = ["brief"]
 pytestmark = pytest.mark.usefixtures("brief")

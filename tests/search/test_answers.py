@@ -9,10 +9,11 @@ import pandas as pd
 import pytest
 import torch
 from _queries import Parts, brief, lacks, line_model, parts, plane
-from hyconex_sklearn._search.ladder.answers import Answers, answer
-from hyconex_sklearn._search.ladder.ladder import SEARCHES
-from hyconex_sklearn._search.ladder.query import Query
 from torch import Tensor
+
+from hyconex_sklearn._common.parameters import SEARCHES
+from hyconex_sklearn._search.answers import Answers, answer
+from hyconex_sklearn._search.query import Query
 
 __all__ = ["brief"]
 pytestmark = pytest.mark.usefixtures("brief")

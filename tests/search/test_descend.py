@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import torch
 from _queries import at_home, every, far, lacks, line_model, parts, plane, shown, start
-from hyconex_sklearn._model.model.model import Model
-from hyconex_sklearn._search.ladder.descend import descend, lack, objective
-from hyconex_sklearn._search.ladder.incumbent import Incumbent
-from hyconex_sklearn._search.ladder.shorten import shorten, thin
-from hyconex_sklearn._search.ladder.take_back import bisect, unchanged, undo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from hyconex_sklearn._model.model import Model
+from hyconex_sklearn._search.descend import descend, lack, objective
+from hyconex_sklearn._search.incumbent import Incumbent
+from hyconex_sklearn._search.shorten import shorten, thin
+from hyconex_sklearn._search.take_back import bisect, unchanged, undo
 
 Stage = Callable[[Incumbent, Tensor], None]
 STAGES: dict[str, Stage] = {

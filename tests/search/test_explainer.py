@@ -12,13 +12,13 @@ import pytest
 import torch
 from _helpers import same_cells, short_searches, take
 from _models import fitted, iris, mixed, mixed_table, real_table
-from hyconex_sklearn._model.model.model import Model
-from hyconex_sklearn._search.ladder.answers import Answers
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import make_classification
 
 from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, Status
-from hyconex_sklearn._search.ladder import explainer as explaining
+from hyconex_sklearn._model.model import Model
+from hyconex_sklearn._search import explainer as explaining
+from hyconex_sklearn._search.answers import Answers
 
 __all__ = ["short_searches"]  # a fixture
 

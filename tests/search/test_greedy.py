@@ -8,9 +8,10 @@ import pytest
 import torch
 from _models import mixed_table
 from _queries import Parts, at_home, every, lacks, line_model, parts, plane, settle
-from hyconex_sklearn._search.ladder.greedy import build
-from hyconex_sklearn._search.ladder.incumbent import Incumbent
 from torch import Tensor
+
+from hyconex_sklearn._search.greedy import build
+from hyconex_sklearn._search.incumbent import Incumbent
 
 TABLE, _ = mixed_table(120)
 CLERK = TABLE[(TABLE["job"] == "clerk") & (TABLE["age"] < 40) & TABLE["income"].notna()].head(5)

@@ -10,13 +10,14 @@ import pytest
 import torch
 from _models import mixed_table
 from _queries import TABLES, Parts, brief, classifier, lacks, line_model, parts, plane, settle, shown
-from hyconex_sklearn._search.ladder.incumbent import INVALID, Incumbent
-from hyconex_sklearn._search.ladder.ladder import SEARCHES, solve, tighten, walk
-from hyconex_sklearn._search.ladder.one_pass import move, step_of
-from hyconex_sklearn._search.ladder.query import Query
 from torch import Tensor
 
 from hyconex_sklearn import Actionability
+from hyconex_sklearn._common.parameters import SEARCHES
+from hyconex_sklearn._search.incumbent import INVALID, Incumbent
+from hyconex_sklearn._search.ladder import solve, tighten, walk
+from hyconex_sklearn._search.one_pass import move, step_of
+from hyconex_sklearn._search.query import Query
 
 __all__ = ["brief"]
 STEP = 0.1  # share of the network's step that the small steps take

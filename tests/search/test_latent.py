@@ -9,8 +9,9 @@ import pytest
 import torch
 from _models import mixed_table
 from _queries import Parts, at_home, brief, every, line_model, parts, plane
-from hyconex_sklearn._search.ladder.incumbent import Incumbent
-from hyconex_sklearn._search.ladder.latent import search_latent
+
+from hyconex_sklearn._search.incumbent import Incumbent
+from hyconex_sklearn._search.latent import search_latent
 
 __all__ = ["brief"]
 briefly = pytest.mark.usefixtures("brief")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hyconex_sklearn._search.ladder.planes import pushes, shortest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from hyconex_sklearn._search.planes import pushes, shortest
 
 
 def drawn(seed: int, m: int, p: int) -> tuple[Tensor, Tensor]:

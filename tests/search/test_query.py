@@ -9,11 +9,12 @@ import pytest
 import torch
 from _models import mixed_table
 from _queries import Parts, at_home, lacks, line_model, parts, plane, settle, shown
-from hyconex_sklearn._search.ladder.incumbent import INVALID, Incumbent
-from hyconex_sklearn._search.ladder.query import Query
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from hyconex_sklearn._search.incumbent import INVALID, Incumbent
+from hyconex_sklearn._search.query import Query
 
 PER_ROW = ("x", "target", "asked", "mask", "lower", "upper", "choices")
 TABLE, _ = mixed_table(60)

@@ -12,10 +12,11 @@ import pytest
 import torch
 from _models import mixed_table
 from _queries import Parts, at_home, every, line_model, parts, plane, shown
-from hyconex_sklearn._search.ladder.incumbent import INVALID, Incumbent
-from hyconex_sklearn._search.ladder.reservoir import fill_missing, offer_reservoir
-from hyconex_sklearn._training.loop.fill_reservoir import fill_reservoir
 from torch import Tensor
+
+from hyconex_sklearn._search.incumbent import INVALID, Incumbent
+from hyconex_sklearn._search.reservoir import fill_missing, offer_reservoir
+from hyconex_sklearn._training.fill_reservoir import fill_reservoir
 
 
 def stocked(asked: Parts, rows: list[list[float]] | Tensor, labels: list[int] | None = None) -> Parts:

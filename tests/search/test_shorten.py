@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 from _queries import every, far, parts, plane, shown, start
-from hyconex_sklearn._model.model.model import Model
-from hyconex_sklearn._search.ladder.descend import descend
-from hyconex_sklearn._search.ladder.incumbent import Incumbent
-from hyconex_sklearn._search.ladder.shorten import shorten, thin
-from hyconex_sklearn._search.ladder.take_back import undo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from hyconex_sklearn._model.model import Model
+from hyconex_sklearn._search.descend import descend
+from hyconex_sklearn._search.incumbent import Incumbent
+from hyconex_sklearn._search.shorten import shorten, thin
+from hyconex_sklearn._search.take_back import undo
 
 
 @pytest.fixture
@@ -159,7 +160,7 @@ def test_thinning_goes_on_where_the_first_count_fails() -> None:
 
 
 def test_a_nearer_row_of_the_reservoir_takes_the_place_of_a_far_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hyconex_sklearn._search.ladder.ladder import solve
+    from hyconex_sklearn._search.ladder import solve
 
     asked = plane({0: 1.0}, [[-0.5, 0.0, 0.0]])
     asked.model.reservoir, asked.model.reservoir_labels = torch.tensor([[1.2, 0.0, 0.0]]), torch.tensor([1])

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from _models import iris, mixed
 
-from hyconex_sklearn._search.ladder import explainer as _explaining
+from hyconex_sklearn._search import explainer as _explaining
 from hyconex_sklearn._table import codec as _codec
 from hyconex_sklearn._table.concatenate import Joined
 

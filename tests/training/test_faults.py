@@ -13,18 +13,18 @@ import pytest
 import torch
 from _helpers import settings_of_the_user, short_fits, short_searches, state_of
 from _models import fast, fitted, iris, mixed, mixed_table, small_parts
-from hyconex_sklearn._model.model.hypernetwork import HyperNetwork
-from hyconex_sklearn._model.model.losses import classification_loss
-from hyconex_sklearn._training.loop.classifier_phase import pretrain_classifier
-from hyconex_sklearn._training.loop.history import History
-from hyconex_sklearn._training.loop.loop import Schedule
-from hyconex_sklearn._training.loop.rows import Rows
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from hyconex_sklearn import HyConExClassifier, Status
+from hyconex_sklearn._model.hypernetwork import HyperNetwork
+from hyconex_sklearn._model.losses import classification_loss
 from hyconex_sklearn._table.codec import TableCodec
+from hyconex_sklearn._training.classifier_phase import pretrain_classifier
+from hyconex_sklearn._training.history import History
+from hyconex_sklearn._training.loop import Schedule
+from hyconex_sklearn._training.rows import Rows
 
 __all__ = ["short_fits", "short_searches", "small_parts"]  # fixtures
 
@@ -74,12 +74,12 @@ STATIONS = [
     "_classifier.check_labels",
     "_classifier.TableCodec.encode",
     "_classifier.compile_rules",
-    "_fitting.fit_density",
-    "_fitting.plausible_threshold",
-    "_fitting.fit_committee",
-    "_fitting.linear_start",
-    "_fitting.pretrain_on_clusters",
-    "_fitting.fill_reservoir",
+    "_training.fit_model.fit_density",
+    "_training.fit_model.plausible_threshold",
+    "_training.fit_model.fit_committee",
+    "_training.fit_model.linear_start",
+    "_training.fit_model.pretrain_on_clusters",
+    "_training.fit_model.fill_reservoir",
     "_classifier.HyConExClassifier._warn_unconverged",
 ]
 
@@ -98,7 +98,7 @@ def test_a_fit_interrupted_between_its_phases_leaves_the_earlier_one_whole(stati
 def slow_clock(seconds: float = 1.0) -> Any:
     """Time that moves on whenever somebody looks at it."""
     ticks = itertools.count(0.0, seconds)
-    return patch("hyconex_sklearn._training.loop.monotonic", side_effect=lambda: next(ticks))
+    return patch("hyconex_sklearn._training.history.monotonic", side_effect=lambda: next(ticks))
 
 
 def count(clf: HyConExClassifier) -> dict[Any, int]:

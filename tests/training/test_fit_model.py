@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 import torch
 from _models import fitted, iris
-from hyconex_sklearn._model.model.committee import mean_log_odds
-from hyconex_sklearn._model.model.losses import log_odds
-from hyconex_sklearn._model.model.model import Model
-from hyconex_sklearn._training.loop.calibrate import (
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+
+from hyconex_sklearn._model.committee import mean_log_odds
+from hyconex_sklearn._model.losses import log_odds
+from hyconex_sklearn._model.model import Model
+from hyconex_sklearn._training.calibrate import (
     AIMED,
     ASKED,
     calibrate,
@@ -20,11 +24,8 @@ from hyconex_sklearn._training.loop.calibrate import (
     plausible_threshold,
     quantile_of,
 )
-from hyconex_sklearn._training.loop.classifier_phase import linear_start
-from hyconex_sklearn._training.loop.rows import Rows, draw_held_out
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.linear_model import LogisticRegression
+from hyconex_sklearn._training.classifier_phase import linear_start
+from hyconex_sklearn._training.rows import Rows, draw_held_out
 
 
 def rows_of(x: np.ndarray, labels: np.ndarray, weight: np.ndarray | None = None) -> Rows:

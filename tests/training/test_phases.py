@@ -12,15 +12,20 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hyconex_sklearn._model.model.density import MixedDensity
-from hyconex_sklearn._model.model.encoded_space import EncodedSpace
-from hyconex_sklearn._model.model.hypernetwork import HyperNetwork
-from hyconex_sklearn._training.loop.classifier_phase import pretrain_classifier
-from hyconex_sklearn._training.loop.density_phase import fit_density
-from hyconex_sklearn._training.loop.history import History
-from hyconex_sklearn._training.loop.loop import EarlyStopping, Schedule
-from hyconex_sklearn._training.loop.rows import Rows
-from hyconex_sklearn._training.loop.step_phase import (
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_iris
+
+from hyconex_sklearn._model.density import MixedDensity
+from hyconex_sklearn._model.encoded_space import EncodedSpace
+from hyconex_sklearn._model.hypernetwork import HyperNetwork
+from hyconex_sklearn._table.codec import TableCodec
+from hyconex_sklearn._training.classifier_phase import pretrain_classifier
+from hyconex_sklearn._training.density_phase import fit_density
+from hyconex_sklearn._training.history import History
+from hyconex_sklearn._training.loop import EarlyStopping, Schedule
+from hyconex_sklearn._training.rows import Rows
+from hyconex_sklearn._training.step_phase import (
     Moves,
     Objective,
     class_prototypes,
@@ -33,11 +38,6 @@ from hyconex_sklearn._training.loop.step_phase import (
     pretrain_on_clusters,
     propose,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from sklearn.datasets import load_iris
-
-from hyconex_sklearn._table.codec import TableCodec
 
 
 def seeded(seed: int = 0) -> torch.Generator:

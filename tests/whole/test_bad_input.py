@@ -15,7 +15,7 @@ from _models import fast, iris, mixed
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
 from hyconex_sklearn import HyConExClassifier, _classifier
-from hyconex_sklearn._search.ladder import explainer as _explaining
+from hyconex_sklearn._search import explainer as _explaining
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 

@@ -18,8 +18,7 @@ from typing import Any
 import pytest
 
 import hyconex_sklearn
-from hyconex_sklearn import dask, visual
-from hyconex_sklearn.metrics import _evaluate as metrics
+from hyconex_sklearn import dask, metrics, visual
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"

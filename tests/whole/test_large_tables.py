@@ -16,13 +16,13 @@ import pytest
 import torch
 from _helpers import short_searches, state_of
 from _models import fitted, mixed, mixed_table
-from hyconex_sklearn._rules.compile.compile import compile_rules
-from hyconex_sklearn._training.loop.rows import split
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_wine
 
 from hyconex_sklearn import Actionability, HyConExClassifier
+from hyconex_sklearn._rules.compile import compile_rules
 from hyconex_sklearn._table.codec import TableCodec
+from hyconex_sklearn._training.rows import split
 
 __all__ = ["short_searches"]  # a fixture
 

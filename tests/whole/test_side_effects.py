@@ -12,14 +12,14 @@ import pytest
 import torch
 from _helpers import same_cells, settings_of_the_user, short_searches, state_of
 from _models import fast, fitted, iris, mixed, mixed_table, model, small_parts
-from hyconex_sklearn._model.model.model import Model
-from hyconex_sklearn.metrics._evaluate._evaluate import evaluate_counterfactuals
 from pandas.testing import assert_frame_equal
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, counterfactuals
 from hyconex_sklearn._answer.page import report_page
+from hyconex_sklearn._model.model import Model
+from hyconex_sklearn.metrics import evaluate_counterfactuals
 
 __all__ = ["model", "short_searches", "small_parts"]  # fixtures
 
