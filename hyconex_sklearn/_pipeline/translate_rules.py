@@ -15,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._answer.status import Status
+from .._rules import judge
 from .._rules.actionability import EVERYDAY, Actionability
-from .._rules.read import by_column, read_bounds, read_directions, read_free, read_relations
+from .._rules.read import by_column, read_bounds, read_directions, read_movable, read_relations
 from .._rules.relations import Relation
 from .._table.cells import Table, cells_differ
 from .._table.codec import TableCodec
@@ -120,8 +121,8 @@ class TableRules:
         What the user said.
     codec : TableCodec
         Names, kinds and numbers of the table's d columns.
-    frozen : bool array of shape (n, d)
-        Cells that must not change.
+    movable : bool array of shape (n, d)
+        Cells that may change.
     bounds : dict of int to (low, high)
         Arrays (n,), infinite where there is no bound; ranks of ordered labels.
     directions : dict of int to {-1, 1}
@@ -129,12 +130,12 @@ class TableRules:
     relations : tuple of Relation
         Sums of ``codec.schema.value_columns``.
     noise : float array of shape (d,)
-        What counts as rounding noise in a column of floats; 0 in the others.
+        What counts as rounding noise in a column of floats; 0 in the others. It is taken off before a row is judged.
     """
 
     said: Actionability
     codec: TableCodec
-    frozen: Array
+    movable: Array
     bounds: dict[int, tuple[Array, Array]]
     directions: dict[int, int]
     relations: tuple[Relation, ...]
@@ -148,7 +149,7 @@ class TableRules:
         return cls(
             rules,
             TableCodec(schema),
-            frozen=~read_free(rules.immutable, schema, n),
+            movable=read_movable(rules, schema, n),
             bounds={j: _on_whole_numbers(schema.columns[j], *sides) for j, sides in bounds.items()},
             directions=read_directions(rules.monotonic_cst, schema),
             relations=read_relations(rules.relations, schema),
@@ -159,39 +160,34 @@ class TableRules:
         """What a rule that is a dict says of each column."""
         return {j: said for _, j, said in by_column(getattr(self.said, rule), self.codec.schema, rule)}
 
-    def slot(self, j: int) -> int:
-        """Place of column j among the columns that have numbers."""
-        return int(np.searchsorted(self.codec.schema.value_columns, j))
-
     def settled(self, data: Table, original: Table, rows: Array) -> Table:
         """Frozen cells are the user's own, whatever the steps did; noise at a bound is clipped."""
-        data = _restored(data, original, self.frozen[rows] & cells_differ(original, data))
+        data = _restored(data, original, ~self.movable[rows] & cells_differ(original, data))
         numbers = self.codec.numbers(data)
         for j, (low, high) in self.bounds.items():
-            values = numbers[:, self.slot(j)]
+            values = numbers[:, self.codec.schema.slot(j)]
             clipped = np.clip(values, low[rows], high[rows])
             at = np.flatnonzero((clipped != values) & (np.abs(clipped - values) <= self.noise[j]))
             data = with_values(data, j, clipped[at], at) if at.size else data
         return data
 
     def obeyed(self, data: Table, original: Table, rows: Array) -> Array:
-        """Which rows obey every rule by their own cells: bool (m,). A missing cell breaks no bound and no sum."""
-        changed, before, after = cells_differ(original, data), self.codec.numbers(original), self.codec.numbers(data)
-        good = np.logical_not((changed & self.frozen[rows]).any(axis=1))
-        if self.said.max_changes is not None:
-            good &= changed.sum(axis=1) <= self.said.max_changes
-        for j, (low, high) in self.bounds.items():
-            good &= ~((after[:, self.slot(j)] < low[rows]) | (after[:, self.slot(j)] > high[rows]))
+        """Which rows obey every rule by their own cells: bool (m,)."""
+        before, after, movable = self.codec.numbers(original), self.codec.numbers(data), self.movable[rows]
+        low, high = np.full(after.shape, -np.inf), np.full(after.shape, np.inf)
+        for j, (least, most) in self.bounds.items():
+            slot = self.codec.schema.slot(j)
+            low[:, slot], high[:, slot] = least[rows], most[rows]
         for j, direction in self.directions.items():
-            old, new = before[:, self.slot(j)], after[:, self.slot(j)]
-            good &= np.isnan(new) | (direction * (new - old) >= 0)
-        for relation in self.relations:
-            good &= ~(relation.excess(after) > 0)
-        for j, allowed in self.named("allowed_categories").items():
-            good &= np.array([label is None or label in allowed for label in labels_in(data, j)])
-        for j, moves in self.named("allowed_transitions").items():
-            pairs = zip(labels_in(original, j), labels_in(data, j), strict=True)
-            good &= np.array([old == new or old not in moves or new in moves[old] for old, new in pairs])
+            slot = self.codec.schema.slot(j)
+            low[:, slot], high[:, slot] = judge.narrowed(low[:, slot], high[:, slot], before[:, slot], direction)
+            movable[:, j] &= ~np.isnan(before[:, slot])
+        changed = cells_differ(original, data)
+        good = judge.obeyed(changed, after, movable, low, high, self.relations, self.said.max_changes)
+        allowed, moves = self.named("allowed_categories"), self.named("allowed_transitions")
+        for j in {*allowed, *moves}:
+            rule = judge.LabelRule(allowed.get(j), moves.get(j))
+            good &= np.array([*map(rule.permits, labels_in(original, j), labels_in(data, j))], dtype=bool)
         return good
 
 
@@ -271,7 +267,7 @@ class _Teller:
 
     def _immutable(self) -> Any:
         """Final columns that depend on a frozen one, or a mask of them for each row."""
-        frozen = self.read.frozen @ self.passage.depends
+        frozen = ~self.read.movable @ self.passage.depends
         if (frozen == frozen[:1]).all():
             return [goal for goal, is_frozen in zip(self.passage.goals, frozen[0], strict=True) if is_frozen]
         return frozen
