@@ -26,23 +26,10 @@ _UNKNOWN = object()  # the label of the latter
 
 
 def compile_rules(rules: Actionability, schema: TableSchema, numbers: Array | None, encoded: Array) -> FeasibleSet:
-    """Read rules against a table and some of its rows.
+    """Read rules against a table with the columns, labels and seen ranges of `schema`, and n of its rows.
 
-    Parameters
-    ----------
-    rules : Actionability
-        What the user said.
-    schema : TableSchema
-        Columns, labels and seen ranges.
-    numbers : float64 array of shape (n, p) or None
-        Values of ``schema.value_columns`` in original units (ordered: ranks), NaN where missing; None is enough for
-        rules that are trivial.
-    encoded : float32 array of shape (n, d)
-        The same rows, encoded.
-
-    Returns
-    -------
-    FeasibleSet of the n rows
+    `numbers` (n, p) are the values of ``schema.value_columns`` in original units (ordered: ranks), NaN where missing;
+    None is enough for rules that are trivial. `encoded` (n, d) are the same rows, encoded, float32.
     """
     n, p = len(encoded), len(schema.value_columns)
     movable = read_movable(rules, schema, n)
@@ -65,6 +52,7 @@ def compile_rules(rules: Actionability, schema: TableSchema, numbers: Array | No
         low=filled(-np.inf, (n, p), bounded),
         high=filled(np.inf, (n, p), bounded),
         broken=filled(False, movable.shape, bounded or bool(labels)),
+        labels={},
         relations=read_relations(rules.relations, schema),
         max_changes=rules.max_changes,
         bounded=bounded,

@@ -7,7 +7,7 @@ says is obeyed is obeyed by the decoded row, in original units.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Self
 
@@ -29,50 +29,25 @@ class FeasibleSet:
     """What the rules allow each of n query rows; d encoded positions, p value columns, C table columns.
 
     Where a rule is absent, the arrays are broadcast views that take no memory.
-
-    Parameters
-    ----------
-    schema : TableSchema
-        Columns and encoded positions.
-    movable : bool array (n, C)
-        Columns that the rules let change.
-    lower, upper : float32 array (n, d)
-        Bounds in encoded units, on each column's own grid; infinite where there is none.
-    impossible : bool array (n,)
-        Rows that no change can bring to obey the rules.
-    weights : float32 array (d,)
-        What a change costs.
-    numbers, low, high : float64 array (n, p)
-        Own values of the value columns and their bounds, in original units; NaN where missing.
-    broken : bool array (n, C)
-        Columns whose own value breaks a rule, so that they have to change.
-    labels : dict of column number to bool array (n, K)
-        Columns with a rule on their labels, and the levels that each row may take.
-    relations : tuple of Relation
-        Relations between value columns.
-    max_changes : int or None
-        Table columns that may change at most.
-    bounded, trivial : bool
-        Whether there is a bound or direction; whether there is no rule at all.
     """
 
-    PER_ROW: ClassVar[tuple[str, ...]] = ("movable", "lower", "upper", "impossible", "numbers", "low", "high", "broken")
+    PER_ROW: ClassVar[tuple[str, ...]] = ("movable", "broken", "impossible", "lower", "upper", "numbers", "low", "high")
 
     schema: TableSchema
-    movable: Array
-    lower: Array
+    movable: Array  # bool (n, C): columns that the rules let change
+    broken: Array  # bool (n, C): columns whose own value breaks a rule, so that they have to change
+    impossible: Array  # bool (n,): rows that no change can bring to obey the rules
+    lower: Array  # float32 (n, d): bounds in encoded units, on each column's own grid; infinite where there is none
     upper: Array
-    impossible: Array
-    weights: Array
-    numbers: Array
-    low: Array
+    numbers: Array  # float64 (n, p): own values in original units, NaN where missing
+    low: Array  # float64 (n, p): bounds in original units
     high: Array
-    broken: Array
-    labels: Mapping[int, Array] = field(default_factory=dict)
-    relations: tuple[Relation, ...] = ()
-    max_changes: int | None = None
-    bounded: bool = False
-    trivial: bool = True
+    weights: Array  # float32 (d,): what a change costs
+    labels: Mapping[int, Array]  # bool (n, K) of each column with a rule on labels: levels that each row may take
+    relations: tuple[Relation, ...]  # between value columns
+    max_changes: int | None  # table columns that may change at most
+    bounded: bool  # whether there is a bound or a direction
+    trivial: bool  # whether there is no rule at all
 
     def __len__(self) -> int:
         """Number n of query rows."""
@@ -114,24 +89,11 @@ class FeasibleSet:
     # ------------------------------------------------------------------------------------------------- settling
 
     def settle(self, Z: Array, reference: Array) -> tuple[Array, Array]:
-        """Rows near Z that a table can hold and that obey the rules, and which of them do.
+        """Rows (n, d), float32, near soft rows Z that a table can hold, and which of them obey every rule, bool (n,).
 
-        A frozen cell keeps its bits, no more than ``max_changes`` columns change and no label is newly taken that
-        the rules exclude, even where a row cannot obey all rules.
-
-        Parameters
-        ----------
-        Z : array of shape (n, d)
-            Soft encoded rows.
-        reference : float32 array of shape (n, d)
-            The encoded query rows.
-
-        Returns
-        -------
-        settled : float32 array of shape (n, d)
-            Impossible rows are the query rows.
-        obeyed : bool array of shape (n,)
-            Whether the row obeys every rule.
+        `reference` (n, d) are the encoded query rows. Even where a row cannot obey all rules, a frozen cell keeps its
+        bits, no more than ``max_changes`` columns change and no label is newly taken that the rules exclude; impossible
+        rows are the query rows.
         """
         if self.trivial:
             return self.schema.snap(Z, reference), np.ones(len(Z), dtype=bool)
@@ -246,16 +208,9 @@ class FeasibleSet:
     # -------------------------------------------------------------------------------------------------- judging
 
     def obeyed(self, Z: Array, reference: Array, numbers: Array | None = None) -> Array:
-        """Which rows obey every rule, judged by what the user holds: bool (n,).
+        """Which rows Z (n, d), settled or encoded from a table, obey every rule: bool (n,).
 
-        Parameters
-        ----------
-        Z : float32 array of shape (n, d)
-            Rows that a table can hold: settled, or decoded and encoded again.
-        reference : float32 array of shape (n, d)
-            The encoded query rows.
-        numbers : float64 array of shape (n, p), optional
-            Values of the decoded rows in original units; by default those that decoding would give.
+        Judged by what the user holds: `numbers` (n, p) in original units, by default what decoding would give.
         """
         changed = self.schema.changed(Z, reference)
         if not (self.bounded or self.relations):

@@ -21,25 +21,17 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class LabelRule:
-    """What the labels of one column may become: None stands for a missing one.
+    """What the labels of one column may become; None stands for a missing one."""
 
-    Parameters
-    ----------
-    allowed : collection of labels, or None
-        The only labels that a row may have; None: all.
-    moves : dict of label to collection of labels
-        Where some labels may go.
-    """
-
-    allowed: Collection[Any] | None = None
-    moves: Mapping[Any, Collection[Any]] | None = None
+    allowed: Collection[Any] | None  # the only labels that a row may have; None: all
+    moves: Mapping[Any, Collection[Any]]  # where some labels may go
 
     def permits(self, old: Any, new: Any) -> bool:
         """Whether one label may become the other, or stay. A missing one may stay so, but none may go missing."""
         if new is None:
             return old is None
         listed = self.allowed is None or new in self.allowed
-        return listed and (old == new or not self.moves or old not in self.moves or new in self.moves[old])
+        return listed and (old == new or old not in self.moves or new in self.moves[old])
 
 
 def narrowed(low: Array, high: Array, own: Array, direction: int) -> tuple[Array, Array]:
@@ -56,19 +48,11 @@ def obeyed(
     relations: Collection[Relation] = (),
     max_changes: int | None = None,
 ) -> Array:
-    """Which rows obey all rules but those on labels, which `LabelRule` tells: bool (n,).
+    """Which of n rows obey all rules but those on labels, for which there is `LabelRule`.
 
-    Parameters
-    ----------
-    changed, movable : bool array of shape (n, C)
-        Cells that hold another value than before, and those that may.
-    numbers : float64 array of shape (n, p) or None
-        What the rows hold now, in original units, NaN where missing: such a cell breaks neither a bound nor a
-        relation. None: there are no bounds and no relations.
-    low, high : float64 arrays of shape (n, p)
-        Bounds, those of directions included.
-    relations, max_changes
-        As of `FeasibleSet`.
+    `changed` and `movable` (n, C) are the cells that hold another value than before, and those that may. `numbers` are
+    what the rows hold now, in original units, and `low` and `high` their bounds, those of directions included, all
+    (n, p); a missing number breaks neither a bound nor a relation. None: there are no bounds and no relations.
     """
     good = ~(changed & ~movable).any(axis=1)
     if max_changes is not None:

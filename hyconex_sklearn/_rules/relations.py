@@ -44,22 +44,12 @@ class Relation:
 
 @dataclass(frozen=True)
 class Room:
-    """Where m rows of p numbers may go; all arrays have shape (m, p).
+    """Where m rows of p numbers may go; all arrays have shape (m, p)."""
 
-    Parameters
-    ----------
-    movable : bool array
-        Which numbers may move.
-    low, high : float64 array
-        Where to, in original units.
-    reach : float64 array
-        How far a number moves in proportion to the others, per unit of its coefficient.
-    """
-
-    movable: Array
-    low: Array
+    movable: Array  # which numbers may move
+    low: Array  # where to, in original units
     high: Array
-    reach: Array
+    reach: Array  # how far a number moves in proportion to the others, per unit of its coefficient
 
 
 def spread(scales: NumericMap, numbers: Array) -> Array:

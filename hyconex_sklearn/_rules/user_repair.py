@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,7 @@ Repair = Callable[[pd.DataFrame], pd.DataFrame]
 def apply_repair(repair: Repair, table: Any, names: list[Any]) -> Any:
     """Return the repaired table, of the same container, columns and length; dtypes are kept where values allow it.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If the function returns anything but a DataFrame of the same columns and length.
+    A function that returns anything but a DataFrame of the same columns and length is a TypeError or ValueError.
     """
     given = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=pd.Index(names))
     repaired = repair(given.copy())
@@ -61,26 +58,14 @@ def _as_before(column: pd.Series, dtype: Any) -> pd.Series:
 
 @dataclass(frozen=True)
 class RepairedSet(FeasibleSet):
-    """A `FeasibleSet` whose rows also go through the user's function, before they are judged.
-
-    Parameters
-    ----------
-    codec : TableCodec
-        Between tables and encoded rows.
-    table : DataFrame or ndarray
-        The query table.
-    rows : int array of shape (n,)
-        Row of the table that each query row is.
-    repair : callable
-        The user's function.
-    """
+    """A `FeasibleSet` whose rows also go through the user's function, before they are judged."""
 
     PER_ROW = (*FeasibleSet.PER_ROW, "rows")
 
-    codec: TableCodec = field(kw_only=True)
-    table: Any = field(kw_only=True)
-    rows: Array = field(kw_only=True)
-    repair: Repair = field(kw_only=True)
+    codec: TableCodec
+    table: Any  # the query table, a DataFrame or an array
+    rows: Array  # row of the table that each query row is (n,)
+    repair: Repair
 
     @classmethod
     def of(cls, rules: FeasibleSet, codec: TableCodec, table: Any, repair: Repair) -> RepairedSet:
