@@ -1,8 +1,9 @@
 """Cells before and after in, which rows obey their rules out: what each rule means, said once.
 
 Rows that the search settles and rows that come back through a pipeline are judged here, both by the values that a table
-holds and to the last bit: the noise of a pipeline's steps is taken off before. A direction is no rule of its own, but a
-bound at the own value.
+holds. Nothing is forgiven: a number that is beyond its bound by a bit breaks it, and a sum by `relations.TOLERANCE`,
+which is 0. The noise of a pipeline's steps is taken off before its rows are judged. A direction is no rule of its own,
+but a bound at the own value.
 """
 
 from __future__ import annotations

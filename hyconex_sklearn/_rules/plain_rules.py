@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-# ---------------------------------------------------------------------------------------------------- plain Python
-
 
 def _plain(value: Any) -> Any:
     """Arrays, lists and the like as tuples, scalars of numpy as Python's own."""
@@ -117,8 +115,10 @@ def _read_pair(column: Any, pair: Any) -> tuple[Any, Any]:
     low, high = _read_side(sides[0], rule, -math.inf), _read_side(sides[1], rule, math.inf)
     if isinstance(low, tuple) and isinstance(high, tuple) and len(low) != len(high):
         raise ValueError(f"{rule} has {len(low)} low and {len(high)} high values; pass one of each per query row.")
-    n = max(len(side) if isinstance(side, tuple) else 1 for side in (low, high))
-    for row, (a, b) in enumerate(zip(_repeated(low, n), _repeated(high, n), strict=True)):
+    lows, highs = (side if isinstance(side, tuple) else (side,) for side in (low, high))
+    n = max(len(lows), len(highs))
+    for row in range(n):
+        a, b = lows[row % len(lows)], highs[row % len(highs)]
         if _is_real(a) and _is_real(b) and a > b:
             where = f" in row {row}" if n > 1 else ""
             raise ValueError(f"{rule} has low {a!r} above high {b!r}{where}. Pass (low, high), in this order.")
@@ -137,10 +137,6 @@ def _read_side(side: Any, rule: str, unbounded: float) -> Any:
     finite = not isinstance(side, float) or math.isfinite(side) or side == unbounded
     _require(finite, ValueError, rule, "a pair of finite numbers", side, advice)
     return None if side == unbounded else side
-
-
-def _repeated(side: Any, n: int) -> Any:
-    return side if isinstance(side, tuple) else (side,) * n
 
 
 def _read_monotonic(value: Any) -> Any:

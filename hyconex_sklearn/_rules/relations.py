@@ -13,7 +13,7 @@ from .._table.units import NumericMap
 
 Array = NDArray[Any]
 
-#: By how much a sum may exceed its bound: not at all, so that whoever adds up the terms of a row finds it obeyed.
+#: By how much a sum may exceed its bound: not at all, so that whoever adds up the terms finds the relation obeyed.
 TOLERANCE = 0.0
 #: Rounds over all relations; one relation alone is met in as many rounds as it has columns that run into a bound.
 SWEEPS = 30
