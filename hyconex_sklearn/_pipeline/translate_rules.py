@@ -159,9 +159,8 @@ def _schema_of(X: Table) -> TableSchema:
         kind, cells = kind_in(X, j), own_cells(X, j)
         labels = tuple(cells.categories.tolist()) if kind == "ordered" else ()
         columns.append(Column(name, kind, str(cells.dtype), j, j + 1, categories=labels, upper=1.0, fill=np.nan))
-    return TableSchema(
-        tuple(columns), "dataframe" if isinstance(X, pd.DataFrame) else "ndarray", "", tuple(names_of(X))
-    )
+    container = "dataframe" if isinstance(X, pd.DataFrame) else "ndarray"
+    return TableSchema(tuple(columns), container, "", tuple(names_of(X)))
 
 
 def _on_whole_numbers(column: Column, low: Array, high: Array) -> tuple[Array, Array]:

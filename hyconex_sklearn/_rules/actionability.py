@@ -94,7 +94,7 @@ class Actionability:
 
     @property
     def immutable_kind(self) -> str:
-        """What `immutable` names: "columns", or by a bool for each all of them ("mask"), or "cells" row by row."""
+        """How `immutable` is said: "columns" by name, a "mask" of all columns, or one of all "cells", row by row."""
         return kind_of(self.immutable or ())
 
     def _by_position(self, names: Sequence[Hashable]) -> list[str]:

@@ -46,8 +46,8 @@ def obeyed(
     movable: Array,
     low: Array,
     high: Array,
-    relations: Collection[Relation] = (),
-    max_changes: int | None = None,
+    relations: Collection[Relation],
+    max_changes: int | None,
 ) -> Array:
     """Which of n rows obey all rules but those on labels, for which there is `LabelRule`.
 

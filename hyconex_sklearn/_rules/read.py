@@ -182,9 +182,6 @@ def read_weights(feature_weights: Any, schema: TableSchema) -> Array:
     return weights[schema.owner]
 
 
-# ---------------------------------------------------------------------------------------------------------- columns
-
-
 def by_column(rule: Mapping[Any, Any] | None, schema: TableSchema, name: str) -> list[tuple[Any, int, Any]]:
     """Each column that a rule names: as it is named, its number, what is said of it."""
     named = [(key, _position(key, schema, name), value) for key, value in (rule or {}).items()]

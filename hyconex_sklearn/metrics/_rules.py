@@ -121,11 +121,9 @@ class _Cells:
         if rules.immutable_kind == "columns":
             return np.isin(np.arange(width), [self.position(column, "immutable") for column in said])
         mask, by_row = np.array(said, dtype=bool), rules.immutable_kind == "cells"
-        expected = (self.n_asked, width) if by_row else (width,)
-        if mask.shape != expected:
-            raise ValueError(
-                f"immutable is a mask of shape {mask.shape}; expected {expected}: one bool per column, or cell."
-            )
+        got, expected = mask.shape, (self.n_asked, width) if by_row else (width,)
+        if got != expected:
+            raise ValueError(f"immutable is a mask of shape {got}; expected {expected}: one bool per column, or cell.")
         return mask[self.rows] if by_row else mask
 
     def moves(self, j: int) -> Iterator[tuple[Any, Any]]:
