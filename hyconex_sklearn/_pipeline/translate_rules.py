@@ -1,4 +1,4 @@
-"""Rules about the columns of a table, told to a classifier that sees the table through the steps of a pipeline.
+"""Rules about a table in, rules about what a pipeline makes of it out, for the classifier behind the steps.
 
 A rule that cannot be told in the classifier's columns is refused before any search. The rows that come back are judged
 by the rules as the user said them, cell by cell.

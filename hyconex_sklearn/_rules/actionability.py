@@ -1,6 +1,6 @@
-""":class:`Actionability`: what a person can change, as plain data that is checked, compared and written to JSON.
+"""What a person can change in, plain data that is checked, compared and written to JSON out: :class:`Actionability`.
 
-Only what can be said without a table is checked here; ``_rules`` reads the rules against a table.
+Only what can be said without a table is checked here; ``read`` and ``compile`` hold the rules against a table.
 """
 
 from __future__ import annotations

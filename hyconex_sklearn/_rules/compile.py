@@ -1,4 +1,4 @@
-"""Rules against a table: :func:`compile_rules` reads an ``Actionability`` into the ``FeasibleSet`` of query rows.
+"""Rules and rows of a table in, what they allow each row out, as a ``FeasibleSet``: :func:`compile_rules`.
 
 A rule that does not fit the table, or contradicts another one, is told at once. What only a single row runs into (its
 value is above the bound and may only rise) makes that row ``impossible`` and hinders no other.

@@ -1,4 +1,4 @@
-""":class:`FeasibleSet`: for each query row the encoded rows that its rules allow, and the way back into them.
+"""Proposed rows in, rows that a table can hold and that obey the rules out: :class:`FeasibleSet`.
 
 ``settle`` is a hard projection: whatever a search proposes, what comes out can be held by a table, and a rule that it
 says is obeyed is obeyed by the decoded row, in original units.

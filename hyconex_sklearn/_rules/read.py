@@ -1,4 +1,4 @@
-"""Each rule of an ``Actionability`` read against a table: columns by number, labels by level, values in its units.
+"""One rule and the columns of a table in, the rule by column number and in the units of the table out.
 
 What the table shows to be wrong is told here: unknown columns and labels, shapes that do not fit, rules that are made
 for another kind of column.

@@ -1,4 +1,4 @@
-"""Linear relations between numbers of a row, and the projection of rows into them, in original units."""
+"""Rows of numbers and linear relations between them in, rows that obey out, all in original units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's own function on counterfactual tables: checked, applied, and made part of the rules."""
+"""Counterfactual tables and the user's own function in, repaired tables out; the function becomes part of the rules."""
 
 from __future__ import annotations
 
