@@ -145,10 +145,9 @@ def _check_rules(estimator: Any, meta: pd.DataFrame, asked: dict[str, Any]) -> N
 
 
 def _refuse_row_by_row(rules: Actionability, target: Any) -> None:
-    mask = rules.immutable or ()
     by_row = {
         "target": np.ndim(target) > 0,
-        "immutable": any(isinstance(row, tuple) and all(isinstance(cell, bool) for cell in row) for row in mask),
+        "immutable": rules.immutable_kind == "cells",
         "bounds": any(isinstance(side, tuple) for ends in (rules.bounds or {}).values() for side in ends),
     }
     named = [name for name, found in by_row.items() if found]

@@ -1,4 +1,4 @@
-"""Rules about the columns of a table, told to a classifier that sees the table through the steps of a pipeline.
+"""Rules about a table in, rules about what a pipeline makes of it out, for the classifier behind the steps.
 
 A rule that cannot be told in the classifier's columns is refused before any search. The rows that come back are judged
 by the rules as the user said them, cell by cell.
@@ -15,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .._answer.status import Status
+from .._rules import judge
 from .._rules.actionability import EVERYDAY, Actionability
-from .._rules.read import by_column, read_bounds, read_directions, read_free, read_relations
+from .._rules.read import by_column, read_bounds, read_directions, read_movable, read_relations
 from .._rules.relations import Relation
 from .._table.cells import Table, cells_differ
 from .._table.codec import TableCodec
@@ -34,24 +35,12 @@ _ROUNDING = 1e-13
 
 @dataclass(frozen=True)
 class Translation:
-    """A query as the classifier is asked it, and the user's own rules that its answer is judged by.
+    """A query as the classifier is asked it, and the user's own rules that its answer is judged by."""
 
-    Parameters
-    ----------
-    keywords : dict
-        What the classifier's ``counterfactuals`` is called with.
-    certifying : dict
-        What a certificate depends on, apart from whether a row is feasible.
-    rules : TableRules or None
-        The user's rules; None if nothing had to be translated, so that the classifier's judgement stands.
-    glossary : str
-        What the classifier's columns are to the user.
-    """
-
-    keywords: dict[str, Any]
-    certifying: dict[str, Any]
-    rules: TableRules | None = None
-    glossary: str = ""
+    keywords: dict[str, Any]  # what the classifier's ``counterfactuals`` is called with
+    certifying: dict[str, Any]  # what a certificate depends on, apart from whether a row is feasible
+    rules: TableRules | None = None  # None: nothing had to be translated, and the classifier's judgement stands
+    glossary: str = ""  # what the classifier's columns are to the user
 
     def ask(self, final: Any, table: Table) -> Any:
         """The classifier's answer; an error that speaks of its columns says what they are to the user."""
@@ -84,17 +73,8 @@ def translate(
 ) -> Translation:
     """Read the rules of a query against the user's table, and tell them in the columns that the steps make of it.
 
-    Parameters
-    ----------
-    asked : dict
-        The keywords of the query; rules speak of the columns of `X`, in its units.
-    X, Z, forward, back
-        As of `Passage`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If a rule does not fit `X`, or cannot be told in the columns of `Z`.
+    `asked` are the keywords of the query, whose rules speak of the columns of `X`, in its units; the rest is as of
+    `Passage`. A rule that does not fit `X`, or cannot be told in the columns of `Z`, is a TypeError or ValueError.
     """
     rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
     passage = Passage(X, Z, forward, back)
@@ -112,33 +92,15 @@ def translate(
 
 @dataclass(frozen=True)
 class TableRules:
-    """Rules read against the n rows of the user's table, by column number.
-
-    Parameters
-    ----------
-    said : Actionability
-        What the user said.
-    codec : TableCodec
-        Names, kinds and numbers of the table's d columns.
-    frozen : bool array of shape (n, d)
-        Cells that must not change.
-    bounds : dict of int to (low, high)
-        Arrays (n,), infinite where there is no bound; ranks of ordered labels.
-    directions : dict of int to {-1, 1}
-        Where a column may go.
-    relations : tuple of Relation
-        Sums of ``codec.schema.value_columns``.
-    noise : float array of shape (d,)
-        What counts as rounding noise in a column of floats; 0 in the others.
-    """
+    """What the user said, read against the n rows and d columns of the user's table, by column number."""
 
     said: Actionability
     codec: TableCodec
-    frozen: Array
-    bounds: dict[int, tuple[Array, Array]]
-    directions: dict[int, int]
-    relations: tuple[Relation, ...]
-    noise: Array
+    movable: Array  # bool (n, d)
+    bounds: dict[int, tuple[Array, Array]]  # low and high (n,), infinite where there is none; ranks of ordered labels
+    directions: dict[int, int]  # 1 or -1
+    relations: tuple[Relation, ...]  # sums of ``codec.schema.value_columns``
+    noise: Array  # (d,): rounding noise in a column of floats, 0 in others; it is taken off before a row is judged
 
     @classmethod
     def read(cls, rules: Actionability, X: Table) -> TableRules:
@@ -148,7 +110,7 @@ class TableRules:
         return cls(
             rules,
             TableCodec(schema),
-            frozen=~read_free(rules.immutable, schema, n),
+            movable=read_movable(rules, schema, n),
             bounds={j: _on_whole_numbers(schema.columns[j], *sides) for j, sides in bounds.items()},
             directions=read_directions(rules.monotonic_cst, schema),
             relations=read_relations(rules.relations, schema),
@@ -159,39 +121,34 @@ class TableRules:
         """What a rule that is a dict says of each column."""
         return {j: said for _, j, said in by_column(getattr(self.said, rule), self.codec.schema, rule)}
 
-    def slot(self, j: int) -> int:
-        """Place of column j among the columns that have numbers."""
-        return int(np.searchsorted(self.codec.schema.value_columns, j))
-
     def settled(self, data: Table, original: Table, rows: Array) -> Table:
         """Frozen cells are the user's own, whatever the steps did; noise at a bound is clipped."""
-        data = _restored(data, original, self.frozen[rows] & cells_differ(original, data))
+        data = _restored(data, original, ~self.movable[rows] & cells_differ(original, data))
         numbers = self.codec.numbers(data)
         for j, (low, high) in self.bounds.items():
-            values = numbers[:, self.slot(j)]
+            values = numbers[:, self.codec.schema.slot(j)]
             clipped = np.clip(values, low[rows], high[rows])
             at = np.flatnonzero((clipped != values) & (np.abs(clipped - values) <= self.noise[j]))
             data = with_values(data, j, clipped[at], at) if at.size else data
         return data
 
     def obeyed(self, data: Table, original: Table, rows: Array) -> Array:
-        """Which rows obey every rule by their own cells: bool (m,). A missing cell breaks no bound and no sum."""
-        changed, before, after = cells_differ(original, data), self.codec.numbers(original), self.codec.numbers(data)
-        good = np.logical_not((changed & self.frozen[rows]).any(axis=1))
-        if self.said.max_changes is not None:
-            good &= changed.sum(axis=1) <= self.said.max_changes
-        for j, (low, high) in self.bounds.items():
-            good &= ~((after[:, self.slot(j)] < low[rows]) | (after[:, self.slot(j)] > high[rows]))
+        """Which rows obey every rule by their own cells: bool (m,)."""
+        before, after, movable = self.codec.numbers(original), self.codec.numbers(data), self.movable[rows]
+        low, high = np.full(after.shape, -np.inf), np.full(after.shape, np.inf)
+        for j, (least, most) in self.bounds.items():
+            slot = self.codec.schema.slot(j)
+            low[:, slot], high[:, slot] = least[rows], most[rows]
         for j, direction in self.directions.items():
-            old, new = before[:, self.slot(j)], after[:, self.slot(j)]
-            good &= np.isnan(new) | (direction * (new - old) >= 0)
-        for relation in self.relations:
-            good &= ~(relation.excess(after) > 0)
-        for j, allowed in self.named("allowed_categories").items():
-            good &= np.array([label is None or label in allowed for label in labels_in(data, j)])
-        for j, moves in self.named("allowed_transitions").items():
-            pairs = zip(labels_in(original, j), labels_in(data, j), strict=True)
-            good &= np.array([old == new or old not in moves or new in moves[old] for old, new in pairs])
+            slot = self.codec.schema.slot(j)
+            low[:, slot], high[:, slot] = judge.narrowed(low[:, slot], high[:, slot], before[:, slot], direction)
+            movable[:, j] &= ~np.isnan(before[:, slot])
+        changed = cells_differ(original, data)
+        good = judge.obeyed(changed, after, movable, low, high, self.relations, self.said.max_changes)
+        allowed, moves = self.named("allowed_categories"), self.named("allowed_transitions")
+        for j in {*allowed, *moves}:
+            rule = judge.LabelRule(allowed.get(j), moves.get(j, {}))
+            good &= np.array([*map(rule.permits, labels_in(original, j), labels_in(data, j))], dtype=bool)
         return good
 
 
@@ -202,9 +159,8 @@ def _schema_of(X: Table) -> TableSchema:
         kind, cells = kind_in(X, j), own_cells(X, j)
         labels = tuple(cells.categories.tolist()) if kind == "ordered" else ()
         columns.append(Column(name, kind, str(cells.dtype), j, j + 1, categories=labels, upper=1.0, fill=np.nan))
-    return TableSchema(
-        tuple(columns), "dataframe" if isinstance(X, pd.DataFrame) else "ndarray", "", tuple(names_of(X))
-    )
+    container = "dataframe" if isinstance(X, pd.DataFrame) else "ndarray"
+    return TableSchema(tuple(columns), container, "", tuple(names_of(X)))
 
 
 def _on_whole_numbers(column: Column, low: Array, high: Array) -> tuple[Array, Array]:
@@ -259,35 +215,43 @@ class _Teller:
             passage.only("max_changes", j)  # what changes there is what changes here, column by column
         return Actionability(
             immutable=self._immutable(),
-            bounds=dict(self._bounds()),
-            monotonic_cst=dict(self._directions()),
+            bounds=self._by_goal(self._bounds()),
+            monotonic_cst=self._by_goal(self._directions()),
             max_changes=said.max_changes,
             target_probability=said.target_probability,
-            allowed_categories=dict(self._labels("allowed_categories")),
-            allowed_transitions=dict(self._labels("allowed_transitions")),
+            allowed_categories=self._by_goal(self._labels("allowed_categories")),
+            allowed_transitions=self._by_goal(self._labels("allowed_transitions")),
             relations=[self._relation(f"relations[{i}]", relation) for i, relation in enumerate(self.read.relations)],
-            feature_weights=dict(self._weights()),
+            feature_weights=self._by_goal(self._weights()),
         )
+
+    def _by_goal(self, told: Iterable[tuple[int, Any]]) -> dict[Any, Any]:
+        """What is said of each final column, by name instead of number."""
+        return {self.passage.goals[k]: said for k, said in told}
+
+    def _named(self, rule: str) -> Iterator[tuple[str, int, Any]]:
+        """Of each column that a rule names: the rule on it in words, the column's number, and what is said of it."""
+        for j, said in self.read.named(rule).items():
+            yield f"{rule}[{self.passage.names[j]!r}]", j, said
 
     def _immutable(self) -> Any:
         """Final columns that depend on a frozen one, or a mask of them for each row."""
-        frozen = self.read.frozen @ self.passage.depends
+        frozen = ~self.read.movable @ self.passage.depends
         if (frozen == frozen[:1]).all():
             return [goal for goal, is_frozen in zip(self.passage.goals, frozen[0], strict=True) if is_frozen]
         return frozen
 
-    def _bounds(self) -> Iterator[tuple[Any, Any]]:
-        for j, pair in self.read.named("bounds").items():
-            rule = f"bounds[{self.passage.names[j]!r}]"
+    def _bounds(self) -> Iterator[tuple[int, Any]]:
+        for rule, j, pair in self._named("bounds"):
             if not is_number(self.passage.X, j):
                 labels = [label for side in pair for label in (side if isinstance(side, tuple) else (side,))]
-                yield self.passage.goals[self.passage.same(rule, j, labels)], pair
+                yield self.passage.same(rule, j, labels), pair
                 continue
             k = self.passage.only(rule, j)
             low, high = (side[:1] if (side == side[0]).all() else side for side in self.read.bounds[j])
             _, image = self.passage.line(rule, j, k, [*low, *high])
             sides = self._side(rule, j, k, low, +1), self._side(rule, j, k, high, -1)
-            yield self.passage.goals[k], sides if image[-1] > image[0] else sides[::-1]
+            yield k, sides if image[-1] > image[0] else sides[::-1]
 
     def _side(self, rule: str, j: int, k: int, side: Array, sense: int) -> Any:
         """One side of a bound after the steps: None, a number, or one per row; `sense` is 1 for the low side."""
@@ -304,20 +268,20 @@ class _Teller:
         told[at] = image
         return tuple(told) if len(told) > 1 else told[0]
 
-    def _directions(self) -> Iterator[tuple[Any, int]]:
+    def _directions(self) -> Iterator[tuple[int, int]]:
         for j, direction in self.read.directions.items():
             rule = f"monotonic_cst[{self.passage.names[j]!r}]"
             if not is_number(self.passage.X, j):
-                yield self.passage.goals[self.passage.same(rule, j)], direction
+                yield self.passage.same(rule, j), direction
                 continue
             k = self.passage.only(rule, j)
             _, image = self.passage.line(rule, j, k)
-            yield self.passage.goals[k], direction if image[-1] > image[0] else -direction
+            yield k, direction if image[-1] > image[0] else -direction
 
-    def _labels(self, rule: str) -> Iterator[tuple[Any, Any]]:
-        for j, said in self.read.named(rule).items():
+    def _labels(self, rule: str) -> Iterator[tuple[int, Any]]:
+        for told, j, said in self._named(rule):
             labels = [*said, *(to for goals in said.values() for to in goals)] if isinstance(said, dict) else said
-            yield self.passage.goals[self.passage.same(f"{rule}[{self.passage.names[j]!r}]", j, labels)], said
+            yield self.passage.same(told, j, labels), said
 
     def _relation(self, rule: str, relation: Relation) -> tuple[dict[Any, float], float]:
         """The same sum of final columns: each has to be a straight line of the column that it is made of."""
@@ -335,7 +299,7 @@ class _Teller:
             bound += _ROUNDING * abs(coefficient) * float(np.abs(grid).max())
         return terms, bound
 
-    def _weights(self) -> Iterator[tuple[Any, float]]:
-        for j, weight in self.read.named("feature_weights").items():
-            for k in self.passage.own(f"feature_weights[{self.passage.names[j]!r}]", j):
-                yield self.passage.goals[k], weight
+    def _weights(self) -> Iterator[tuple[int, float]]:
+        for rule, j, weight in self._named("feature_weights"):
+            for k in self.passage.own(rule, j):
+                yield k, weight

@@ -1,6 +1,6 @@
-""":class:`Actionability`: what a person can change, as plain data that is checked, compared and written to JSON.
+"""What a person can change in, plain data that is checked, compared and written to JSON out: :class:`Actionability`.
 
-Only what can be said without a table is checked here; ``_rules`` reads the rules against a table.
+Only what can be said without a table is checked here; ``read`` and ``compile`` hold the rules against a table.
 """
 
 from __future__ import annotations
@@ -12,11 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from .plain_rules import READERS, described, restored
+from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
 
 #: Rules that are keywords of ``counterfactuals``, too.
 EVERYDAY = ("immutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
-_COLUMN_RULES = ("bounds", "monotonic_cst", "allowed_categories", "allowed_transitions", "feature_weights")
 
 
 @dataclass(frozen=True)
@@ -93,18 +92,21 @@ class Actionability:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {name: value for name, value in values.items() if value is not None and value != ()}
 
+    @property
+    def immutable_kind(self) -> str:
+        """How `immutable` is said: "columns" by name, a "mask" of all columns, or one of all "cells", row by row."""
+        return kind_of(self.immutable or ())
+
     def _by_position(self, names: Sequence[Hashable]) -> list[str]:
         """The rules that tell columns of a table with these `names` by position: masks, lists per column, indices."""
-        mappings = {name: tuple(getattr(self, name) or ()) for name in _COLUMN_RULES}
-        mappings["immutable"] = self.immutable or ()
-        mappings["relations"] = tuple(column for terms, _ in self.relations for column in terms)
-        lists = {"monotonic_cst"} if isinstance(self.monotonic_cst, tuple) else set()
-        # A mask's True is not the column of the name 1, though they are equal.
+        columns = {name: tuple(getattr(self, name) or ()) for name in BY_COLUMN}
+        columns["immutable"] = self.immutable or ()
+        columns["relations"] = tuple(column for terms, _ in self.relations for column in terms)
+        listed = {"immutable": self.immutable_kind != "columns", "monotonic_cst": isinstance(self.monotonic_cst, tuple)}
         return [
             rule
-            for rule, columns in mappings.items()
-            if rule in lists
-            or any(isinstance(c, bool) or (isinstance(c, (tuple, int)) and c not in names) for c in columns)
+            for rule, named in columns.items()
+            if listed.get(rule) or any(isinstance(column, int) and column not in names for column in named)
         ]
 
     @classmethod

@@ -1,4 +1,4 @@
-""":class:`FeasibleSet`: for each query row the encoded rows that its rules allow, and the way back into them.
+"""Proposed rows in, rows that a table can hold and that obey the rules out: :class:`FeasibleSet`.
 
 ``settle`` is a hard projection: whatever a search proposes, what comes out can be held by a table, and a rule that it
 says is obeyed is obeyed by the decoded row, in original units.
@@ -6,20 +6,21 @@ says is obeyed is obeyed by the decoded row, in original units.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .._table.schema import NOTICEABLE, TableSchema
 from .._table.units import NumericMap
-from .relations import Relation, project, spread
+from . import judge
+from .relations import Relation, Room, project, spread
 
 Array = NDArray[Any]
 
-_PER_ROW = ("free", "lower", "upper", "choices", "impossible", "numbers", "low", "high", "broken")
 _LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -28,158 +29,107 @@ class FeasibleSet:
     """What the rules allow each of n query rows; d encoded positions, p value columns, C table columns.
 
     Where a rule is absent, the arrays are broadcast views that take no memory.
-
-    Parameters
-    ----------
-    schema : TableSchema
-        Columns and encoded positions.
-    free : bool array (n, d)
-        Positions that the rules let move; a missing indicator follows its column.
-    lower, upper : float32 array (n, d)
-        Bounds in encoded units, on each column's own grid; infinite where there is none.
-    choices : bool array (n, d)
-        One-hot levels that the row may take; True elsewhere.
-    impossible : bool array (n,)
-        Rows that no change can bring to obey the rules.
-    weights : float32 array (d,)
-        What a change costs.
-    numbers, low, high : float64 array (n, p)
-        Own values of the value columns and their bounds, in original units; NaN where missing.
-    broken : bool array (n, C)
-        Columns whose own value breaks a rule, so that they have to change.
-    ranks : tuple of (column number, bool array (n, K))
-        Ordered columns with a rule on their labels, and the ranks that each row may take.
-    limited : tuple of int
-        One-hot columns with a rule on their labels.
-    relations : tuple of Relation
-        Relations between value columns.
-    max_changes : int or None
-        Table columns that may change at most.
-    bounded, trivial : bool
-        Whether there is a bound or direction; whether there is no rule at all.
     """
 
-    schema: TableSchema
-    free: Array
-    lower: Array
-    upper: Array
-    choices: Array
-    impossible: Array
-    weights: Array
-    numbers: Array
-    low: Array
-    high: Array
-    broken: Array
-    ranks: tuple[tuple[int, Array], ...] = ()
-    limited: tuple[int, ...] = ()
-    relations: tuple[Relation, ...] = ()
-    max_changes: int | None = None
-    bounded: bool = False
-    trivial: bool = True
+    PER_ROW: ClassVar[tuple[str, ...]] = ("movable", "broken", "impossible", "lower", "upper", "numbers", "low", "high")
 
-    @property
-    def n_rows(self) -> int:
-        """Number n of query rows."""
-        return len(self.impossible)
+    schema: TableSchema
+    movable: Array  # bool (n, C): columns that the rules let change
+    broken: Array  # bool (n, C): columns whose own value breaks a rule, so that they have to change
+    impossible: Array  # bool (n,): rows that no change can bring to obey the rules
+    lower: Array  # float32 (n, d): bounds in encoded units, on each column's own grid; infinite where there is none
+    upper: Array
+    numbers: Array  # float64 (n, p): own values in original units, NaN where missing
+    low: Array  # float64 (n, p): bounds in original units
+    high: Array
+    weights: Array  # float32 (d,): what a change costs
+    labels: Mapping[int, Array]  # bool (n, K) of each column with a rule on labels: levels that each row may take
+    relations: tuple[Relation, ...]  # between value columns
+    max_changes: int | None  # table columns that may change at most
+    bounded: bool  # whether there is a bound or a direction
+    trivial: bool  # whether there is no rule at all
 
     def __len__(self) -> int:
         """Number n of query rows."""
-        return self.n_rows
+        return len(self.impossible)
 
-    def take(self, rows: Any) -> FeasibleSet:
+    def take(self, rows: Any) -> Self:
         """The rules of some rows: a slice, row numbers (which may repeat) or a mask."""
-        rows = np.arange(self.n_rows)[rows]
-        parts: dict[str, Any] = {name: _rows(getattr(self, name), rows) for name in _PER_ROW}
-        return replace(self, **parts, ranks=tuple((j, permitted[rows]) for j, permitted in self.ranks))
+        rows = np.arange(len(self))[rows]
+        parts: dict[str, Any] = {name: _rows(getattr(self, name), rows) for name in self.PER_ROW}
+        return replace(self, **parts, labels={j: permitted[rows] for j, permitted in self.labels.items()})
 
-    def exclude(self, columns: Array) -> FeasibleSet:
+    def exclude(self, columns: Array) -> Self:
         """The same rules, and some more table columns frozen: bool (n, C)."""
         columns = np.broadcast_to(columns, self.broken.shape)
         return replace(
             self,
-            free=self.free & ~columns[:, self.schema.owner],
+            movable=self.movable & ~columns,
             impossible=self.impossible | (self.broken & columns).any(axis=1),
             trivial=self.trivial and not columns.any(),
         )
 
+    @cached_property
+    def free(self) -> Array:
+        """Encoded positions that the rules let move, bool (n, d); a missing indicator follows its column."""
+        if self.movable.all():
+            return np.broadcast_to(True, self.lower.shape)
+        return self.movable[:, self.schema.owner]
+
+    @cached_property
+    def choices(self) -> Array:
+        """One-hot levels that each row may take, bool (n, d); True elsewhere."""
+        choices = np.broadcast_to(True, self.lower.shape)
+        for j, permitted in self.labels.items():
+            if self.schema.columns[j].one_hot:
+                choices = choices if choices.flags.writeable else choices.copy()
+                choices[:, self._block(j)] = permitted
+        return choices
+
     # ------------------------------------------------------------------------------------------------- settling
 
     def settle(self, Z: Array, reference: Array) -> tuple[Array, Array]:
-        """Rows near Z that a table can hold and that obey the rules, and which of them do.
+        """Rows (n, d), float32, near soft rows Z that a table can hold, and which of them obey every rule, bool (n,).
 
-        A frozen cell keeps its bits, no more than ``max_changes`` columns change and no label is newly taken that
-        the rules exclude, even where a row cannot obey all rules.
-
-        Parameters
-        ----------
-        Z : array of shape (n, d)
-            Soft encoded rows.
-        reference : float32 array of shape (n, d)
-            The encoded query rows.
-
-        Returns
-        -------
-        settled : float32 array of shape (n, d)
-            Impossible rows are the query rows.
-        obeyed : bool array of shape (n,)
-            Whether the row obeys every rule.
+        `reference` (n, d) are the encoded query rows. Even where a row cannot obey all rules, a frozen cell keeps its
+        bits, no more than ``max_changes`` columns change and no label is newly taken that the rules exclude; impossible
+        rows are the query rows.
         """
         if self.trivial:
             return self.schema.snap(Z, reference), np.ones(len(Z), dtype=bool)
         reference = np.asarray(reference, dtype=np.float32)
         settled = self._project(Z, reference)
-        good = self._holds(settled, reference)
+        good = self.obeyed(settled, reference)
         failed = np.flatnonzero(~(good | self.impossible))
         if failed.size:
             # The query row itself, mended where it breaks a rule, is the last resort: unchanged if it obeys.
             rows, home = self.take(failed), reference[failed]
             mended = rows._project(home, home)
-            better = rows._holds(mended, home)
+            better = rows.obeyed(mended, home)
             settled[failed[better]] = mended[better]
             good[failed[better]] = True
         return settled, good
 
-    def obeyed(self, Z: Array, reference: Array, numbers: Array) -> Array:
-        """Which rows obey every rule, judged by what the user holds: bool (n,).
-
-        Parameters
-        ----------
-        Z : float32 array of shape (n, d)
-            The decoded rows, encoded again.
-        reference : float32 array of shape (n, d)
-            The encoded query rows.
-        numbers : float64 array of shape (n, p)
-            Values of the decoded rows in original units.
-        """
-        frozen = ~self.free[:, self._starts]
-        thawed = (self.schema.changed(Z, reference) & frozen).any(axis=1)
-        return ~thawed & self._holds(Z, reference, numbers)
-
     def _project(self, Z: Array, reference: Array) -> Array:
         """Each rule in turn, the ones that later ones cannot break first."""
-        inside = Z if self._all_free else np.where(self.free, Z, reference)
+        inside = np.where(self.free, Z, reference)
         settled = self.schema.snap(self._clipped(inside, reference) if self.bounded else inside, reference)
-        if self._any_broken:
+        if self.broken.any():
             self._enter_bounds(settled, reference)
-        for j in self.limited:
-            self._choose_level(j, Z, settled, reference)
-        for j, permitted in self.ranks:
-            self._choose_rank(j, permitted, settled, reference)
+        for j in self.labels:
+            self._choose_label(j, Z, settled, reference)
         if self.max_changes is not None:
             self._undo_smallest(settled, reference)
         if self.relations:
             self._relate(settled, reference)
-        if self._any_impossible:
-            settled[self.impossible] = reference[self.impossible]
+        settled[self.impossible] = reference[self.impossible]
         return settled
 
     def _clipped(self, Z: Array, reference: Array) -> Array:
-        clipped = np.clip(Z, self.lower, self.upper)
-        if self._any_missing:
-            # A bound is no reason to fill a cell that the proposal leaves missing.
-            at = self.schema.numeric_index
-            untouched = np.isnan(self.numbers) & ~(np.abs(Z[:, at] - reference[:, at]) > NOTICEABLE)
-            clipped[:, at] = np.where(untouched, reference[:, at], clipped[:, at])
+        """Z within the bounds, which are no reason to fill a cell that it leaves missing."""
+        clipped, at = np.clip(Z, self.lower, self.upper), self.schema.numeric_index
+        untouched = np.isnan(self.numbers) & ~(np.abs(Z[:, at] - reference[:, at]) > NOTICEABLE)
+        clipped[:, at] = np.where(untouched, reference[:, at], clipped[:, at])
         return clipped
 
     def _enter_bounds(self, settled: Array, reference: Array) -> None:
@@ -189,29 +139,26 @@ class FeasibleSet:
         kept = self.broken[:, self.schema.value_columns] & (value == home)
         settled[:, at] = np.where(kept, np.clip(home, self.lower[:, at], self.upper[:, at]), value)
 
-    def _choose_level(self, j: int, soft: Array, settled: Array, reference: Array) -> None:
-        """An excluded label becomes the own one, or the permitted one with the highest score where that is excluded."""
-        block = slice(self.schema.columns[j].start, self.schema.columns[j].stop)
-        rows = np.flatnonzero(~self._level_permitted(j, settled))
+    def _choose_label(self, j: int, soft: Array, settled: Array, reference: Array) -> None:
+        """An excluded rank becomes the nearest permitted one.
+
+        An excluded label without an order becomes the own one, or, where that is excluded too, the permitted one with
+        the highest score.
+        """
+        column, block, permitted = self.schema.columns[j], self._block(j), self.labels[j]
+        rows = np.flatnonzero(~self._permits(j, settled, reference))
         if not rows.size:
+            return
+        if not column.one_hot:
+            codes = column.forward(np.arange(permitted.shape[1])).astype(np.float32)
+            distance = np.where(permitted[rows], np.abs(settled[rows, block] - codes), np.inf)
+            settled[rows, column.start] = codes[distance.argmin(axis=1)]
             return
         settled[rows, block] = reference[rows, block]
         rows = rows[self.broken[rows, j]]
-        score = np.where(self.choices[rows, block], np.nan_to_num(soft[rows, block], nan=_LOWEST), -np.inf)
+        score = np.where(permitted[rows], np.nan_to_num(soft[rows, block], nan=_LOWEST), -np.inf)
         settled[rows, block] = 0.0
-        settled[rows, block.start + score.argmax(axis=1)] = 1.0
-
-    def _choose_rank(self, j: int, permitted: Array, settled: Array, reference: Array) -> None:
-        """An excluded rank becomes the nearest permitted one."""
-        column = self.schema.columns[j]
-        value = settled[:, column.start]
-        rank = np.rint(column.inverse(value)).astype(np.intp)
-        stays_missing = np.isnan(self.numbers[:, self._slot(j)]) & (value == reference[:, column.start])
-        rows = np.flatnonzero(~permitted[np.arange(len(rank)), rank] & ~stays_missing)
-        if rows.size:
-            codes = column.forward(np.arange(permitted.shape[1])).astype(np.float32)
-            distance = np.where(permitted[rows], np.abs(value[rows, None] - codes), np.inf)
-            settled[rows, column.start] = codes[distance.argmin(axis=1)]
+        settled[rows, column.start + score.argmax(axis=1)] = 1.0
 
     def _undo_smallest(self, settled: Array, reference: Array) -> None:
         """Keep the ``max_changes`` largest changes per cost, those that have to be made first."""
@@ -221,39 +168,38 @@ class FeasibleSet:
             return
         move = (settled[rows] - reference[rows]) / self.weights
         move[:, self.schema.missing_index] = 0.0
-        size = np.sqrt(np.add.reduceat(move**2, self._starts, axis=1))
+        size = np.sqrt(self.schema.by_column(move**2))
         size[self.broken[rows]] = np.inf
         size[~changed[rows]] = -1.0
         undone = ~_largest(size, np.full(len(rows), self.max_changes))
         settled[rows] = np.where(undone[:, self.schema.owner], reference[rows], settled[rows])
 
     def _relate(self, settled: Array, reference: Array) -> None:
-        """Move the numbers of rows that violate a relation into it."""
-        numbers = self._numbers_of(settled, reference)
-        violated = np.column_stack([relation.excess(numbers) > 0 for relation in self.relations])
-        rows = np.flatnonzero(violated.any(axis=1) & ~self.impossible)
+        """Move the numbers of rows that break a relation into it."""
+        changed = self.schema.changed(settled, reference)
+        numbers = self._numbers_of(settled, changed)
+        broken = np.column_stack([relation.broken(numbers) for relation in self.relations])
+        rows = np.flatnonzero(broken.any(axis=1) & ~self.impossible)
         if not rows.size:
             return
         at, scales = self.schema.numeric_index, self.schema.numeric_map
-        before = numbers[rows]
-        movable = self.free[np.ix_(rows, at)] & ~np.isnan(before)
+        part, before = np.ix_(rows, at), numbers[rows]
+        movable = self.movable[np.ix_(rows, self.schema.value_columns)] & ~np.isnan(before)
         reach = spread(scales, before) / np.sqrt(self.weights[at])
         if self.max_changes is not None:
-            changed = self.schema.changed(settled[rows], reference[rows])
-            movable &= self._affordable(changed, violated[rows], np.where(movable, reach, 0.0))
-        lower, upper = self.lower[np.ix_(rows, at)], self.upper[np.ix_(rows, at)]
+            movable &= self._affordable(changed[rows], broken[rows], np.where(movable, reach, 0.0))
+        lower, upper = self.lower[part], self.upper[part]
         low = np.maximum(np.minimum(scales.lower, before), _representable(scales, self.low[rows], lower, np.maximum))
         high = np.minimum(np.maximum(scales.upper, before), _representable(scales, self.high[rows], upper, np.minimum))
-        after = project(self.relations, before, movable, low, high, reach, scales)
-        moved = movable & (after != before)
+        after = project(self.relations, before, Room(movable, low, high, reach), scales)
         value = np.clip(scales.snap(scales.forward(after)), lower, upper)
-        settled[np.ix_(rows, at)] = np.where(moved, value, settled[np.ix_(rows, at)])
+        settled[part] = np.where(movable & (after != before), value, settled[part])
 
-    def _affordable(self, changed: Array, violated: Array, reach: Array) -> Array:
+    def _affordable(self, changed: Array, broken: Array, reach: Array) -> Array:
         """Value columns that a relation may move: the changed ones, and of the others as many as the budget allows."""
         changed, n_changed = changed[:, self.schema.value_columns], changed.sum(axis=1)
         gain = np.zeros(reach.shape)
-        for relation, rows in zip(self.relations, violated.T, strict=True):
+        for relation, rows in zip(self.relations, broken.T, strict=True):
             slots = list(relation.slots)
             gain[:, slots] += rows[:, None] * np.abs(relation.coefficients) * reach[:, slots]
         gain[changed] = -1.0
@@ -261,65 +207,39 @@ class FeasibleSet:
 
     # -------------------------------------------------------------------------------------------------- judging
 
-    def _holds(self, Z: Array, reference: Array, numbers: Array | None = None) -> Array:
-        """Which rows obey the rules on their own values; that frozen cells are the query's is taken for granted."""
-        good = ~self.impossible
-        if self.bounded or self.relations:
-            numbers = self._numbers_of(Z, reference) if numbers is None else numbers
-            good &= (((numbers >= self.low) & (numbers <= self.high)) | np.isnan(numbers)).all(axis=1)
-            for relation in self.relations:
-                good &= ~(relation.excess(numbers) > 0)
-        for j in self.limited:
-            good &= self._level_permitted(j, Z)
-        for j, permitted in self.ranks:
-            good &= self._rank_permitted(j, permitted, Z, reference)
-        if self.max_changes is not None:
-            good &= self.schema.changed(Z, reference).sum(axis=1) <= self.max_changes
-        return good
+    def obeyed(self, Z: Array, reference: Array, numbers: Array | None = None) -> Array:
+        """Which rows Z (n, d), settled or encoded from a table, obey every rule: bool (n,).
 
-    def _level_permitted(self, j: int, Z: Array) -> Array:
-        """Whether the one-hot block of a column holds a level that may be taken; no level at all may only be kept."""
-        block = slice(self.schema.columns[j].start, self.schema.columns[j].stop)
-        taken = Z[:, block] > 0.5
-        return (taken & self.choices[:, block]).any(axis=1) | ~(taken.any(axis=1) | self.broken[:, j])
+        Judged by what the user holds: `numbers` (n, p) in original units, by default what decoding would give.
+        """
+        changed = self.schema.changed(Z, reference)
+        if not (self.bounded or self.relations):
+            numbers = None
+        elif numbers is None:
+            numbers = self._numbers_of(Z, changed)
+        good = judge.obeyed(changed, numbers, self.movable, self.low, self.high, self.relations, self.max_changes)
+        for j in self.labels:
+            good &= self._permits(j, Z, reference)
+        return good & ~self.impossible
 
-    def _rank_permitted(self, j: int, permitted: Array, Z: Array, reference: Array) -> Array:
-        """Whether an ordered column holds a rank that may be taken, or is missing still."""
-        start = self.schema.columns[j].start
-        rank = np.rint(self.schema.columns[j].inverse(Z[:, start])).astype(np.intp)
-        stays_missing = np.isnan(self.numbers[:, self._slot(j)]) & (Z[:, start] == reference[:, start])
+    def _permits(self, j: int, Z: Array, reference: Array) -> Array:
+        """Whether column j holds a label that may be taken (n,), or is left without one."""
+        column, permitted = self.schema.columns[j], self.labels[j]
+        if column.one_hot:
+            taken = Z[:, self._block(j)] > 0.5
+            return (taken & permitted).any(axis=1) | ~(taken.any(axis=1) | self.broken[:, j])
+        value = Z[:, column.start]
+        rank = np.rint(column.inverse(value)).astype(np.intp)
+        stays_missing = np.isnan(self.numbers[:, self.schema.slot(j)]) & (value == reference[:, column.start])
         return permitted[np.arange(len(rank)), rank] | stays_missing
 
-    def _numbers_of(self, Z: Array, reference: Array) -> Array:
+    def _block(self, j: int) -> slice:
+        return slice(self.schema.columns[j].start, self.schema.columns[j].stop)
+
+    def _numbers_of(self, Z: Array, changed: Array) -> Array:
         """Numbers (n, p) that a table would hold: own values where a column did not change."""
-        changed = self.schema.changed(Z, reference)[:, self.schema.value_columns]
-        return np.where(changed, self.schema.numeric_map.inverse(Z[:, self.schema.numeric_index]), self.numbers)
-
-    # ------------------------------------------------------------------------------------------ derived, once a set
-
-    def _slot(self, j: int) -> int:
-        """Place of a table column among the value columns."""
-        return int(np.searchsorted(self.schema.value_columns, j))
-
-    @cached_property
-    def _starts(self) -> Array:
-        return np.array([column.start for column in self.schema.columns], dtype=np.intp)
-
-    @cached_property
-    def _all_free(self) -> bool:
-        return bool(self.free.all())
-
-    @cached_property
-    def _any_broken(self) -> bool:
-        return bool(self.broken.any())
-
-    @cached_property
-    def _any_impossible(self) -> bool:
-        return bool(self.impossible.any())
-
-    @cached_property
-    def _any_missing(self) -> bool:
-        return bool(np.isnan(self.numbers).any())
+        decoded = self.schema.numeric_map.inverse(Z[:, self.schema.numeric_index])
+        return np.where(changed[:, self.schema.value_columns], decoded, self.numbers)
 
 
 def _representable(scales: NumericMap, bound: Array, encoded: Array, inward: Any) -> Array:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
-# ---------------------------------------------------------------------------------------------------- plain Python
 
 
 def _plain(value: Any) -> Any:
@@ -44,59 +42,65 @@ def _is_missing(value: Any) -> bool:
     return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
 
 
-def _wrong(problem: type[Exception], rule: str, expected: str, got: Any, advice: str) -> NoReturn:
-    raise problem(f"{rule} must be {expected}, got {got!r}. {advice}")
+def _require(fine: bool, problem: type[Exception], rule: str, expected: str, got: Any, advice: str) -> None:
+    if not fine:
+        raise problem(f"{rule} must be {expected}, got {got!r}. {advice}")
 
 
 def _sequence(value: Any, rule: str, expected: str, advice: str) -> tuple[Any, ...]:
     """A list, array, set or the like as a tuple; text and dicts are none, and a table's columns have no fixed order."""
     plain = _plain(value)
-    if not isinstance(plain, tuple):
-        _wrong(TypeError, rule, expected, value, advice)
+    _require(isinstance(plain, tuple), TypeError, rule, expected, value, advice)
     return plain
 
 
 def _mapping(value: Any, rule: str, content: str) -> dict[Any, Any]:
     """A dict by columns, its keys as plain Python."""
-    if not isinstance(value, Mapping):
-        _wrong(TypeError, rule, f"a dict of column to {content}", value, "Name each column that the rule is about.")
+    expected, advice = f"a dict of column to {content}", "Name each column that the rule is about."
+    _require(isinstance(value, Mapping), TypeError, rule, expected, value, advice)
     return {_column(key, rule): item for key, item in value.items()}
 
 
 def _column(key: Any, rule: str) -> Any:
     key = _plain(key)
-    if isinstance(key, bool) or _is_missing(key) or not isinstance(key, Hashable):
-        _wrong(TypeError, f"a column in {rule}", "a name or a position", key, "Use the names that the table has.")
+    fine = isinstance(key, Hashable) and not isinstance(key, bool) and not _is_missing(key)
+    _require(fine, TypeError, f"a column in {rule}", "a name or a position", key, "Use the names that the table has.")
     return key
 
 
 def _labels(value: Any, rule: str) -> tuple[Any, ...]:
     """Labels as plain Python, None for a missing one."""
-    labels = _sequence(value, rule, "a list of labels", "Put a single label into a list.")
+    labels, what = _sequence(value, rule, "a list of labels", "Put a single label into a list."), f"a label in {rule}"
     for label in labels:
-        if not isinstance(label, Hashable):
-            _wrong(TypeError, f"a label in {rule}", "text, a number or a bool", label, "Use the labels of the table.")
-        if isinstance(label, float) and math.isinf(label):
-            _wrong(ValueError, f"a label in {rule}", "finite", label, "No table that was fitted holds it.")
+        fine = isinstance(label, Hashable)
+        _require(fine, TypeError, what, "text, a number or a bool", label, "Use the labels of the table.")
+        finite = not isinstance(label, float) or not math.isinf(label)
+        _require(finite, ValueError, what, "finite", label, "No table that was fitted holds it.")
     return tuple(None if _is_missing(label) else label for label in labels)
 
 
 # ------------------------------------------------------------------------------------------------- one reader a rule
 
 
+def kind_of(immutable: tuple[Any, ...]) -> str:
+    """What plain ``immutable`` is: "columns", a "mask" of all columns, or of all "cells", a row for each query row."""
+    if immutable and all(isinstance(item, bool) for item in immutable):
+        return "mask"
+    rows = all(isinstance(item, tuple) for item in immutable) and any(immutable)
+    return "cells" if rows and all(isinstance(cell, bool) for row in immutable for cell in row) else "columns"
+
+
 def _read_immutable(value: Any) -> tuple[Any, ...] | None:
-    advice = "Put a single column into a list: immutable=['age']."
     expected = "a list of columns, or a mask of bools (for all query rows, or one row each)"
-    items = _sequence(value, "immutable", expected, advice)
-    if any(isinstance(item, bool) for item in items):
-        if not all(isinstance(item, bool) for item in items):
-            _wrong(TypeError, "immutable", "only bools (a mask) or only columns", list(items), "Do not mix the two.")
-        return items
-    if items and all(isinstance(item, tuple) and all(isinstance(cell, bool) for cell in item) for item in items):
-        if len({len(item) for item in items}) > 1:
-            raise ValueError("immutable has rows of different lengths; pass one bool per row and column of the table.")
-        return items
-    return tuple(_column(item, "immutable") for item in items) or None
+    items = _sequence(value, "immutable", expected, "Put a single column into a list: immutable=['age'].")
+    kind = kind_of(items)
+    if kind == "columns":
+        alike, expected = not any(isinstance(item, bool) for item in items), "only bools (a mask) or only columns"
+        _require(alike, TypeError, "immutable", expected, list(items), "Do not mix the two.")
+        return tuple(_column(item, "immutable") for item in items) or None
+    if kind == "cells" and len(set(map(len, items))) > 1:
+        raise ValueError("immutable has rows of different lengths; pass one bool per row and column of the table.")
+    return items
 
 
 def _read_bounds(value: Any) -> dict[Any, Any] | None:
@@ -104,16 +108,17 @@ def _read_bounds(value: Any) -> dict[Any, Any] | None:
 
 
 def _read_pair(column: Any, pair: Any) -> tuple[Any, Any]:
-    rule = f"bounds[{column!r}]"
+    rule, expected = f"bounds[{column!r}]", "a pair (low, high)"
     advice = "Use None for a side without a bound: (0, None)."
-    sides = _sequence(pair, rule, "a pair (low, high)", advice)
-    if len(sides) != 2:
-        _wrong(ValueError, rule, "a pair (low, high)", pair, advice)
+    sides = _sequence(pair, rule, expected, advice)
+    _require(len(sides) == 2, ValueError, rule, expected, pair, advice)
     low, high = _read_side(sides[0], rule, -math.inf), _read_side(sides[1], rule, math.inf)
     if isinstance(low, tuple) and isinstance(high, tuple) and len(low) != len(high):
         raise ValueError(f"{rule} has {len(low)} low and {len(high)} high values; pass one of each per query row.")
-    n = max(len(side) if isinstance(side, tuple) else 1 for side in (low, high))
-    for row, (a, b) in enumerate(zip(_repeated(low, n), _repeated(high, n), strict=True)):
+    lows, highs = (side if isinstance(side, tuple) else (side,) for side in (low, high))
+    n = max(len(lows), len(highs))
+    for row in range(n):
+        a, b = lows[row % len(lows)], highs[row % len(highs)]
         if _is_real(a) and _is_real(b) and a > b:
             where = f" in row {row}" if n > 1 else ""
             raise ValueError(f"{rule} has low {a!r} above high {b!r}{where}. Pass (low, high), in this order.")
@@ -127,50 +132,37 @@ def _read_side(side: Any, rule: str, unbounded: float) -> Any:
             raise ValueError(f"{rule} has an empty list of values; pass one value per query row, or a single one.")
         return tuple(None if _is_missing(cell) else _read_side(cell, rule, unbounded) for cell in side)
     advice = "Use numbers (labels for ordered categories), None for no bound, or one of them per query row."
-    if isinstance(side, bool) or not isinstance(side, Hashable):
-        _wrong(TypeError, rule, "a pair of numbers or labels", side, advice)
-    if isinstance(side, float) and not math.isfinite(side) and side != unbounded:
-        _wrong(ValueError, rule, "a pair of finite numbers", side, advice)
+    fine = isinstance(side, Hashable) and not isinstance(side, bool)
+    _require(fine, TypeError, rule, "a pair of numbers or labels", side, advice)
+    finite = not isinstance(side, float) or math.isfinite(side) or side == unbounded
+    _require(finite, ValueError, rule, "a pair of finite numbers", side, advice)
     return None if side == unbounded else side
 
 
-def _repeated(side: Any, n: int) -> Any:
-    return side if isinstance(side, tuple) else (side,) * n
-
-
 def _read_monotonic(value: Any) -> Any:
-    advice = "1: may only rise, -1: may only fall, 0: free."
+    expected, advice = "-1, 0 or 1", "1: may only rise, -1: may only fall, 0: free."
     given: Any
     if isinstance(value, Mapping):
-        given = _mapping(value, "monotonic_cst", "-1, 0 or 1")
-        given = {column: _plain(cst) for column, cst in given.items()}
-        named = [(f"monotonic_cst[{column!r}]", cst) for column, cst in given.items()]
+        given = {column: _plain(cst) for column, cst in _mapping(value, "monotonic_cst", expected).items()}
     else:
         given = _sequence(value, "monotonic_cst", "a dict, or one of -1, 0 and 1 for each column", advice)
-        named = [(f"monotonic_cst[{j}]", cst) for j, cst in enumerate(given)]
-    for rule, cst in named:
-        if not _is_int(cst):
-            _wrong(TypeError, rule, "-1, 0 or 1", cst, advice)
-        if cst not in (-1, 0, 1):
-            _wrong(ValueError, rule, "-1, 0 or 1", cst, advice)
+    for column, cst in given.items() if isinstance(given, dict) else enumerate(given):
+        _require(_is_int(cst), TypeError, f"monotonic_cst[{column!r}]", expected, cst, advice)
+        _require(cst in (-1, 0, 1), ValueError, f"monotonic_cst[{column!r}]", expected, cst, advice)
     return given or None
 
 
 def _read_max_changes(value: Any) -> int:
-    value, expected = _plain(value), "an integer >= 1"
-    if not _is_int(value):
-        _wrong(TypeError, "max_changes", expected, value, "It is the number of columns that may change.")
-    if value < 1:
-        _wrong(ValueError, "max_changes", expected, value, "A counterfactual has to change something.")
+    value, rule, expected = _plain(value), "max_changes", "an integer >= 1"
+    _require(_is_int(value), TypeError, rule, expected, value, "It is the number of columns that may change.")
+    _require(value >= 1, ValueError, rule, expected, value, "A counterfactual has to change something.")
     return int(value)
 
 
 def _read_target_probability(value: Any) -> float:
-    value, expected = _plain(value), "a number between 0 and 1, both excluded"
-    if not _is_real(value):
-        _wrong(TypeError, "target_probability", expected, value, "Pass 0.9, for instance.")
-    if not 0 < value < 1:
-        _wrong(ValueError, "target_probability", expected, value, "Pass 0.9, for instance.")
+    value, rule, expected = _plain(value), "target_probability", "a number between 0 and 1, both excluded"
+    _require(_is_real(value), TypeError, rule, expected, value, "Pass 0.9, for instance.")
+    _require(0 < value < 1, ValueError, rule, expected, value, "Pass 0.9, for instance.")
     return float(value)
 
 
@@ -185,11 +177,10 @@ def _read_allowed_categories(value: Any) -> dict[Any, tuple[Any, ...]] | None:
 
 
 def _read_allowed_transitions(value: Any) -> dict[Any, dict[Any, tuple[Any, ...]]] | None:
-    transitions = {}
-    for column, moves in _mapping(value, "allowed_transitions", "a dict of label to list of labels").items():
+    transitions, content = {}, "a dict of label to list of labels"
+    for column, moves in _mapping(value, "allowed_transitions", content).items():
         rule = f"allowed_transitions[{column!r}]"
-        if not isinstance(moves, Mapping):
-            _wrong(TypeError, rule, "a dict of label to list of labels", moves, "Say where each label may go.")
+        _require(isinstance(moves, Mapping), TypeError, rule, content, moves, "Say where each label may go.")
         starts = _labels(list(moves), rule)
         transitions[column] = {
             start: _labels(goals, f"{rule}[{start!r}]") for start, goals in zip(starts, moves.values(), strict=True)
@@ -199,25 +190,25 @@ def _read_allowed_transitions(value: Any) -> dict[Any, dict[Any, tuple[Any, ...]
 
 def _read_relations(value: Any) -> tuple[Any, ...]:
     expected, advice = "a list of (dict of column to coefficient, bound)", "Pass [({'a': 1, 'b': -1}, 0)] for a <= b."
-    if not isinstance(value, Iterable) or isinstance(value, Mapping | str):
-        _wrong(TypeError, "relations", expected, value, advice)
+    fine = isinstance(value, Iterable) and not isinstance(value, Mapping | str)
+    _require(fine, TypeError, "relations", expected, value, advice)
     relations: list[Any] = []
     for relation in value:
-        if not isinstance(relation, list | tuple) or len(relation) != 2 or not isinstance(relation[0], Mapping):
-            _wrong(TypeError, "relations", expected, relation, advice)
+        pair = isinstance(relation, list | tuple) and len(relation) == 2 and isinstance(relation[0], Mapping)
+        _require(pair, TypeError, "relations", expected, relation, advice)
         relations.append(_read_relation(relation[0], _plain(relation[1]), f"relations[{len(relations)}]"))
     return tuple(relations)
 
 
 def _read_relation(terms: Mapping[Any, Any], bound: Any, rule: str) -> tuple[dict[Any, Any], Any]:
     coefficients = {column: _plain(value) for column, value in _mapping(terms, rule, "coefficient").items()}
-    for what, number in [("bound", bound), *((f"coefficient of {c!r}", value) for c, value in coefficients.items())]:
-        if not _is_real(number):
-            _wrong(TypeError, f"the {what} in {rule}", "a number", number, "Relations are sums of numbers.")
-        if not math.isfinite(number):
-            _wrong(ValueError, f"the {what} in {rule}", "finite", number, "Leave the relation out if nothing binds.")
-    if not any(coefficients.values()):
-        _wrong(ValueError, rule, "about one column at least", terms, "Give a coefficient other than 0.")
+    named = {f"the coefficient of {column!r} in {rule}": value for column, value in coefficients.items()}
+    for what, number in {f"the bound in {rule}": bound, **named}.items():
+        _require(_is_real(number), TypeError, what, "a number", number, "Relations are sums of numbers.")
+        finite, advice = math.isfinite(number), "Leave the relation out if nothing binds."
+        _require(finite, ValueError, what, "finite", number, advice)
+    some = any(coefficients.values())
+    _require(some, ValueError, rule, "about one column at least", terms, "Give a coefficient other than 0.")
     return coefficients, bound
 
 
@@ -225,16 +216,14 @@ def _read_feature_weights(value: Any) -> dict[Any, float] | None:
     weights = {column: _plain(w) for column, w in _mapping(value, "feature_weights", "weight").items()}
     for column, weight in weights.items():
         rule, advice = f"feature_weights[{column!r}]", "Use immutable for what must not change at all."
-        if not _is_real(weight):
-            _wrong(TypeError, rule, "a number > 0", weight, advice)
-        if not 0 < weight < math.inf:
-            _wrong(ValueError, rule, "a finite number > 0", weight, advice)
+        _require(_is_real(weight), TypeError, rule, "a number > 0", weight, advice)
+        _require(0 < weight < math.inf, ValueError, rule, "a finite number > 0", weight, advice)
     return weights or None
 
 
 def _read_repair(value: Any) -> Any:
-    if not callable(value):
-        _wrong(TypeError, "repair", "a function from DataFrame to DataFrame", value, "Pass the function itself.")
+    expected, advice = "a function from DataFrame to DataFrame", "Pass the function itself."
+    _require(callable(value), TypeError, "repair", expected, value, advice)
     return value
 
 
@@ -250,7 +239,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "feature_weights": _read_feature_weights,
     "repair": _read_repair,
 }
-
+#: Rules that are dicts by columns.
+BY_COLUMN = ("bounds", "monotonic_cst", "allowed_categories", "allowed_transitions", "feature_weights")
 
 # ------------------------------------------------------------------------------------------------------------ JSON
 
@@ -271,17 +261,13 @@ def described(rule: str, value: Any) -> Any:
 
 def restored(rule: str, value: Any) -> Any:
     """The inverse of ``described``: pairs become dicts again, where the rule is a dict."""
-    if value is None:
-        return None
     if rule == "relations":
-        return [(_pairs(rule, terms), bound) for terms, bound in value]
-    if rule == "allowed_transitions":
-        return {column: _pairs(rule, moves) for column, moves in _pairs(rule, value).items()}
-    if rule in ("bounds", "allowed_categories", "feature_weights"):
-        return _pairs(rule, value)
-    if rule == "monotonic_cst" and not (isinstance(value, list) and all(_is_real(cst) for cst in value)):
-        return _pairs(rule, value)
-    return value
+        return [(_pairs(rule, terms), bound) for terms, bound in value or ()]
+    in_order = isinstance(value, list) and all(map(_is_real, value))  # a direction for each column
+    if value is None or rule not in BY_COLUMN or (rule == "monotonic_cst" and in_order):
+        return value
+    columns = _pairs(rule, value)
+    return {c: _pairs(rule, moves) for c, moves in columns.items()} if rule == "allowed_transitions" else columns
 
 
 def _pairs(rule: str, value: Any) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""Each rule of an ``Actionability`` read against a table: columns by number, labels by level, values in its units.
+"""One rule and the columns of a table in, the rule by column number and in the units of the table out.
 
 What the table shows to be wrong is told here: unknown columns and labels, shapes that do not fit, rules that are made
 for another kind of column.
@@ -6,48 +6,42 @@ for another kind of column.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .._common.messages import listing
 from .._table.schema import Column, TableSchema
 from .._table.units import NARROW_FLOATS
 from .actionability import Actionability
+from .judge import LabelRule
 from .relations import Relation
 
 Array = NDArray[Any]
 
-#: Stand for a level where a cell is missing, or has a label that the fit did not see.
-MISSING, UNSEEN = -1, -2
 
-
-def read_free(immutable: Any, schema: TableSchema, n: int) -> Array:
+def read_movable(rules: Actionability, schema: TableSchema, n: int) -> Array:
     """Which table columns each row may change: bool (n, C)."""
-    width = len(schema.columns)
-    if immutable is None:
-        return np.broadcast_to(True, (n, width))
-    if isinstance(immutable[0], tuple) and immutable[0] and isinstance(immutable[0][0], bool):
-        shape = (len(immutable), len(immutable[0]))
-        if shape != (n, width):
-            raise ValueError(
-                f"immutable is a mask of shape {shape}, but X has shape {(n, width)}. Pass one bool per row and column "
-                "of X."
-            )
-        frozen = np.array(immutable, dtype=bool)
-    elif isinstance(immutable[0], bool):
-        if len(immutable) != width:
-            raise ValueError(
-                f"immutable is a mask of {len(immutable)} values, but X has {width} columns. Pass one bool per column, "
-                "or names or indices."
-            )
-        frozen = np.broadcast_to(np.array(immutable, dtype=bool), (n, width))
+    shape, said = (n, len(schema.columns)), rules.immutable
+    if said is None:
+        return np.broadcast_to(True, shape)
+    if rules.immutable_kind == "columns":
+        frozen = np.isin(np.arange(shape[1]), [_position(column, schema, "immutable") for column in said])
     else:
-        row = np.zeros(width, dtype=bool)
-        row[[_position(column, schema, "immutable") for column in immutable]] = True
-        frozen = np.broadcast_to(row, (n, width))
+        frozen = np.array(said, dtype=bool)
+    if rules.immutable_kind == "cells" and frozen.shape != shape:
+        raise ValueError(
+            f"immutable is a mask of shape {frozen.shape}, but X has shape {shape}. Pass one bool per row and column "
+            "of X."
+        )
+    if rules.immutable_kind == "mask" and len(frozen) != shape[1]:
+        raise ValueError(
+            f"immutable is a mask of {len(frozen)} values, but X has {shape[1]} columns. Pass one bool per column, or "
+            "names or indices."
+        )
+    frozen = np.broadcast_to(frozen, shape)
     if n and schema.movable.any() and (frozen[:, schema.owner] | ~schema.movable).all():
         raise ValueError("immutable names every column that can change, which leaves nothing to change. Name fewer.")
     return ~frozen
@@ -82,8 +76,10 @@ def _side(side: Any, unbounded: float, column: Column, n: int, rule: str) -> Arr
     if isinstance(side, tuple) and len(side) != n:
         raise ValueError(f"{rule} has {len(side)} values, but X has {n} rows. Pass one per row, or one for all.")
     if column.kind == "ordered":
-        known = {cell: _levels_of(column, (cell,), rule)[0] for cell in set(cells) if cell is not None}
-        cells = tuple(known.get(cell) for cell in cells)
+        for cell in set(cells):
+            _check_labels(column, (cell,), rule)
+        ranks = {label: rank for rank, label in enumerate(column.categories)}
+        cells = tuple(ranks.get(cell) for cell in cells)
     elif any(isinstance(cell, str) for cell in cells):
         raise TypeError(
             f"{rule} is {side!r}, but column {column.name!r} holds numbers. Pass numbers in the units of the column."
@@ -118,80 +114,50 @@ def read_directions(monotonic_cst: Any, schema: TableSchema) -> dict[int, int]:
     return directions
 
 
-@dataclass(frozen=True)
-class LabelRule:
-    """What a column of K labels may become: allowed levels (K,), and where some levels may go."""
-
-    allowed: Array | None
-    moves: dict[int, Array]
-
-    def permitted(self, column: Column, own: Array) -> tuple[Array, Array]:
-        """Levels that each row may have (n, K), and which rows (n,) cannot keep their own."""
-        permitted = np.ones((len(own), len(column.categories)), dtype=bool)
-        for start, goals in self.moves.items():
-            permitted[own == start] = goals
-            if start >= 0:
-                permitted[own == start, start] = True
-        if self.allowed is None:
-            broken = np.zeros(len(own), dtype=bool)
-        else:
-            permitted &= self.allowed
-            broken = (own != MISSING) & ~((own >= 0) & permitted[np.arange(len(own)), own])
-        if column.has_missing_level:
-            permitted[:, -1] = own == MISSING  # never newly chosen
-        return permitted, broken
-
-
 def read_labels(rules: Actionability, schema: TableSchema) -> dict[int, LabelRule]:
     """Rules on labels, by table column number."""
     allowed, moves = {}, {}
     for name, j, labels in by_column(rules.allowed_categories, schema, "allowed_categories"):
-        rule = f"allowed_categories[{name!r}]"
-        _check_labels(schema.columns[j], rule, "bounds")
-        allowed[j] = _mask(schema.columns[j], labels, rule)
-        if schema.columns[j].kind == "constant" and not allowed[j].all():
+        column, rule = schema.columns[j], f"allowed_categories[{name!r}]"
+        _check_kind(column, rule, "bounds")
+        _check_labels(column, labels, rule)
+        allowed[j] = frozenset(labels)
+        if column.kind == "constant" and not allowed[j].issuperset(column.categories):
             raise ValueError(
-                f"{rule} excludes {schema.columns[j].categories[0]!r}, the only label of the column at fit, which "
-                "never changes. Leave the rule out, or include this label."
+                f"{rule} excludes {column.categories[0]!r}, the only label of the column at fit, which never changes. "
+                "Leave the rule out, or include this label."
             )
     for name, j, goals in by_column(rules.allowed_transitions, schema, "allowed_transitions"):
         column, rule = schema.columns[j], f"allowed_transitions[{name!r}]"
-        _check_labels(column, rule, "monotonic_cst or bounds")
-        starts = {label: _levels_of(column, (label,), rule)[0] for label in goals}
-        moves[j] = {starts[label]: _mask(column, to, f"{rule}[{label!r}]") for label, to in goals.items()}
+        _check_kind(column, rule, "monotonic_cst or bounds")
+        for label in goals:
+            _check_labels(column, (label,), rule)
+        for label, to in goals.items():
+            _check_labels(column, to, f"{rule}[{label!r}]")
+        moves[j] = {label: frozenset(to) for label, to in goals.items()}
     columns = [j for j in sorted({*allowed, *moves}) if schema.columns[j].kind != "constant"]
     return {j: LabelRule(allowed.get(j), moves.get(j, {})) for j in columns}
 
 
-def _check_labels(column: Column, rule: str, instead: str) -> None:
+def _check_kind(column: Column, rule: str, instead: str) -> None:
     if not column.categories:
         raise ValueError(f"{rule} is about column {column.name!r}, which holds numbers. Use {instead}.")
 
 
-def _mask(column: Column, labels: Sequence[Any], rule: str) -> Array:
-    """Mask (K,) of some labels of a column; "missing" is none that can be taken."""
-    levels = [level for level in _levels_of(column, labels, rule) if level != MISSING]
-    mask = np.zeros(len(column.categories), dtype=bool)
-    mask[levels] = True
-    return mask
-
-
-def _levels_of(column: Column, labels: Sequence[Any], rule: str) -> list[int]:
-    """Level number of each label of a column; -1 for a missing one."""
-    known = {label: level for level, label in enumerate(column.categories) if label is not None}
+def _check_labels(column: Column, labels: Iterable[Any], rule: str) -> None:
+    """Raise where the fit did not see one of the labels; None stands for a missing one."""
+    known = [label for label in column.categories if label is not None]
     unknown = [label for label in labels if label is not None and label not in known]
     rare = [label for label in unknown if label in column.rare]
     if unknown:
         problem = "labels that were too rare at fit to be told apart" if rare else "labels that were not seen at fit"
         raise ValueError(
-            f"{rule} names {problem}: {_listed(rare or unknown)}. The labels of column {column.name!r} are "
-            f"{_listed(list(known))}."
+            f"{rule} names {problem}: {listing(rare or unknown)}. The labels of column {column.name!r} are "
+            f"{listing(known)}."
         )
-    return [MISSING if label is None else known[label] for label in labels]
 
 
 def read_relations(relations: Any, schema: TableSchema) -> tuple[Relation, ...]:
-    slots = {int(j): slot for slot, j in enumerate(schema.value_columns)}
     result = []
     for i, (terms, bound) in enumerate(relations):
         named = by_column(terms, schema, f"relations[{i}]")
@@ -203,9 +169,8 @@ def read_relations(relations: Any, schema: TableSchema) -> tuple[Relation, ...]:
                     f"relations[{i}] is about column {column.name!r}, which held {held} at fit. Relations are sums of "
                     "numbers that can change; move a constant to the bound."
                 )
-        result.append(
-            Relation(tuple(slots[j] for _, j, _ in named), tuple(float(value) for *_, value in named), float(bound))
-        )
+        slots = tuple(schema.slot(j) for _, j, _ in named)
+        result.append(Relation(slots, tuple(float(value) for *_, value in named), float(bound)))
     return tuple(result)
 
 
@@ -215,9 +180,6 @@ def read_weights(feature_weights: Any, schema: TableSchema) -> Array:
     for _, j, weight in by_column(feature_weights, schema, "feature_weights"):
         weights[j] = weight
     return weights[schema.owner]
-
-
-# ---------------------------------------------------------------------------------------------------------- columns
 
 
 def by_column(rule: Mapping[Any, Any] | None, schema: TableSchema, name: str) -> list[tuple[Any, int, Any]]:
@@ -240,15 +202,7 @@ def _position(key: Any, schema: TableSchema, rule: str) -> int:
         if 0 <= key < width:
             return key
         raise ValueError(f"{rule} has the index {key}, but X has {width} columns: indices go from 0 to {width - 1}.")
-    raise ValueError(f"{rule} names a column that X does not have: {key!r}. The columns of X are {_listed(names)}.")
-
-
-# ---------------------------------------------------------------------------------------------------------- messages
-
-
-def _listed(items: Sequence[Any], limit: int = 20) -> str:
-    shown = ", ".join(repr(item) for item in items[:limit])
-    return shown if len(items) <= limit else f"{shown}, ... ({len(items)} in all)"
+    raise ValueError(f"{rule} names a column that X does not have: {key!r}. The columns of X are {listing(names)}.")
 
 
 def places(rows: Array, limit: int = 5) -> str:

@@ -1,9 +1,9 @@
-"""The user's own function on counterfactual tables: checked, applied, and made part of the rules."""
+"""Counterfactual tables and the user's own function in, repaired tables out; the function becomes part of the rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,7 @@ Repair = Callable[[pd.DataFrame], pd.DataFrame]
 def apply_repair(repair: Repair, table: Any, names: list[Any]) -> Any:
     """Return the repaired table, of the same container, columns and length; dtypes are kept where values allow it.
 
-    Raises
-    ------
-    TypeError, ValueError
-        If the function returns anything but a DataFrame of the same columns and length.
+    A function that returns anything but a DataFrame of the same columns and length is a TypeError or ValueError.
     """
     given = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=pd.Index(names))
     repaired = repair(given.copy())
@@ -61,24 +58,14 @@ def _as_before(column: pd.Series, dtype: Any) -> pd.Series:
 
 @dataclass(frozen=True)
 class RepairedSet(FeasibleSet):
-    """A `FeasibleSet` whose rows also go through the user's function, before they are judged.
+    """A `FeasibleSet` whose rows also go through the user's function, before they are judged."""
 
-    Parameters
-    ----------
-    codec : TableCodec
-        Between tables and encoded rows.
-    table : DataFrame or ndarray
-        The query table.
-    rows : int array of shape (n,)
-        Row of the table that each query row is.
-    repair : callable
-        The user's function.
-    """
+    PER_ROW = (*FeasibleSet.PER_ROW, "rows")
 
-    codec: TableCodec = field(kw_only=True)
-    table: Any = field(kw_only=True)
-    rows: Array = field(kw_only=True)
-    repair: Repair = field(kw_only=True)
+    codec: TableCodec
+    table: Any  # the query table, a DataFrame or an array
+    rows: Array  # row of the table that each query row is (n,)
+    repair: Repair
 
     @classmethod
     def of(cls, rules: FeasibleSet, codec: TableCodec, table: Any, repair: Repair) -> RepairedSet:
@@ -87,20 +74,17 @@ class RepairedSet(FeasibleSet):
         parts = {part.name: getattr(rules, part.name) for part in fields(FeasibleSet)} | {"trivial": False}
         return cls(**parts, codec=codec, table=table, rows=np.arange(len(table)), repair=repair)
 
-    def take(self, rows: Any) -> RepairedSet:
-        """The rules of some rows."""
-        taken = super().take(rows)
-        assert isinstance(taken, RepairedSet)
-        return replace(taken, rows=self.rows[rows])
-
     def settle(self, Z: Array, reference: Array) -> tuple[Array, Array]:
         """As `FeasibleSet.settle`, then repaired and encoded again; rows whose repair breaks another rule disobey."""
         settled, _ = super().settle(Z, reference)
-        table = self.codec.decode(settled, self.table, self.rows, reference)
-        repaired = apply_repair(self.repair, table, list(self.codec.schema.feature_names))
-        again = self.codec.encode(repaired, warn_unseen=False)
-        good = self.obeyed(again, reference, self.codec.numbers(repaired))
+        _, again, good = self.repaired(self.codec.decode(settled, self.table, self.rows, reference), reference)
         return np.where(good[:, None], again, settled), good
+
+    def repaired(self, table: Any, reference: Array) -> tuple[Any, Array, Array]:
+        """The repaired rows of a table, encoded again, and which of them obey the other rules."""
+        repaired = apply_repair(self.repair, table, list(self.schema.feature_names))
+        again = self.codec.encode(repaired, warn_unseen=False)
+        return repaired, again, self.obeyed(again, reference, self.codec.numbers(repaired))
 
 
 def repaired_where(asked: Array, data: Any, original: Any, rules: RepairedSet, reference: Array) -> tuple[Any, Array]:
@@ -108,10 +92,8 @@ def repaired_where(asked: Array, data: Any, original: Any, rules: RepairedSet, r
 
     There, and where it was not `asked` (m,), stands the query row.
     """
-    codec = rules.codec
-    repaired = apply_repair(rules.repair, data, list(codec.schema.feature_names))
-    again = codec.encode(repaired, warn_unseen=False)
-    good = asked & rules.obeyed(again, reference, codec.numbers(repaired)) & ~_rounded(repaired, original, rules)
+    repaired, _, good = rules.repaired(data, reference)
+    good &= asked & ~_rounded(repaired, original, rules)
     if not isinstance(original, pd.DataFrame):
         return np.where(good[:, None], repaired, original), asked & ~good
     for j in range(repaired.shape[1]):
@@ -125,9 +107,5 @@ def _rounded(repaired: Any, original: Any, rules: RepairedSet) -> Array:
     In encoded units it is the same number; in the user's hands it would be a frozen cell that changed.
     """
     before, after = (rules.codec.numbers(table) for table in (original, repaired))
-    schema = rules.codec.schema
-    frozen = np.ones((len(before), len(schema.columns)), dtype=bool)
-    for position, column in enumerate(schema.owner):
-        frozen[:, column] &= rules.free[:, position] == 0
-    frozen = frozen[:, list(schema.value_columns)]
+    frozen = ~rules.movable[:, rules.schema.value_columns]
     return np.asarray((frozen & (before != after) & np.isclose(before, after, rtol=1e-9, atol=0.0)).any(axis=1))

@@ -166,6 +166,10 @@ class TableSchema:
         """Encoded positions of the values of ``value_columns``, in the same order."""
         return _frozen([c.start for c in self.columns if c.is_value], np.intp)
 
+    def slot(self, j: int) -> int:
+        """Place of table column j in ``value_columns``."""
+        return int(np.searchsorted(self.value_columns, j))
+
     @cached_property
     def constant_index(self) -> Array:
         """Encoded positions of the constant columns."""

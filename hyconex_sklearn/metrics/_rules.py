@@ -1,4 +1,9 @@
-"""Which counterfactuals break a rule, told from the cells alone: no code in common with the search that obeys rules."""
+"""Tables and rules in, which counterfactuals break a rule out: an independent judge.
+
+It shares no code with the judge that the search obeys, and tells from the cells alone. It is milder in one thing: there
+no sum exceeds its bound by a single bit, here rounding is forgiven, since rows of other tools have been written, read
+and added up in other orders.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,8 @@ from .._rules.actionability import Actionability
 from .._table.cells import cells_differ
 from ._units import Array, aligned, check_length, column_at, found_in, labels_in, number_columns, numbers_in
 
-_ROUNDING = 1e-9  # what adding up the terms of a relation may be off, as a share of their size
+#: What a sum may exceed its bound by: this share of the size of its terms and of the bound, together.
+_TOLERANCE = 1e-9
 
 
 def violations(X: Any, X_cf: Any, actionability: Actionability) -> Array:
@@ -27,8 +33,9 @@ def violations(X: Any, X_cf: Any, actionability: Actionability) -> Array:
         Their counterfactuals, row by row; a row without any value: none was found.
     actionability : Actionability
         The rules. Masks over rows and bounds that are arrays have one entry for each row of `X`. A cell that is out of
-        bounds, or not among the allowed categories, breaks the rule even where it did not change. The weights of
-        columns, `repair` and the probability to reach are nothing that cells could break.
+        bounds, or not among the allowed categories, breaks the rule even where it did not change. A sum may exceed its
+        bound by 1e-9 of the size of its terms, which is rounding. The weights of columns, `repair` and the probability
+        to reach are nothing that cells could break.
 
     Returns
     -------
@@ -53,24 +60,27 @@ def broken_rules(X: Any, before: pd.DataFrame, after: pd.DataFrame, rules: Any, 
     if not isinstance(rules, Actionability):
         got = type(rules).__name__
         raise TypeError(f"actionability must be an Actionability, got {got}. Build one: Actionability(immutable=...).")
-    asked = _Asked(before, after, cells_differ(before, after), _names(X), rows, n_asked)
-    broken = np.asarray((asked.changed & asked.frozen(rules.immutable)).any(axis=1))
+    cells = _Cells(before, after, cells_differ(before, after), _names(X), rows, n_asked)
+    broken = np.asarray((cells.changed & cells.frozen(rules)).any(axis=1))
     if rules.max_changes is not None:
-        broken |= asked.changed.sum(axis=1) > rules.max_changes
-    for _, j, (low, high) in asked.named(rules.bounds, "bounds"):
-        broken |= asked.out_of_bounds(j, low, high)
+        broken |= cells.changed.sum(axis=1) > rules.max_changes
+    for j, (low, high) in cells.named(rules.bounds, "bounds"):
+        broken |= cells.out_of_bounds(j, low, high)
     directions = rules.monotonic_cst
     if isinstance(directions, tuple):
         check_length("monotonic_cst", len(directions), before.shape[1], "the list of columns")
         directions = dict(zip(before.columns, directions, strict=True))
-    for _, j, direction in asked.named(directions, "monotonic_cst"):
-        broken |= asked.goes_against(j, direction)
-    for _, j, labels in asked.named(rules.allowed_categories, "allowed_categories"):
-        broken |= asked.leaves(j, labels)
-    for _, j, moves in asked.named(rules.allowed_transitions, "allowed_transitions"):
-        broken |= asked.goes_astray(j, moves)
+    for j, direction in cells.named(directions, "monotonic_cst"):
+        if direction:
+            broken |= cells.goes_against(j, direction)
+    for j, labels in cells.named(rules.allowed_categories, "allowed_categories"):
+        left = [new not in labels and not (new is None and old is None) for old, new in cells.moves(j)]
+        broken |= np.array(left, dtype=bool)
+    for j, goals in cells.named(rules.allowed_transitions, "allowed_transitions"):
+        astray = [old in goals and new != old and new not in goals[old] for old, new in cells.moves(j)]
+        broken |= np.array(astray, dtype=bool)
     for terms, bound in rules.relations:
-        broken |= asked.exceeds(terms, bound)
+        broken |= cells.exceeds(terms, bound)
     return broken & found_in(after)
 
 
@@ -84,7 +94,7 @@ def _names(X: Any) -> dict[Any, int]:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Cells:
     """Rows before and after, and how rules find their cells."""
 
     before: pd.DataFrame
@@ -94,10 +104,10 @@ class _Asked:
     rows: Array  # (n,) place of each row among those that rules were given for
     n_asked: int
 
-    def named(self, rule: Any, name: str) -> Iterator[tuple[Any, int, Any]]:
-        """Each column that a rule names, its position, and what is said of it."""
+    def named(self, rule: Any, name: str) -> Iterator[tuple[int, Any]]:
+        """The position of each column that a rule names, and what is said of it."""
         for column, said in (rule or {}).items():
-            yield column, self.position(column, name), said
+            yield self.position(column, name), said
 
     def position(self, column: Any, rule: str) -> int:
         if column not in self.names:
@@ -105,33 +115,16 @@ class _Asked:
             raise ValueError(f"{rule} names a column that X does not have: {column!r}. The columns of X are {known}.")
         return self.names[column]
 
-    def frozen(self, immutable: Any) -> Array:
-        """Cells (n, d) that must not change."""
-        if immutable is None:
-            return np.zeros(self.changed.shape, dtype=bool)
-        if isinstance(immutable[0], tuple):
-            mask = np.array(immutable, dtype=bool)
-            self._check_mask(mask.shape, (self.n_asked, self.changed.shape[1]))
-            return mask[self.rows]
-        if isinstance(immutable[0], bool):
-            self._check_mask((len(immutable),), (self.changed.shape[1],))
-            return np.broadcast_to(np.array(immutable), self.changed.shape)
-        columns = [self.position(column, "immutable") for column in immutable]
-        return np.broadcast_to(np.isin(np.arange(self.changed.shape[1]), columns), self.changed.shape)
-
-    def _check_mask(self, got: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    def frozen(self, rules: Actionability) -> Array:
+        """Cells that must not change: bool (n, d), or (d,) where all rows have the same."""
+        said, width = rules.immutable or (), self.changed.shape[1]
+        if rules.immutable_kind == "columns":
+            return np.isin(np.arange(width), [self.position(column, "immutable") for column in said])
+        mask, by_row = np.array(said, dtype=bool), rules.immutable_kind == "cells"
+        got, expected = mask.shape, (self.n_asked, width) if by_row else (width,)
         if got != expected:
             raise ValueError(f"immutable is a mask of shape {got}; expected {expected}: one bool per column, or cell.")
-
-    def leaves(self, j: int, allowed: tuple[Any, ...]) -> Array:
-        """Whether a label is none of the allowed ones; what was missing may stay so."""
-        bad = [new not in allowed and not (new is None and old is None) for old, new in self.moves(j)]
-        return np.array(bad, dtype=bool)
-
-    def goes_astray(self, j: int, moves: dict[Any, Any]) -> Array:
-        """Whether a label went where it may not; one that is not named may go anywhere."""
-        bad = [old in moves and new != old and new not in moves[old] for old, new in self.moves(j)]
-        return np.array(bad, dtype=bool)
+        return mask[self.rows] if by_row else mask
 
     def moves(self, j: int) -> Iterator[tuple[Any, Any]]:
         """Labels of a column before and after, None where missing."""
@@ -143,18 +136,16 @@ class _Asked:
 
     def goes_against(self, j: int, direction: int) -> Array:
         """Whether a value moved the wrong way, or came from a missing one that has no way to move."""
-        if not direction:
-            return np.zeros(len(self.rows), dtype=bool)
         old, new = (self._values(table, j, "monotonic_cst") for table in (self.before, self.after))
         return (direction * (new - old) < 0) | (np.isnan(old) & ~np.isnan(new))
 
     def exceeds(self, terms: dict[Any, Any], bound: float) -> Array:
         """Whether a sum of numbers is above its bound by more than rounding; a missing number compares with nothing."""
         total, size = np.zeros(len(self.rows)), np.full(len(self.rows), abs(float(bound)))
-        for _, j, coefficient in self.named(terms, "relations"):
+        for j, coefficient in self.named(terms, "relations"):
             term = coefficient * self._values(self.after, j, "relations")
             total, size = total + term, size + np.abs(term)
-        return total > bound + _ROUNDING * size
+        return total > bound + _TOLERANCE * size
 
     def _side(self, j: int, side: Any, unbounded: float) -> Array:
         """One side of a bound for each row (n,), in the units of `_values`."""

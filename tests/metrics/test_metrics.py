@@ -390,6 +390,12 @@ def test_rules_of_arrays_go_by_position_and_spare_rows_that_were_not_found() -> 
     assert_flags(violations(before, answer, Actionability()), [False, False])
 
 
+def test_columns_whose_names_are_tuples_can_be_frozen() -> None:
+    before = pd.DataFrame([[1.0, 2.0], [3.0, 4.0]], columns=pd.MultiIndex.from_tuples([("a", 1), ("a", 2)]))
+    answer = before.add(np.eye(2))
+    assert_flags(violations(before, answer, Actionability(immutable=[("a", 1)])), [True, False])
+
+
 @pytest.mark.parametrize(
     ("rules", "said"),
     [

@@ -205,6 +205,22 @@ def test_integers_may_be_names_but_masks_and_lists_go_by_position_all_the_same()
     assert Actionability(monotonic_cst=[1, 0, 0])._by_position(names) == ["monotonic_cst"]
 
 
+@pytest.mark.parametrize(
+    ("immutable", "kind"),
+    [
+        (["a", 2], "columns"),
+        ([("a", True), ("b", False)], "columns"),
+        ([()], "columns"),
+        (None, "columns"),
+        ([True, False], "mask"),
+        (np.eye(2, dtype=bool), "cells"),
+    ],
+)
+def test_rules_know_whether_columns_are_named_or_masked(immutable: Any, kind: str) -> None:
+    rules = Actionability(immutable=immutable)
+    assert rules.immutable_kind == Actionability.from_json(rules.to_json()).immutable_kind == kind
+
+
 def test_rules_cannot_be_assigned() -> None:
     with pytest.raises(AttributeError):
         Actionability().max_changes = 3  # type: ignore[misc]

@@ -1,0 +1,129 @@
+"""Rules against tables: how columns are named and read, and what does not fit a table is told at once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from _feasible import simple
+
+from hyconex_sklearn._rules.actionability import Actionability
+from hyconex_sklearn._rules.compile import compile_rules
+from hyconex_sklearn._table.codec import TableCodec
+
+# ------------------------------------------------------------------------------------------------ tables and columns
+
+
+def test_numbers_are_read_in_original_units() -> None:
+    case = simple()
+    numbers = case.codec.numbers(case.query)
+    assert numbers.dtype == np.float64 and numbers.shape == (40, 8)
+    np.testing.assert_array_equal(numbers[:, 0], case.query["height"])
+    np.testing.assert_array_equal(numbers[:, 6], case.query["holes"].to_numpy(float, na_value=np.nan))
+    codes = case.query["size"].cat.codes
+    np.testing.assert_array_equal(numbers[:, 7], np.where(codes < 0, np.nan, codes))
+
+
+@pytest.mark.parametrize("columns", [[0, 2], ["x0", "x2"], [True, False, True]])
+def test_columns_of_an_array_go_by_position_name_or_mask(columns: Any) -> None:
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    codec = TableCodec.fit(X)
+    Z = codec.encode(X)
+    free = compile_rules(Actionability(immutable=columns, bounds={1: (0, 1)}), codec.schema, codec.numbers(X), Z)
+    settled, good = free.settle(Z + 1.0, Z)
+    assert good.all() and (settled[:, [0, 2]] == Z[:, [0, 2]]).all() and (settled[:, 1] != Z[:, 1]).any()
+
+
+def test_integer_names_are_names() -> None:
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 2)), columns=[1, 0])
+    codec = TableCodec.fit(frame)
+    free = compile_rules(Actionability(immutable=[0]), codec.schema, None, codec.encode(frame))
+    assert free.free[0].tolist() == [True, False]
+
+
+def test_what_is_said_of_a_constant_column_does_no_harm() -> None:
+    case = simple(
+        immutable=["fixed"], bounds={"fixed": (0, 2)}, monotonic_cst={"fixed": 1}, feature_weights={"fixed": 3}
+    )
+    _, settled, good = case.settle(case.home + 1.0)
+    assert good.all() and (settled[:, 0] != case.home[:, 0]).any()
+
+
+def test_a_bound_on_a_narrow_column_is_read_as_the_column_compares() -> None:
+    frame = pd.DataFrame({"a": np.array([0.1, 0.2, 0.3, 0.7], dtype=np.float32)})
+    codec = TableCodec.fit(frame)
+    Z = codec.encode(frame)
+    free = compile_rules(
+        Actionability(bounds={"a": ([0.1, 0.2, 0.3, 0.7],) * 2}), codec.schema, codec.numbers(frame), Z
+    )
+    assert free.settle(Z, Z)[1].all() and not free.broken.any()
+
+
+# ------------------------------------------------------------------------------------------------ what is told at once
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"immutable": ["hight"]}, ["immutable", "'hight'", "'height', 'gaps'"]),
+        ({"immutable": [11]}, ["immutable", "11", "0 to 10"]),
+        ({"immutable": [-1]}, ["immutable", "-1", "0 to 10"]),
+        ({"immutable": [True, False]}, ["immutable", "2 values", "11 columns"]),
+        ({"immutable": np.zeros((3, 11), bool)}, ["immutable", "(3, 11)", "(40, 11)"]),
+        ({"immutable": list(range(11))}, ["immutable", "nothing to change"]),
+        ({"immutable": np.ones((40, 11), bool)}, ["immutable", "nothing to change"]),
+        ({"bounds": {"hight": (1, 2)}}, ["bounds", "'hight'", "'height'"]),
+        ({"bounds": {"height": (np.zeros(3), None)}}, ["bounds['height']", "3 values", "40 rows"]),
+        ({"bounds": {"colour": ("a", "b")}}, ["bounds['colour']", "allowed_categories={'colour'"]),
+        ({"bounds": {"member": (0, 1)}}, ["bounds['member']", "allowed_categories={'member'"]),
+        ({"bounds": {"height": ("a", "b")}}, ["bounds['height']", "numbers"]),
+        ({"bounds": {"size": ("M", "huge")}}, ["bounds['size']", "'huge'", "'S', 'M', 'L', 'XL'"]),
+        ({"bounds": {"size": ("L", "S")}}, ["bounds['size']", "low", "rows 0, 1, 2"]),
+        ({"bounds": {"fixed": (2, 3)}}, ["bounds['fixed']", "excludes 1.0"]),
+        ({"bounds": {"height": (500, 600)}}, ["bounds['height']", "seen at fit", "(500.0, 600.0)", "40 rows in all"]),
+        ({"bounds": {"count": (3.2, 3.8)}}, ["bounds['count']", "no value"]),
+        ({"bounds": {"height": (1, 2), 0: (1, 2)}}, ["bounds", "'height' twice"]),
+        ({"immutable": ["count"], "bounds": {"count": (0, 10)}}, ["immutable", "'count'", "bounds", "in rows"]),
+        ({"immutable": ["size"], "bounds": {"size": ("M", None)}}, ["immutable", "'size'", "'S'", "bounds"]),
+        (
+            {"immutable": ["colour"], "allowed_categories": {"colour": ["r"]}},
+            ["immutable", "'colour'", "allowed_categories", "in rows"],
+        ),
+        (
+            {"immutable": ["size"], "allowed_categories": {"size": ["S"]}},
+            ["immutable", "'size'", "allowed_categories", "in rows"],
+        ),
+        ({"monotonic_cst": {"colour": 1}}, ["monotonic_cst['colour']", "without an order", "allowed_transitions"]),
+        ({"monotonic_cst": [1, 0]}, ["monotonic_cst", "2 values", "11 columns"]),
+        ({"allowed_categories": {"height": [1]}}, ["allowed_categories['height']", "numbers", "bounds"]),
+        ({"allowed_categories": {"colour": ["pink"]}}, ["allowed_categories['colour']", "'pink'", "'b', 'g', 'r'"]),
+        ({"allowed_transitions": {"count": {1: [2]}}}, ["allowed_transitions['count']", "numbers"]),
+        ({"allowed_transitions": {"size": {"tiny": ["S"]}}}, ["allowed_transitions['size']", "'tiny'"]),
+        ({"allowed_transitions": {"size": {"S": ["tiny"]}}}, ["allowed_transitions['size']['S']", "'tiny'"]),
+        ({"relations": [({"colour": 1}, 2)]}, ["relations[0]", "'colour'", "labels"]),
+        ({"relations": [({"height": 1}, 2), ({"size": 1}, 2)]}, ["relations[1]", "'size'", "labels"]),
+        ({"relations": [({"fixed": 1}, 2)]}, ["relations[0]", "'fixed'", "single value"]),
+        ({"relations": [({"nix": 1}, 2)]}, ["relations[0]", "'nix'"]),
+        ({"feature_weights": {"nix": 1}}, ["feature_weights", "'nix'"]),
+    ],
+)
+def test_what_does_not_fit_the_table_is_told(rules: dict[str, Any], words: list[str]) -> None:
+    with pytest.raises((ValueError, TypeError)) as caught:
+        simple(**rules)
+    assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_labels_of_constant_columns_are_checked() -> None:
+    frame = pd.DataFrame({"only": ["a"] * 9, "x": range(9)})
+    codec = TableCodec.fit(frame)
+    arguments = codec.schema, codec.numbers(frame), codec.encode(frame)
+    assert not compile_rules(Actionability(allowed_categories={"only": ["a"]}), *arguments).impossible.any()
+    with pytest.raises(ValueError, match="never changes"):
+        compile_rules(Actionability(allowed_categories={"only": [None]}), *arguments)
+    column = replace(codec.schema.columns[0], rare=("z",))
+    schema = replace(codec.schema, columns=(column, codec.schema.columns[1]))
+    with pytest.raises(ValueError, match="too rare"):
+        compile_rules(Actionability(allowed_categories={"only": ["a", "z"]}), schema, *arguments[1:])

@@ -1,0 +1,239 @@
+"""One rule at a time, end to end: it holds in every search, and what it makes impossible is told."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from _helpers import same_cells, short_searches
+from _models import iris, mixed
+
+from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, Status
+
+__all__ = ["short_searches"]  # a fixture
+
+SEARCHES = ["one_shot", "steps", "auto", "latent"]
+pytestmark = pytest.mark.usefixtures("short_searches")
+
+
+@cache
+def rows() -> tuple[HyConExClassifier, pd.DataFrame]:
+    """The shared estimator of mixed columns, and some rows of its table."""
+    clf, X, _ = mixed()
+    return clf, X[::5]
+
+
+def free_answer() -> Counterfactuals:
+    clf, X = rows()
+    return clf.counterfactuals(X)
+
+
+def moved(cf: Counterfactuals) -> pd.Series:
+    """How often each column changed."""
+    return cf.changes()["feature"].value_counts().reindex(cf.feature_names, fill_value=0)
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_frozen_columns_stay_and_the_others_do_the_work(search: str) -> None:
+    clf, X = rows()
+    assert moved(free_answer())[["age", "job"]].all()
+    cf = clf.counterfactuals(X, immutable=["age", "job"], search=search)
+    assert same_cells(cf.data[["age", "job"]], cf.original[["age", "job"]]).all()
+    assert cf.report["feasible"].all() and moved(cf).any()
+
+
+def test_a_mask_freezes_cells_row_by_row() -> None:
+    clf, X = rows()
+    frozen = np.random.default_rng(0).random(X.shape) < 0.4
+    cf = clf.counterfactuals(X, immutable=frozen)
+    assert same_cells(cf.data, X)[frozen].all()
+    assert (~same_cells(cf.data, X)).any(axis=0)[[0, 1]].all()  # columns that other rows may change
+
+
+def test_a_row_with_everything_frozen_comes_back_and_the_others_are_answered() -> None:
+    clf, X = rows()
+    frozen = np.zeros(X.shape, dtype=bool)
+    frozen[2] = True
+    cf = clf.counterfactuals(X[:6], immutable=frozen[:6])
+    assert same_cells(cf.data, X[:6])[2].all()
+    assert cf.report["status"][2] == Status.NOT_VALID and cf.report["feasible"].all()
+    assert cf.report["valid"].drop(index=2).all()
+
+
+def test_bounds_hold_in_the_units_of_the_table() -> None:
+    clf, X = rows()
+    limit = X["age"].to_numpy() + 3
+    cf = clf.counterfactuals(X, bounds={"age": (None, limit), "income": (1_000, None), "grade": ("low", "mid")})
+    age, feasible = cf.data["age"].to_numpy(), cf.report["feasible"].to_numpy()
+    assert feasible.any() and (age <= limit)[feasible].all()
+    assert (cf.data["income"].dropna() >= 1_000)[cf.report["feasible"]].all()
+    assert set(cf.data["grade"][feasible]) == {"low", "mid"}
+
+
+@pytest.mark.parametrize(("direction", "name"), [(1, "age"), (-1, "age"), (1, "grade"), (-1, "income")])
+def test_what_may_only_rise_never_falls(direction: int, name: str) -> None:
+    clf, X = rows()
+    cf = clf.counterfactuals(X, monotonic_cst={name: direction}, immutable=["job", "owner"])
+    before, after = (t[name].cat.codes if name == "grade" else t[name].to_numpy() for t in (cf.original, cf.data))
+    step = np.nan_to_num(np.asarray(after, dtype=float) - np.asarray(before, dtype=float))
+    assert (direction * step >= 0).all() and step.any() and cf.report["feasible"].all()
+
+
+@pytest.mark.parametrize("most", [1, 2])
+@pytest.mark.parametrize("search", SEARCHES)
+def test_no_more_columns_change_than_may(most: int, search: str) -> None:
+    clf, X = rows()
+    cf = clf.counterfactuals(X, max_changes=most, search=search)
+    assert cf.report["n_changed"].max() == most == (~same_cells(cf.original, cf.data)).sum(1).max()
+    assert cf.report["feasible"].all()
+    assert search != "auto" or cf.report["valid"].mean() > 0.8
+
+
+def test_labels_go_only_where_they_may() -> None:
+    clf, X = rows()
+    rules = Actionability(
+        allowed_categories={"grade": ["low", "mid"]},
+        allowed_transitions={"job": {"clerk": ["nurse"], "nurse": [], None: []}},
+    )
+    cf = clf.counterfactuals(X, actionability=rules)
+    assert set(cf.data.loc[cf.report["feasible"], "grade"]) <= {"low", "mid"}
+    was, now = cf.original["job"], cf.data["job"]
+    assert set(now[was == "clerk"]) <= {"clerk", "nurse"} and set(now[was == "nurse"]) == {"nurse"}
+    assert now[was.isna()].isna().all() and was.isna().any()
+
+
+def test_a_relation_between_columns_holds() -> None:
+    clf, X = rows()
+    terms, bound = {"age": 1.0, "children": -10.0}, 20.0
+    before = X["age"] - 10.0 * X["children"]
+    cf = clf.counterfactuals(X, actionability=Actionability(relations=[(terms, bound)]))
+    after = cf.data["age"] - 10.0 * cf.data["children"]
+    assert (before > bound).any() and cf.report["feasible"].all()
+    assert not (after > bound).any()
+
+
+def test_an_expensive_column_is_changed_less_often() -> None:
+    clf, X = rows()
+    dear = Actionability(feature_weights={"age": 20.0})
+    cheap = Actionability(feature_weights={"age": 0.1})
+    counts = {
+        name: moved(clf.counterfactuals(X, actionability=rules))["age"]
+        for name, rules in (("dear", dear), ("cheap", cheap))
+    }
+    assert counts["dear"] < moved(free_answer())["age"] < counts["cheap"]
+
+
+def test_rules_as_keywords_and_as_an_object_are_the_same_rules() -> None:
+    clf, X = rows()
+    rules: dict[str, Any] = {"immutable": ["job"], "bounds": {"age": (20, 70)}, "monotonic_cst": {"children": 1}}
+    rules |= {"max_changes": 3, "target_probability": 0.8}
+    answers = [
+        clf.counterfactuals(X[:8], **rules),
+        clf.counterfactuals(X[:8], actionability=Actionability(**rules)),
+        clf.counterfactuals(X[:8], immutable=["job"], actionability=Actionability(**{**rules, "immutable": None})),
+        clf.counterfactuals(X[:8], actionability=Actionability.from_json(Actionability(**rules).to_json())),
+    ]
+    for cf in answers[1:]:
+        pd.testing.assert_frame_equal(cf.report, answers[0].report)
+        pd.testing.assert_frame_equal(cf.data, answers[0].data)
+
+
+def test_columns_of_an_array_are_called_by_position_or_name() -> None:
+    clf, X, _ = iris()
+    by_name = clf.counterfactuals(X[:8], immutable=["x2"], bounds={"x0": (4.5, None)}, target=1)
+    by_place = clf.counterfactuals(X[:8], immutable=[2], bounds={0: (4.5, None)}, target=1)
+    np.testing.assert_array_equal(by_name.data, by_place.data)
+    assert (by_name.data[:, 2] == X[:8, 2]).all() and (by_name.data[by_name.report["feasible"], 0] >= 4.5).all()
+    assert (by_name.data != X[:8]).any()
+
+
+def test_columns_in_another_order_are_told_by_name() -> None:
+    clf, X = rows()
+    turned = X.iloc[:8, ::-1]
+    cf = clf.counterfactuals(turned, immutable=["age"], bounds={"income": (None, 30_000)})
+    expected = clf.counterfactuals(X[:8], immutable=["age"], bounds={"income": (None, 30_000)})
+    pd.testing.assert_frame_equal(cf.data[X.columns], expected.data)
+    for positional in ({"immutable": [0]}, {"immutable": np.zeros(turned.shape, bool)}, {"monotonic_cst": [0] * 7}):
+        with pytest.raises(ValueError, match=rf"{next(iter(positional))}.*another order.*'age'"):
+            clf.counterfactuals(turned, **positional)
+
+
+# ----------------------------------------------------------------------------------- what cannot be is told before work
+
+
+@pytest.fixture
+def no_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reaching the search fails the test."""
+    rows()
+
+    def work(*args: Any, **how: Any) -> None:
+        raise AssertionError("a search began although the rules are bad")
+
+    monkeypatch.setattr("hyconex_sklearn._search.explainer.answer", work)
+
+
+BAD: dict[str, tuple[dict[str, Any], str]] = {
+    "unknown column": ({"immutable": ["wage"]}, r"immutable.*'wage'.*'age', 'income'"),
+    "one column, not in a list": ({"immutable": "age"}, r"immutable must be a list.*'age'"),
+    "mask of another width": ({"immutable": [True, False]}, r"immutable.*2 values.*7 columns"),
+    "mask of another length": ({"immutable": np.zeros((3, 7), bool)}, r"immutable.*\(3, 7\).*\(32, 7\)"),
+    "nothing left to change": ({"immutable": list(range(7))}, r"immutable.*nothing to change"),
+    "bounds in the wrong order": ({"bounds": {"age": (70, 20)}}, r"bounds\['age'\].*low 70 above high 20"),
+    "bounds that no value meets": ({"bounds": {"age": (200, 300)}}, r"bounds\['age'\].*seen at fit.*18"),
+    "bounds between two whole numbers": ({"bounds": {"age": (30.2, 30.8)}}, r"bounds\['age'\] leave no value"),
+    "bounds for other rows": ({"bounds": {"age": ([1, 2, 3], None)}}, r"bounds\['age'\] has 3 values.*32 rows"),
+    "bounds on text": ({"bounds": {"job": ("a", "b")}}, r"bounds\['job'\].*allowed_categories"),
+    "bounds in text": ({"bounds": {"age": ("young", None)}}, r"bounds\['age'\].*numbers"),
+    "frozen out of bounds": (
+        {"immutable": ["age"], "bounds": {"age": (None, 40)}},
+        r"immutable freezes column 'age'.*bounds excludes.*rows",
+    ),
+    "frozen at another label": (
+        {"immutable": ["job"], "actionability": Actionability(allowed_categories={"job": ["pilot"]})},
+        r"immutable freezes column 'job'.*allowed_categories excludes",
+    ),
+    "direction of text": ({"monotonic_cst": {"job": 1}}, r"monotonic_cst\['job'\].*without an order"),
+    "no direction": ({"monotonic_cst": {"age": 2}}, r"monotonic_cst\['age'\] must be -1, 0 or 1, got 2"),
+    "no change at all": ({"max_changes": 0}, r"max_changes must be an integer >= 1, got 0"),
+    "certainty": ({"target_probability": 1.0}, r"target_probability must be .*, got 1.0"),
+    "unknown label": (
+        {"actionability": Actionability(allowed_transitions={"job": {"clerk": ["king"]}})},
+        r"allowed_transitions\['job'\]\['clerk'\].*'king'.*'clerk', 'nurse', 'pilot'",
+    ),
+    "sum of text": ({"actionability": Actionability(relations=[({"job": 1}, 2)])}, r"relations\[0\].*'job'.*labels"),
+    "weight of nothing": ({"actionability": Actionability(feature_weights={"wage": 2})}, r"feature_weights.*'wage'"),
+    "a rule given twice": (
+        {"max_changes": 2, "actionability": Actionability(max_changes=2)},
+        r"max_changes is given twice",
+    ),
+    "rules as a dict": (
+        {"actionability": {"max_changes": 2}},
+        r"actionability must be None or an Actionability, got dict",
+    ),
+}
+
+
+@pytest.mark.usefixtures("no_search")
+@pytest.mark.parametrize("name", BAD)
+def test_rules_that_cannot_be_are_told_before_any_search(name: str) -> None:
+    clf, X = rows()
+    rules, message = BAD[name]
+    with pytest.raises((ValueError, TypeError), match=message):
+        clf.counterfactuals(X, **rules)
+
+
+def test_a_row_that_its_rules_leave_no_way_hinders_no_other() -> None:
+    clf, X = rows()
+    age = X["age"].to_numpy()
+    cf = clf.counterfactuals(X, bounds={"age": (None, 50)}, monotonic_cst={"age": 1})
+    stuck = age > 50
+    assert stuck.any() and not stuck.all()
+    np.testing.assert_array_equal(cf.report["status"] == Status.INFEASIBLE, stuck)
+    np.testing.assert_array_equal(~cf.report["feasible"], stuck)
+    assert same_cells(cf.data, X)[stuck].all()
+    assert cf.report["valid"][~stuck].mean() > 0.8
+    text = cf[int(np.flatnonzero(stuck)[0])].explain()[0]
+    assert text.startswith("No row was found that obeys the rules and is predicted as ")
