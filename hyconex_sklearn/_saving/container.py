@@ -25,7 +25,7 @@ import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from .json_values import parse, wrong
+from .json_values import members, parse
 
 LARGEST_FILE = 2**31  # bytes
 LARGEST_HEADER = 2**24
@@ -90,13 +90,10 @@ def unpack(data: bytes) -> Content:
     """
     length = _header_length(data[:_PREFIX], len(data))
     listed = parse(data[_PREFIX : _PREFIX + length], "the list of tensors")
-    metadata = listed.get("__metadata__") if isinstance(listed, dict) else None
+    metadata = members(listed, "the list of tensors").get("__metadata__")
     if not isinstance(metadata, dict) or metadata.keys() != {_ENTRY} or not isinstance(metadata[_ENTRY], str):
         raise ValueError(f"it is a safetensors file, but holds no model of this package. {_OTHER_FILE}.")
-    header = parse(metadata[_ENTRY], "the header")
-    if not isinstance(header, dict):
-        raise wrong("the header", header, "an object")
-    return Content(header, data)
+    return Content(members(parse(metadata[_ENTRY], "the header"), "the header"), data)
 
 
 def _header_length(prefix: bytes, size: int) -> int:

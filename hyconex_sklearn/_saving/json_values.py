@@ -20,7 +20,6 @@ import torch
 
 _DEEPEST = 24  # nested lists and objects
 _DTYPE = re.compile(r"[<>|](?:b1|[iu][1248]|f[248]|U\d{1,6}|O)")
-_LARGEST_TEXTS = 2**26  # bytes of the arrays of text in one value
 _DEVICE = re.compile(r"[a-z]{1,20}(:\d{1,3})?")
 _MERSENNE_KEYS = 624
 _KEPT = "None, bool, int, float, str, list, tuple, dict, numpy scalars and arrays, RandomState and torch.device"
@@ -64,10 +63,10 @@ def _finite(text: str) -> float:
     return number
 
 
-def members(value: Any, what: str, keys: Collection[str]) -> dict[str, Any]:
-    """Return an object that has exactly these keys."""
-    if not isinstance(value, dict) or value.keys() != set(keys):
-        raise wrong(what, value, f"an object with the keys {', '.join(sorted(keys))}")
+def members(value: Any, what: str, keys: Collection[str] | None = None) -> dict[str, Any]:
+    """Return an object that has exactly these keys; None stands for any."""
+    if not isinstance(value, dict) or (keys is not None and value.keys() != set(keys)):
+        raise wrong(what, value, "an object" if keys is None else f"an object with the keys {', '.join(sorted(keys))}")
     return value
 
 
@@ -143,6 +142,11 @@ def encode(value: Any, what: str) -> Any:
     raise _unkept(what, value)
 
 
+def encode_members(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the object of named values that `decode_members` reads."""
+    return {name: encode(value, name) for name, value in values.items()}
+
+
 def _unkept(what: str, value: Any) -> TypeError:
     kind = type(value)
     return TypeError(
@@ -176,31 +180,31 @@ def decode(coded: Any, what: str) -> Any:
     ValueError
         If the JSON is nothing that `encode` writes.
     """
-    if _padded(coded) > _LARGEST_TEXTS:
-        raise wrong(what, coded, f"text in arrays of at most {_LARGEST_TEXTS} bytes in all")
-    return _decode(coded, what)
-
-
-def _padded(coded: Any) -> int:
-    """Return the bytes that all arrays of text take: a few characters can ask for a dtype of any width."""
     if isinstance(coded, list):
-        return sum(map(_padded, coded))
-    if not isinstance(coded, dict):
-        return 0
-    width = re.fullmatch(r"[<>|]U(\d{1,6})", str(coded.get("dtype")))
-    own = 4 * int(width[1]) * len(items(coded.get("values"), "an array")) if width else 0
-    return own + sum(map(_padded, coded.values()))
-
-
-def _decode(coded: Any, what: str) -> Any:
-    if isinstance(coded, list):
-        return [_decode(item, what) for item in coded]
+        return [decode(item, what) for item in coded]
     if not isinstance(coded, dict):
         return coded
     tag = next(iter(coded)) if len(coded) == 1 else None
     if tag not in _READERS:
         raise wrong(what, coded, f"a value or one of the tags {', '.join(_READERS)}")
     return _READERS[tag](coded[tag], what)
+
+
+def decode_members(coded: Any, what: str) -> dict[str, Any]:
+    """Return the named values that `encode_members` wrote."""
+    return {name: decode(value, name) for name, value in members(coded, what).items()}
+
+
+def padding(coded: Any) -> int:
+    """Return the bytes that all arrays of text in a JSON value take: a few characters can ask for any width."""
+    if isinstance(coded, list):
+        return sum(map(padding, coded))
+    if not isinstance(coded, dict):
+        return 0
+    width = re.fullmatch(r"[<>|]U(\d{1,6})", str(coded.get("dtype")))
+    values = coded.get("values")
+    own = 4 * int(width[1]) * len(values) if width and isinstance(values, list) else 0
+    return own + sum(map(padding, coded.values()))
 
 
 def _read_float(coded: Any, what: str) -> float:
@@ -210,7 +214,7 @@ def _read_float(coded: Any, what: str) -> float:
 
 
 def _read_dict(coded: Any, what: str) -> dict[Any, Any]:
-    pairs = [[_decode(part, what) for part in items(pair, what, 2, 2)] for pair in items(coded, what)]
+    pairs = [[decode(part, what) for part in items(pair, what, 2, 2)] for pair in items(coded, what)]
     for key, _ in pairs:
         check_hashable(key, what)
     if len(read := dict(pairs)) < len(pairs):
@@ -229,7 +233,7 @@ def check_hashable(key: Any, what: str) -> None:
 def _read_array(coded: Any, what: str) -> np.ndarray:
     parts = members(coded, what, ("dtype", "shape", "values"))
     shape = [whole(length, what, 0, 2**31) for length in items(parts["shape"], what, 0, 8)]
-    values = [_decode(item, what) for item in items(parts["values"], what, math.prod(shape), math.prod(shape))]
+    values = [decode(item, what) for item in items(parts["values"], what, math.prod(shape), math.prod(shape))]
     if not _DTYPE.fullmatch(text(parts["dtype"], what)):
         raise wrong(what, parts["dtype"], "a dtype of numbers, booleans, text or objects")
     array = np.empty(len(values), dtype=parts["dtype"])
@@ -277,7 +281,7 @@ def _read_device(coded: Any, what: str) -> torch.device:
 
 _READERS: dict[Any, Callable[[Any, str], Any]] = {
     "float": _read_float,
-    "tuple": lambda coded, what: tuple(_decode(item, what) for item in items(coded, what)),
+    "tuple": lambda coded, what: tuple(decode(item, what) for item in items(coded, what)),
     "dict": _read_dict,
     "array": _read_array,
     "scalar": _read_scalar,

@@ -37,12 +37,12 @@ from .._model.model import Model
 from .._table.schema import TableSchema
 from .._version import __version__
 from .container import Content, check_digest, pack, read_file, unpack
-from .json_values import decode, encode, items, members, text, whole, wrong
+from .json_values import decode, decode_members, encode, encode_members, items, members, padding, text, whole, wrong
 from .schema_json import describe, schema_from
 
 FORMAT = 1
 _PACKAGES = (np, safetensors, sklearn, torch, zuko)
-_KEYS = ("sha256", "format", "versions", "parameters", "schema", "classes", "fitted")
+_KEYS = ("sha256", "format", "versions", "parameters", "schema", "classes", "names", "history", "n_iter")
 # Bytes that masks may take for a moment while a density is made: of one transformation, and of all one after the other.
 # The largest is one byte for each output and input of a network; for codes also two doubles for each block and input.
 _MASK_BYTES, _ALL_MASK_BYTES, _DOUBLES = 1e9, 4e9, 16
@@ -50,6 +50,7 @@ _MASK_BYTES, _ALL_MASK_BYTES, _DOUBLES = 1e9, 4e9, 16
 _PARTS = ("numeric", "discrete", "categories.block_of", "categories.single", "flow.base.")
 _DERIVED = tuple(f"density.{part}" for part in _PARTS)
 _RANGES = {"temperature": (1e-3, 1e3), "confidence": (-1e3, 1e3), "committee_confidence": (-1e3, 1e3)}
+_LARGEST_TEXTS = 2**26  # bytes of all arrays of text in a header
 _HOSTILE = "The file was altered, or not written by save; save the model anew."
 
 
@@ -120,19 +121,15 @@ def read_fitted(path: str | os.PathLike[str]) -> Fitted:
 
 
 def _header(fitted: Fitted) -> dict[str, Any]:
-    names = None if fitted.names is None else encode(fitted.names, "feature_names_in_")
     return {
         "format": FORMAT,
         "versions": _versions(),
-        "parameters": {name: encode(value, name) for name, value in fitted.parameters.items()},
+        "parameters": encode_members(fitted.parameters),
         "schema": describe(fitted.schema),
         "classes": encode(fitted.classes, "classes_"),
-        "fitted": {
-            "feature_names_in_": names,
-            "n_features_in_": len(fitted.schema.columns),
-            "n_iter_": fitted.n_iter,
-            "history_": encode(fitted.history, "history_"),
-        },
+        "names": encode(fitted.names, "feature_names_in_"),
+        "history": [encode_members(record) for record in fitted.history],
+        "n_iter": fitted.n_iter,
     }
 
 
@@ -156,19 +153,19 @@ def _restored(content: Content) -> Fitted:
     check_digest(content)
     try:
         members(header, "the header", _KEYS)
+        if padding(header) > _LARGEST_TEXTS:
+            raise wrong("the header", header, f"text in arrays of at most {_LARGEST_TEXTS} bytes in all")
         for name, version in members(header["versions"], "versions", _versions()).items():
             text(version, f"the version of {name}")
         schema = schema_from(header["schema"])
         classes = _classes(header["classes"])
-        attributes = members(header["fitted"], "fitted", ("feature_names_in_", "n_features_in_", "n_iter_", "history_"))
-        whole(attributes["n_features_in_"], "n_features_in_", len(schema.columns), len(schema.columns))
         return Fitted(
-            parameters=_parameters(header["parameters"]),
+            parameters=decode_members(header["parameters"], "parameters"),
             schema=schema,
             classes=classes,
-            names=_names(attributes["feature_names_in_"], len(schema.columns)),
-            history=_history(attributes["history_"]),
-            n_iter=whole(attributes["n_iter_"], "n_iter_", 0, 2**53),
+            names=_names(header["names"], len(schema.columns)),
+            history=[decode_members(record, "a record of history_") for record in items(header["history"], "history_")],
+            n_iter=whole(header["n_iter"], "n_iter_", 0, 2**53),
             model=_model(content.tensors(), schema, len(classes)),
         )
     except ValueError as error:
@@ -188,21 +185,14 @@ def _check_format(header: dict[str, Any]) -> None:
         )
 
 
-def _parameters(coded: Any) -> dict[str, Any]:
-    if not isinstance(coded, dict):
-        raise wrong("parameters", coded, "an object")
-    return {name: decode(value, name) for name, value in coded.items()}
-
-
 def _classes(coded: Any) -> np.ndarray:
     classes = decode(coded, "classes")
     if not isinstance(classes, np.ndarray) or classes.ndim != 1 or len(classes) < 2:
         raise wrong("classes", coded, "an array of two or more labels")
     labels = classes.tolist()
-    if not all(isinstance(label, str | int | float) for label in labels) or len(set(labels)) < len(labels):
-        raise wrong("classes", labels, "different labels: text, numbers or booleans")
-    if not all(map(np.isfinite, (label for label in labels if isinstance(label, float)))):
-        raise wrong("classes", labels, "finite labels")
+    plain = (isinstance(label, str | int) or (type(label) is float and np.isfinite(label)) for label in labels)
+    if not all(plain) or len(set(labels)) < len(labels):
+        raise wrong("classes", labels, "different labels: text, finite numbers or booleans")
     return classes
 
 
@@ -213,14 +203,6 @@ def _names(coded: Any, n_columns: int) -> np.ndarray | None:
     if not isinstance(names, np.ndarray) or names.shape != (n_columns,) or not all(isinstance(n, str) for n in names):
         raise wrong("feature_names_in_", coded, f"None or an array of {n_columns} texts")
     return names
-
-
-def _history(coded: Any) -> list[dict[str, Any]]:
-    records = items(decode(coded, "history_"), "history_")
-    for record in records:
-        if not isinstance(record, dict) or not all(isinstance(name, str) for name in record):
-            raise wrong("a record of history_", record, "a dict of text to values")
-    return records
 
 
 # ---------------------------------------------------------------------------------------------------------- the model

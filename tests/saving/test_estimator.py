@@ -316,6 +316,11 @@ def test_a_newer_format_names_both_versions(tmp_path: Path) -> None:
         HyConExClassifier.load(path)
 
 
+def padded(n: int) -> dict[str, Any]:
+    """An array of n empty texts, each of which takes four megabytes."""
+    return {"array": {"dtype": "<U999999", "shape": [n], "values": [""] * n}}
+
+
 HOSTILE: dict[str, Callable[[Any], Any]] = {
     "a class more": lambda h: h["classes"]["array"].update(shape=[4], values=[0, 1, 2, 3]),
     "a class twice": lambda h: h["classes"]["array"].update(values=[0, 1, 1]),
@@ -325,12 +330,12 @@ HOSTILE: dict[str, Callable[[Any], Any]] = {
     "no classes": lambda h: h.update(classes=None),
     "NaN as class": lambda h: h["classes"]["array"].update(dtype="<f8", values=[0.0, 1.0, {"float": "nan"}]),
     "a column more": lambda h: h["schema"]["columns"].append({**h["schema"]["columns"][3], "start": 4, "stop": 5}),
-    "other column count": lambda h: h["fitted"].update(n_features_in_=5),
-    "names that are none": lambda h: h["fitted"].update(feature_names_in_=["a", "b", "c", "d"]),
-    "history of text": lambda h: h["fitted"].update(history_=["a"]),
-    "epochs as text": lambda h: h["fitted"].update(n_iter_="3"),
+    "names that are none": lambda h: h.update(names=["a", "b", "c", "d"]),
+    "names of five": lambda h: h.update(names={"array": {"dtype": "|O", "shape": [5], "values": list("abcde")}}),
+    "history of text": lambda h: h.update(history=["a"]),
+    "epochs as text": lambda h: h.update(n_iter="3"),
     "a key more": lambda h: h.update(more=1),
-    "a key less": lambda h: h.pop("fitted"),
+    "a key less": lambda h: h.pop("n_iter"),
     "versions of lists": lambda h: h["versions"].update(torch=[]),
     "format 0": lambda h: h.update(format=0),
     "format of text": lambda h: h.update(format="1"),
@@ -340,6 +345,8 @@ HOSTILE: dict[str, Callable[[Any], Any]] = {
     "endless number": lambda h: h["parameters"].update(alpha_validity=10**400),
     "endless width": lambda h: h["parameters"].update(hidden_size=10**400),
     "parameters as list": lambda h: h.update(parameters=[]),
+    "wide text": lambda h: h["parameters"].update(categorical_features=padded(20)),
+    "wide texts": lambda h: h.update(history=[{"loss": padded(1)}] * 20),
     "tag of nobody": lambda h: h["parameters"].update(random_state={"pickle": "gASVAAAA"}),
 }
 
