@@ -137,8 +137,8 @@ _VALUES: list[Any] = [
     {"array": {"dtype": "|O", "shape": [2], "values": [[], {"tuple": []}]}},
     {"array": {"dtype": "<f8", "shape": [0, 2**31], "values": []}},
     {"array": {"dtype": "<U999999", "shape": [3], "values": ["a", "b", "c"]}},
-    {"scalar": {"dtype": "<i8", "values": [2**40]}},
-    {"RandomState": {"key": [0] * 624, "pos": 624, "has_gauss": 1, "gauss": 1e300}},
+    {"scalar": {"dtype": "<i8", "shape": [], "values": [2**40]}},
+    {"RandomState": [[0] * 624, 624, 1, 1e300]},
 ]
 _TEXTS = (
     *("NaN", "Infinity", "-Infinity", "1e999", "-1e999", "0x1", "01", "1.", "9" * 5_000, "[" * 100_000),

@@ -1,4 +1,4 @@
-"""The arguments of each command, and a help that teaches."""
+"""Words of a command line in, a command and its arguments out; and a help that teaches."""
 
 from __future__ import annotations
 
@@ -118,52 +118,22 @@ def _fit_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("data", metavar="DATA", help="table to learn from: .csv, .tsv or .parquet")
     one.add_argument("--target", required=True, metavar="COLUMN", help="the column to predict: two classes or more")
     one.add_argument("--output", required=True, metavar="FILE", help="model file to write, such as model.safetensors")
-    one.add_argument("--drop", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns to leave out")
-    one.add_argument(
-        "--categorical",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="COLUMN",
-        help="columns whose numbers are names, such as zip codes",
-    )
+    _several(one, "--drop", "COLUMN", "columns to leave out")
+    _several(one, "--categorical", "COLUMN", "columns whose numbers are names, such as zip codes")
     one.add_argument("--test-size", type=float, metavar="SHARE", help="share of the rows to hold out and to test by")
     one.add_argument("--random-state", type=int, default=0, metavar="SEED", help="seed of split and fit (default: 0)")
     one.add_argument("--max-time", type=float, metavar="SECONDS", help="end the training after about so many seconds")
-    one.add_argument(
-        "--set",
-        nargs="+",
-        action="extend",
-        default=[],
-        type=_parameter,
-        metavar="NAME=VALUE",
-        help="parameters of HyConExClassifier, such as alpha_plausibility=0.5 or pretrain_epochs=200",
-    )
+    told = "parameters of HyConExClassifier, such as alpha_plausibility=0.5 or pretrain_epochs=200"
+    _several(one, "--set", "NAME=VALUE", told, type=_parameter)
     _common(one, writes=True)
 
 
 def _explain_arguments(one: argparse.ArgumentParser) -> None:
     _model(one, "rows", "ROWS", "table with the rows to explain")
     one.add_argument("--target", metavar="CLASS", help="the class wanted, or 'second' (default: every other class)")
-    one.add_argument(
-        "--immutable", nargs="+", action="extend", default=[], metavar="COLUMN", help="columns that must not change"
-    )
-    one.add_argument(
-        "--bounds",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="COLUMN=LOW:HIGH",
-        help="smallest and largest value; may be empty",
-    )
-    one.add_argument(
-        "--monotonic",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="COLUMN=1|-1",
-        help="columns that may only rise (1) or fall (-1)",
-    )
+    _several(one, "--immutable", "COLUMN", "columns that must not change")
+    _several(one, "--bounds", "COLUMN=LOW:HIGH", "smallest and largest value; may be empty")
+    _several(one, "--monotonic", "COLUMN=1|-1", "columns that may only rise (1) or fall (-1)")
     one.add_argument("--max-changes", type=int, metavar="N", help="how many columns may change")
     one.add_argument("--target-probability", type=float, metavar="P", help="probability of the target to reach")
     one.add_argument("--n-counterfactuals", type=int, default=1, metavar="N", help="alternatives for each (default: 1)")
@@ -187,22 +157,19 @@ def _model(one: argparse.ArgumentParser, name: str, metavar: str, text: str) -> 
     one.add_argument(name, metavar=metavar, help=f"{text}: .csv, .tsv or .parquet")
 
 
+def _several(one: argparse.ArgumentParser, option: str, metavar: str, help: str, **more: Any) -> None:
+    """Add an option that takes several values, and more of them each time that it is given."""
+    one.add_argument(option, nargs="+", action="extend", default=[], metavar=metavar, help=help, **more)
+
+
 def _search(one: argparse.ArgumentParser) -> None:
-    one.add_argument(
-        "--search",
-        default="auto",
-        choices=("auto", "latent", "steps", "one_shot"),
-        help="auto (default), or one_shot: much faster, and less sure",
-    )
+    told = "auto (default), or one_shot: much faster, and less sure"
+    one.add_argument("--search", default="auto", choices=("auto", "latent", "steps", "one_shot"), help=told)
 
 
 def _common(one: argparse.ArgumentParser, writes: bool) -> None:
-    one.add_argument(
-        "--separator",
-        type=_separator,
-        metavar="CHAR",
-        help="between the cells of a .csv file, read or written, such as ';'",
-    )
+    told = "between the cells of a .csv file, read or written, such as ';'"
+    one.add_argument("--separator", type=_separator, metavar="CHAR", help=told)
     if writes:
         one.add_argument("--force", action="store_true", help="replace files that exist already")
 

@@ -1,4 +1,4 @@
-"""What each command does: read, ask the classifier, tell."""
+"""Arguments in, files and lines out: what each command reads, asks the classifier, and tells."""
 
 from __future__ import annotations
 
@@ -19,14 +19,16 @@ from tqdm.auto import tqdm
 
 from .._answer.counterfactuals import Counterfactuals
 from .._classifier import HyConExClassifier
+from .._table.concatenate import Joined
 from ..metrics._evaluate import evaluate_counterfactuals
 from ._console import UsageError, listed, say
-from ._rows import answers, labels_for, query_of, row_names, table_for, training_table
+from ._rows import answers, columns_of, labels_for, query_of, row_names, table_for, training_table
 from ._tables import TABLE_ENDINGS, check_kind, check_outputs, read_table, write_table
 from ._text import label_of, written
 
 _FIRST_BLOCK, _BLOCK = 50, 500  # rows asked at a time: the more, the faster each; the fewer, the sooner there is news
 _NEWS = 2.0  # seconds that somebody who watches can do without
+_OF_EACH_ROW = ("data", "original", "report", "probability_before", "prediction_before")
 
 _MEANINGS = {
     "rows": "rows in the file",
@@ -92,7 +94,7 @@ def _split(X: pd.DataFrame, y: np.ndarray, share: float, seed: int) -> Any:
 
 def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, test: Any, output: str) -> None:
     kinds: dict[str, list[str]] = {}
-    for column in classifier._codec.schema.columns:
+    for column in columns_of(classifier):
         kinds.setdefault(column.kind, []).append(str(column.name))
     counts = Counter(y.tolist())
     say(f"rows         {len(X)}")
@@ -185,29 +187,24 @@ def _ask(classifier: HyConExClassifier, X: pd.DataFrame, query: dict[str, Any]) 
         while start < len(X):
             begun = time.monotonic()
             block = X.iloc[start : start + size].reset_index(drop=True)
-            parts.append((start, classifier.counterfactuals(block, **query)))
+            cf = classifier.counterfactuals(block, **query)
+            cf.report["row"] += start
+            parts.append(cf)
             bar.update(len(block))
             start += len(block)
             if time.monotonic() - begun < _NEWS:
                 size = min(2 * size, _BLOCK)
-    return _joined(parts)
+    return _joined(parts, [column.categories for column in columns_of(classifier)])
 
 
-def _joined(parts: list[tuple[int, Counterfactuals]]) -> Counterfactuals:
-    """The answers of several blocks of rows as one; each block comes with the number of its first row."""
-    answered = [cf for _, cf in parts]
-    if len(answered) == 1:
-        return answered[0]
-    reports = [cf.report.assign(row=cf.report["row"] + start) for start, cf in parts]
-    return Counterfactuals(
-        data=pd.concat([cf.data for cf in answered], ignore_index=True),
-        original=pd.concat([cf.original for cf in answered], ignore_index=True),
-        report=pd.concat(reports, ignore_index=True),
-        feature_names=answered[0].feature_names,
-        probability_before=np.concatenate([cf.probability_before for cf in answered]),
-        prediction_before=np.concatenate([cf.prediction_before for cf in answered]),
-        ranges=answered[0].ranges,
-    )
+def _joined(parts: list[Counterfactuals], orders: list[tuple[Any, ...]]) -> Counterfactuals:
+    """The answers of several blocks of rows as one; `orders` has the labels of each column."""
+    if len(parts) == 1:
+        return parts[0]
+    joined = Joined(sum(map(len, parts)), orders)
+    for cf in parts:
+        joined.add({name: getattr(cf, name) for name in _OF_EACH_ROW})
+    return Counterfactuals(feature_names=parts[0].feature_names, ranges=parts[0].ranges, **joined.fields())
 
 
 def _judged(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Between files and the classifier: the columns it takes, in their dtypes, what is asked, the answers as a table."""
+"""Tables of files in, what the classifier takes out: columns in their dtypes, the question; and answers as a table."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ _MANY_TEXTS = 50  # so many categories, most of them met once, are none
 _MANY_CLASSES = 20  # more classes, some of them met once, are none
 
 
+def columns_of(classifier: HyConExClassifier) -> tuple[Column, ...]:
+    """Return what fit learned of each column: all that is asked of a classifier beside its public methods."""
+    return classifier._codec.schema.columns
+
+
 def training_table(
     table: Table, target: str, drop: list[str], categorical: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Return the columns to learn from, and the labels.
-
-    Raises
-    ------
-    UsageError
-        If a column is not there, or the target can't be one.
-    """
-    _check_there(table, [target], "--target")
-    _check_there(table, drop, "--drop")
-    _check_there(table, categorical, "--categorical")
+    """Return the columns to learn from, and the labels; raise where a column is not there, or the target is none."""
+    for names, option in (([target], "--target"), (drop, "--drop"), (categorical, "--categorical")):
+        _check_there(table, names, option)
     kept = [name for name in table.names if name != target and name not in drop]
     if not kept:
         raise UsageError(f"{table.path!r} has no column to learn from beside the target {target!r}.")
@@ -59,17 +57,13 @@ def training_table(
 def table_for(classifier: HyConExClassifier, table: Table, target: str | None = None) -> tuple[pd.DataFrame, list[str]]:
     """Return the columns that the model takes, and the names of those to keep in the output.
 
-    Raises
-    ------
-    UsageError
-        If a column is missing, or a cell is not of the kind that fit has seen.
+    Raise where a column is missing, or a cell is not of the kind that fit has seen.
     """
-    columns = classifier._codec.schema.columns
-    lacking = [str(column.name) for column in columns if str(column.name) not in table.names]
-    if lacking:
+    columns = columns_of(classifier)
+    known = [str(column.name) for column in columns]
+    if lacking := [name for name in known if name not in table.names]:
         raise UsageError(f"{table.path!r} lacks columns that the model was fitted to: {listed(lacking)}.")
     X = pd.DataFrame({column.name: _as_at_fit(table, column) for column in columns})
-    known = {str(column.name) for column in columns}
     extra = [name for name in table.names if name not in known and name != target]
     if target is None and extra:
         note(f"not known to the model, and only copied to the output: {listed(extra)}.")
@@ -77,13 +71,7 @@ def table_for(classifier: HyConExClassifier, table: Table, target: str | None = 
 
 
 def row_names(table: Table, column: str) -> list[str]:
-    """Return what to call each row: the column and its cell, or the place of a row whose cell is empty.
-
-    Raises
-    ------
-    UsageError
-        If the column is not there.
-    """
+    """Return what to call each row: the column and its cell, or the place of a row whose cell is empty."""
     _check_there(table, [column], "--row-names")
     cells = enumerate(map(written, table.cells[column]))
     return [f"Row {i}" if is_missing_text(cell) else f"{column} {cell.strip()}" for i, cell in cells]
@@ -92,10 +80,7 @@ def row_names(table: Table, column: str) -> list[str]:
 def labels_for(classifier: HyConExClassifier, table: Table, target: str) -> np.ndarray:
     """Return the known classes of the rows, as labels of the model.
 
-    Raises
-    ------
-    UsageError
-        If a row has none, or one that the model does not know, or the metrics would lack rows to compare with.
+    Raise where a row has none, or one that the model does not know, or the metrics would lack rows to compare with.
     """
     _check_there(table, [target], "--target")
     cells = table.cells[target]
@@ -118,14 +103,8 @@ def labels_for(classifier: HyConExClassifier, table: Table, target: str) -> np.n
 
 
 def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> dict[str, Any]:
-    """Return what to ask the classifier.
-
-    Raises
-    ------
-    UsageError
-        If an argument can't be read; what it means for the table is checked by the classifier.
-    """
-    columns = {str(column.name): column for column in classifier._codec.schema.columns}
+    """Return what to ask the classifier, which checks what it means; raise where an argument can't be read."""
+    columns = {str(column.name): column for column in columns_of(classifier)}
 
     def column(name: str, option: str) -> Column:
         if name not in columns:
@@ -209,8 +188,7 @@ def _names_each_row(column: pd.Series) -> bool:
 
 
 def _check_there(table: Table, names: list[str], option: str) -> None:
-    lacking = [name for name in names if name not in table.names]
-    if lacking:
+    if lacking := [name for name in names if name not in table.names]:
         raise UsageError(
             f"{option}: {table.path!r} has no column {listed(map(repr, lacking))}; it has {listed(table.names)}."
         )
@@ -221,16 +199,13 @@ def _check_classes(labels: pd.Series, target: str) -> None:
     if n_classes < 2:
         raise UsageError(f"the target {target!r} is {labels.iloc[0]!r} in every row; a classifier needs two classes.")
     rarest = labels.value_counts().min()
-    if 2 < n_classes > len(labels) / 2 or (n_classes > _MANY_CLASSES and rarest == 1) or _has_fractions(labels):
+    fractions = pd.api.types.is_float_dtype(labels.dtype) and bool((labels % 1 != 0).any())
+    if 2 < n_classes > len(labels) / 2 or (n_classes > _MANY_CLASSES and rarest == 1) or fractions:
         kind = "dates" if labels.map(lambda label: is_date(str(label))).all() else "values"
         raise UsageError(
             f"the target {target!r} has {n_classes} different {kind} in {len(labels)} rows, such as "
             f"{str(labels.iloc[0])!r}, so these are no classes. Give another --target, or cut the {kind} into ranges."
         )
-
-
-def _has_fractions(labels: pd.Series) -> bool:
-    return pd.api.types.is_float_dtype(labels.dtype) and bool((labels % 1 != 0).any())
 
 
 def _typed(table: Table, name: str) -> pd.Series:

@@ -1,4 +1,4 @@
-"""Tables in files: CSV, TSV and Parquet, read with errors that tell the line, and written at once or not at all."""
+"""Files in, tables of cells out, and back: read with errors that tell the line, written at once or not at all."""
 
 from __future__ import annotations
 
@@ -68,11 +68,6 @@ def check_outputs(outputs: dict[str, str | None], inputs: dict[str, str], force:
         Files by what the user knows them as, such as --output and DATA; None where there is none.
     force : bool
         Whether older files may be replaced.
-
-    Raises
-    ------
-    UsageError
-        If a file is there already, has no folder, or is one of the others under any name.
     """
     taken = {os.path.realpath(path): name for name, path in inputs.items()}
     for name, path in outputs.items():
@@ -81,25 +76,20 @@ def check_outputs(outputs: dict[str, str | None], inputs: dict[str, str], force:
         place = os.path.realpath(path)
         if place in taken:
             raise UsageError(f"{taken[place]} and {name} are the same file, {path!r}. Give {name} another name.")
-        taken[place] = name
-        _check_free(path, force)
-
-
-def _check_free(path: str, force: bool) -> None:
-    target = Path(path)
-    if target.is_dir():
-        raise UsageError(f"{path!r} is a folder; give the name of a file.")
-    if not target.parent.is_dir():
-        raise UsageError(f"there is no folder {str(target.parent)!r}; create it first.")
-    if target.exists() and not force:
-        raise UsageError(f"{path!r} exists already; give another name, or --force to replace it.")
+        taken[place], target = name, Path(path)
+        if target.is_dir():
+            raise UsageError(f"{path!r} is a folder; give the name of a file.")
+        if not target.parent.is_dir():
+            raise UsageError(f"there is no folder {str(target.parent)!r}; create it first.")
+        if target.exists() and not force:
+            raise UsageError(f"{path!r} exists already; give another name, or --force to replace it.")
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
 
 
 def read_table(path: str, separator: str | None = None) -> Table:
-    """Read a table.
+    """Read a table; raise where it is not there or malformed, with the line where there are lines.
 
     Parameters
     ----------
@@ -107,11 +97,6 @@ def read_table(path: str, separator: str | None = None) -> Table:
         A CSV, TSV or Parquet file.
     separator : str, optional
         Between the cells of a line, instead of what the name of the file suggests.
-
-    Raises
-    ------
-    UsageError
-        If the file is not there, is no table, or is malformed; with the line where there are lines.
     """
     kind = check_kind(path)
     if not Path(path).exists():
@@ -120,7 +105,8 @@ def read_table(path: str, separator: str | None = None) -> Table:
         return _read_parquet(path)
     separator = _SEPARATORS[kind] if separator is None else separator
     try:
-        with _opened(path) as stream:
+        opener = gzip.open if path.lower().endswith(".gz") else open
+        with opener(path, "rt", encoding="utf-8-sig", newline="") as stream:
             return _read_text(path, stream, separator)
     except UnicodeDecodeError as error:
         raise UsageError(
@@ -128,11 +114,6 @@ def read_table(path: str, separator: str | None = None) -> Table:
         ) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise UsageError(f"{path!r} is no whole gzip file ({error}). Compress it again, or drop the .gz.") from error
-
-
-def _opened(path: str) -> io.TextIOBase:
-    opener = gzip.open if path.lower().endswith(".gz") else open
-    return opener(path, "rt", encoding="utf-8-sig", newline="")
 
 
 def _read_text(path: str, stream: io.TextIOBase, separator: str) -> Table:
@@ -160,14 +141,11 @@ def _read_text(path: str, stream: io.TextIOBase, separator: str) -> Table:
 def _rows(path: str, stream: io.TextIOBase, separator: str) -> Iterator[tuple[int, list[str]]]:
     """Line number and cells of each row; blank lines are skipped."""
     limit = csv.field_size_limit(_LARGEST_CELL)
+    reader = csv.reader(stream, delimiter=separator, strict=True)
     try:
-        reader = csv.reader(stream, delimiter=separator, strict=True)
-        try:
-            for row in reader:
-                if row:
-                    yield reader.line_num, row
-        except csv.Error as error:
-            raise UsageError(f"line {reader.line_num} of {path!r} can't be read: {error}.") from error
+        yield from ((reader.line_num, row) for row in reader if row)
+    except csv.Error as error:
+        raise UsageError(f"line {reader.line_num} of {path!r} can't be read: {error}.") from error
     finally:
         csv.field_size_limit(limit)
 
@@ -216,14 +194,8 @@ def write_table(path: str, text: pd.DataFrame, typed: pd.DataFrame, separator: s
     """
     kind = check_kind(path)
     if kind == ".parquet":
-        stream = io.BytesIO()
-        typed.to_parquet(stream, index=False)
-        data = stream.getvalue()
+        data = typed.to_parquet(index=False)
     else:
-        lines = io.StringIO(newline="")
         delimiter = separator if separator is not None and kind == ".csv" else _SEPARATORS[kind]
-        writer = csv.writer(lines, delimiter=delimiter, lineterminator="\n")
-        writer.writerow(text.columns)
-        writer.writerows(text.itertuples(index=False, name=None))
-        data = lines.getvalue().encode()
+        data = text.to_csv(sep=delimiter, index=False, lineterminator="\n").encode()
     write_file(path, gzip.compress(data, mtime=0) if path.lower().endswith(".gz") else data)

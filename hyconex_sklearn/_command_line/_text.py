@@ -1,4 +1,4 @@
-"""The text of a file's cells as columns with a dtype, and back: what a person means by "00123", "True" or nothing."""
+"""Cells of text in, columns with a dtype out, and back: what a person means by "00123", "True" or nothing."""
 
 from __future__ import annotations
 
@@ -27,20 +27,10 @@ _MOSTLY = 0.5  # share of numbers from which a column that holds other text, too
 def guessed(cells: Sequence[str], name: str) -> pd.Series:
     """Return a column in the dtype that its text suggests: whole numbers, numbers, booleans, or else text.
 
-    Parameters
-    ----------
-    cells : sequence of str
-        As they stand in the file.
-    name : str
-        Of the column, for notes.
-
-    Returns
-    -------
-    Series
-        int64 or Int64, float64, bool or boolean, or object with None for what is missing; text without the spaces
-        around it.
+    These are int64 or Int64, float64, bool or boolean, or object with None for what is missing; text without the
+    spaces around it.
     """
-    met = {cell.strip() for cell in set(cells)} - MISSING
+    met = _met(cells)
     if met and all(cell.lower() in _BOOLEANS for cell in met):
         return _booleans(cells, name)
     if all(_NUMBER.fullmatch(cell) for cell in met):
@@ -52,41 +42,21 @@ def guessed(cells: Sequence[str], name: str) -> pd.Series:
 def as_fitted(cells: Sequence[str], column: Column, lines: Sequence[int]) -> pd.Series:
     """Return a column in a dtype like that of fit, whatever these rows alone would suggest.
 
-    Parameters
-    ----------
-    cells : sequence of str
-        As they stand in the file.
-    column : Column
-        What fit learned.
-    lines : sequence of int
-        Line of each cell in the file, for errors.
-
-    Raises
-    ------
-    UsageError
-        If fit has seen numbers or booleans and a cell holds something else.
+    Raise where fit has seen numbers or booleans and a cell holds something else; `lines` are those of the cells.
     """
     labels = [label for label in (*column.categories, *column.rare) if label is not None]
-    if column.kind in ("numeric", "integer") or (column.kind == "constant" and column.decimals is not None):
-        _check(cells, _is_number, "numbers", column, lines)
-        return _numbers(cells, whole=column.kind != "numeric" and _all_whole(cells))
     if labels and all(isinstance(label, bool) for label in labels):
         _check(cells, lambda cell: cell.lower() in _BOOLEANS, "true or false", column, lines)
         return _booleans(cells, str(column.name))
-    if labels and all(isinstance(label, int | float) for label in labels):
-        _check(cells, _is_number, "numbers", column, lines)
-        return _numbers(cells, whole=_all_whole(cells))
+    measured = column.kind in ("numeric", "integer") or (column.kind == "constant" and column.decimals is not None)
+    if measured or (labels and all(isinstance(label, int | float) for label in labels)):
+        _check(cells, lambda cell: _as_number(cell) is not None, "numbers", column, lines)
+        return _numbers(cells, whole=column.kind != "numeric" and _all_whole(cells))
     return _texts(cells)
 
 
 def label_of(text: str, classes: Sequence[Any]) -> Any:
-    """Return the class label that a text means.
-
-    Raises
-    ------
-    UsageError
-        If there is none.
-    """
+    """Return the class label that a text means; raise where there is none."""
     text = str(text).strip()
     for same in (lambda label: str(label) == text, lambda label: _as_number(label) == _as_number(text) is not None):
         for label in classes:
@@ -111,12 +81,9 @@ def written(value: Any) -> str:
 def check_no_commas(cells: Sequence[str], name: str) -> None:
     """Raise where a column of numbers would become categories, because they are written with commas.
 
-    Raises
-    ------
-    UsageError
-        If all cells are numbers, some of them with a comma, or most of them have one.
+    That is where all cells are numbers, some of them with a comma, or most of them have one.
     """
-    met = {cell.strip() for cell in set(cells)} - MISSING
+    met = _met(cells)
     with_comma = sorted(cell for cell in met if _COMMA.fullmatch(cell))
     others = [cell for cell in met if not _COMMA.fullmatch(cell) and not _NUMBER.fullmatch(cell)]
     if with_comma and (not others or len(with_comma) > _MOSTLY * len(met)):
@@ -155,12 +122,12 @@ def _numbers(cells: Sequence[str], whole: bool) -> pd.Series:
 
 
 def _all_whole(cells: Sequence[str]) -> bool:
-    met = {cell.strip() for cell in set(cells)} - MISSING
-    return all(cell.lstrip("+-").isdecimal() and len(cell) <= _LONGEST_WHOLE for cell in met)
+    return all(cell.lstrip("+-").isdecimal() and len(cell) <= _LONGEST_WHOLE for cell in _met(cells))
 
 
-def _is_number(cell: str) -> bool:
-    return _as_number(cell) is not None
+def _met(cells: Sequence[str]) -> set[str]:
+    """The different texts of cells that are not missing."""
+    return {cell.strip() for cell in set(cells)} - MISSING
 
 
 def _as_number(value: Any) -> float | None:
@@ -175,9 +142,9 @@ def _as_number(value: Any) -> float | None:
 
 
 def _check(cells: Sequence[str], fits: Any, expected: str, column: Column, lines: Sequence[int]) -> None:
-    met = {cell for cell in set(cells) if not is_missing_text(cell) and not fits(cell.strip())}
-    if met:
-        where = next(i for i, cell in enumerate(cells) if cell in met)
+    wrong = {cell for cell in _met(cells) if not fits(cell)}
+    if wrong:
+        where = next(i for i, cell in enumerate(cells) if cell.strip() in wrong)
         raise UsageError(
             f"column {column.name!r} held {expected} at fit, but line {lines[where]} holds {quoted(cells[where])}. "
             "Correct it, or leave the cell empty where the value is unknown."

@@ -90,7 +90,6 @@ class MixedDensity(nn.Module):
     def __init__(self, space: EncodedSpace, n_classes: int, transforms: int, hidden: Sequence[int]) -> None:
         super().__init__()
         self.n_classes, self.width = n_classes, space.n_features
-        self.transforms, self.hidden = transforms, tuple(int(size) for size in hidden)
         self.register_buffer("numeric", space.numeric)
         self.register_buffer("discrete", space.discrete)
         owner_blocks = torch.unique(_block_ids(space), return_inverse=True)[1]

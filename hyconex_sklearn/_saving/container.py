@@ -1,4 +1,4 @@
-"""One file: a JSON header and named tensors, bounded before it is read, checked to the last bit, written at once.
+"""Header and tensors in, one file out, and back: bounded before it is read, checked to the last bit.
 
 The file is in the safetensors format: eight bytes with the length of a JSON text, that text (dtype, shape and place of
 each tensor), the tensors' bytes. Its metadata have one entry, which holds our own header, a JSON object. Any reader of
@@ -6,24 +6,26 @@ safetensors can list and load the tensors; ``safetensors.safe_open(path, "pt").m
 
 The header's ``sha256`` is the digest of the *whole file* with the digest's own 64 digits set to 0. It tells any
 accidental change; it does not tell who wrote the file. So nothing that the file says is believed for being intact:
-lengths are checked against the size of the file before they are used, and what the header means by who reads it.
+lengths are checked against the size of the file before they are used, safetensors refuses tensors that are not exactly
+their bytes, and what the header means is checked by who reads it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from .json_values import items, members, parse, text, whole, wrong
+from .json_values import members, parse
 
 LARGEST_FILE = 2**31  # bytes
 LARGEST_HEADER = 2**24
@@ -34,23 +36,26 @@ _COPY_ANEW = "Copy the file again, or save the model anew"
 _OTHER_FILE = "Pass a file that save wrote"
 
 
-Layout = dict[str, tuple[str, tuple[int, ...]]]  # dtype and shape of each tensor
-_BYTES = {"F32": 4, "I64": 8, "BOOL": 1}
-
-
 class Content(NamedTuple):
-    """What a file holds: header, layout of the tensors, and the bytes from which `tensors` reads them."""
+    """What a file holds: our header, and the bytes of the whole."""
 
     header: dict[str, Any]
-    layout: Layout
     data: bytes
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the tensors; they take as much memory as the file."""
-        try:
+        with _unreadable_told():
             return safetensors.torch.load(self.data)
-        except SafetensorError as error:
-            raise ValueError(f"the tensors can't be read ({error}). {_COPY_ANEW}.") from error
+
+
+@contextmanager
+def _unreadable_told() -> Iterator[None]:
+    try:
+        yield
+    except (SafetensorError, KeyError, RuntimeError) as error:  # the last two: a dtype or shape that torch lacks
+        raise ValueError(
+            f"the tensors can't be read: they were cut off, added to or altered ({error}). {_COPY_ANEW}."
+        ) from error
 
 
 # ------------------------------------------------------------------------------------------------------------ packing
@@ -75,67 +80,44 @@ def pack(header: dict[str, Any], tensors: dict[str, Tensor]) -> bytes:
     return data.replace(_NO_DIGEST.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
 
 
-def unpack(stream: BinaryIO, size: int) -> Content:
-    """Return the content of a stream of `size` bytes.
+def unpack(data: bytes) -> Content:
+    """Return the content of the bytes of a file; digest and tensors are checked where they are asked for.
 
     Raises
     ------
     ValueError
-        If it is not what `pack` returns, to the last bit.
+        If they hold no header that `pack` wrote.
     """
-    prefix = stream.read(_PREFIX)
-    length = int.from_bytes(prefix, "little")
-    if not _PREFIX < size <= LARGEST_FILE or not 2 <= length <= min(LARGEST_HEADER, size - _PREFIX):
-        raise ValueError(f"{_no_file_of_ours(prefix, size, length)}. {_OTHER_FILE}, or copy it again.")
-    outer = stream.read(length)
-    entries = parse(outer, "the list of tensors")
-    if not isinstance(entries, dict):
-        raise wrong("the list of tensors", entries, "an object")
-    metadata = entries.pop("__metadata__", None)
+    length = _header_length(data[:_PREFIX], len(data))
+    listed = parse(data[_PREFIX : _PREFIX + length], "the list of tensors")
+    metadata = members(listed, "the list of tensors").get("__metadata__")
     if not isinstance(metadata, dict) or metadata.keys() != {_ENTRY} or not isinstance(metadata[_ENTRY], str):
         raise ValueError(f"it is a safetensors file, but holds no model of this package. {_OTHER_FILE}.")
-    layout = _layout(entries, size - _PREFIX - length)
-    header = parse(metadata[_ENTRY], "the header")
-    if not isinstance(header, dict):
-        raise wrong("the header", header, "an object")
-    data = prefix + outer + stream.read(size - _PREFIX - length)
-    return Content(header, layout, data)
+    return Content(members(parse(metadata[_ENTRY], "the header"), "the header"), data)
 
 
-def _no_file_of_ours(prefix: bytes, size: int, length: int) -> str:
+def _header_length(prefix: bytes, size: int) -> int:
+    """Return the length of the JSON text in a file of `size` bytes, told by the first of them."""
+    length = int.from_bytes(prefix, "little")
     if size <= _PREFIX:
-        return f"it has {size} bytes, too few for a model"
-    if size > LARGEST_FILE:
-        return f"it has {size} bytes, but a model has at most {LARGEST_FILE}"
-    if prefix[:1] == b"\x80" or prefix[:2] == b"PK":
-        return "it is a pickle or an archive, not a file that save wrote (joblib.load runs what such a file says)"
-    return f"its header would take {length} of {size} bytes (of {LARGEST_HEADER} at most): cut off, or no safetensors"
-
-
-def _layout(entries: dict[str, Any], room: int) -> Layout:
-    """Return dtype and shape of each tensor, each as large as its bytes, and all together as large as their room."""
-    layout, taken = {}, 0
-    for name, entry in entries.items():
-        what = f"tensor {name!r}"
-        parts = members(entry, what, ("dtype", "shape", "data_offsets"))
-        if (dtype := text(parts["dtype"], what)) not in _BYTES:
-            raise wrong(what, dtype, f"a tensor of type {', '.join(_BYTES)}")
-        shape = tuple(whole(length, what, 0, LARGEST_FILE) for length in items(parts["shape"], what, 0, 8))
-        first, last = (whole(at, what, 0, room) for at in items(parts["data_offsets"], what, 2, 2))
-        if (size := math.prod(shape) * _BYTES[dtype]) != last - first:
-            raise ValueError(f"{what} has {last - first} bytes, expected {size}")
-        layout[name], taken = (dtype, shape), taken + size
-    if taken != room:
-        raise ValueError(f"its tensors take {taken} bytes, but {room} are there: cut off, or added to. {_COPY_ANEW}.")
-    return layout
+        reason = f"it has {size} bytes, too few for a model"
+    elif size > LARGEST_FILE:
+        reason = f"it has {size} bytes, but a model has at most {LARGEST_FILE}"
+    elif 2 <= length <= min(LARGEST_HEADER, size - _PREFIX):
+        return length
+    elif prefix[:1] == b"\x80" or prefix[:2] == b"PK":
+        reason = "it is a pickle or an archive, not a file that save wrote (joblib.load runs what such a file says)"
+    else:
+        bounds = f"{length} of {size} bytes (of {LARGEST_HEADER} at most)"
+        reason = f"its header would take {bounds}: cut off, or no safetensors"
+    raise ValueError(f"{reason}. {_OTHER_FILE}, or copy it again.")
 
 
 def check_digest(content: Content) -> None:
     """Raise if any bit of the file was changed since it was packed."""
-    claimed = content.header.get("sha256")
-    said = claimed.encode() if isinstance(claimed, str) and claimed.isascii() and len(claimed) == 64 else b""
-    found = hashlib.sha256(content.data.replace(said, _NO_DIGEST.encode(), 1) if said else b"").hexdigest()
-    if claimed != found:
+    claimed = str(content.header.get("sha256"))
+    blank = content.data.replace(claimed.encode("ascii", "replace"), _NO_DIGEST.encode(), 1)
+    if claimed != hashlib.sha256(blank).hexdigest():
         raise ValueError(f"its checksum does not match: at least one bit was altered. {_COPY_ANEW}.")
 
 
@@ -156,4 +138,8 @@ def read_file(path: str | os.PathLike[str]) -> Content:
     if not stat.S_ISREG(where.stat().st_mode):  # before it is opened: a pipe would wait for ever
         raise ValueError(f"it is no file but a {'directory' if where.is_dir() else 'device or pipe'}. {_OTHER_FILE}.")
     with where.open("rb") as stream:
-        return unpack(stream, os.fstat(stream.fileno()).st_size)
+        size = os.fstat(stream.fileno()).st_size
+        _header_length(stream.read(_PREFIX), size)
+        with _unreadable_told(), safetensors.safe_open(where, "np"):  # compares header and size, and reads no tensor
+            stream.seek(0)
+        return unpack(stream.read(size))

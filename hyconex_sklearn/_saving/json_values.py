@@ -1,4 +1,4 @@
-"""Values of a header: as strict JSON and back with type and bits kept, and read with type and range checked.
+"""Values in, strict JSON out, and back: type and bits are kept, and whatever is read is checked for type and range.
 
 JSON's own values stand for themselves, except that a number is never NaN or infinite. Everything else is an object of
 one tag: ``{"tuple": [1, 2]}``, ``{"dict": [["a", 1]]}``, ``{"float": "inf"}``, ``{"device": "cuda:0"}``, numpy arrays
@@ -12,6 +12,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Collection
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,6 @@ import torch
 
 _DEEPEST = 24  # nested lists and objects
 _DTYPE = re.compile(r"[<>|](?:b1|[iu][1248]|f[248]|U\d{1,6}|O)")
-_LARGEST_TEXTS = 2**26  # bytes of the arrays of text in one value
 _DEVICE = re.compile(r"[a-z]{1,20}(:\d{1,3})?")
 _MERSENNE_KEYS = 624
 _KEPT = "None, bool, int, float, str, list, tuple, dict, numpy scalars and arrays, RandomState and torch.device"
@@ -47,9 +47,7 @@ def parse(text: bytes | str, what: str) -> Any:
 def _depth(text: str) -> int:
     """Return how deep lists and objects nest, without nesting calls."""
     outside = re.sub(r'"(?:[^"\\]|\\.)*+"', "", text)
-    codes = np.frombuffer(re.sub(r"[^\[\]{}]", "", outside).encode(), dtype=np.uint8)
-    steps = np.where(np.isin(codes, np.frombuffer(b"[{", dtype=np.uint8)), 1, -1)
-    return int(steps.cumsum().max(initial=0))
+    return max(accumulate(1 if mark in "[{" else -1 for mark in re.findall(r"[\[\]{}]", outside)), default=0)
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -65,10 +63,10 @@ def _finite(text: str) -> float:
     return number
 
 
-def members(value: Any, what: str, keys: Collection[str]) -> dict[str, Any]:
-    """Return an object that has exactly these keys."""
-    if not isinstance(value, dict) or value.keys() != set(keys):
-        raise wrong(what, value, f"an object with the keys {', '.join(sorted(keys))}")
+def members(value: Any, what: str, keys: Collection[str] | None = None) -> dict[str, Any]:
+    """Return an object that has exactly these keys; None stands for any."""
+    if not isinstance(value, dict) or (keys is not None and value.keys() != set(keys)):
+        raise wrong(what, value, "an object" if keys is None else f"an object with the keys {', '.join(sorted(keys))}")
     return value
 
 
@@ -136,12 +134,17 @@ def encode(value: Any, what: str) -> Any:
     if kind is dict:
         return {"dict": [[encode(part, what) for part in pair] for pair in value.items()]}
     if kind is np.ndarray or isinstance(value, np.generic):
-        return _encode_array(np.asarray(value), what, "array" if kind is np.ndarray else "scalar")
+        return {"array" if kind is np.ndarray else "scalar": _encode_array(np.asarray(value), what)}
     if kind is np.random.RandomState:
         return {"RandomState": _encode_random_state(value, what)}
     if kind is torch.device:
         return {"device": str(value)}
     raise _unkept(what, value)
+
+
+def encode_members(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the object of named values that `decode_members` reads."""
+    return {name: encode(value, name) for name, value in values.items()}
 
 
 def _unkept(what: str, value: Any) -> TypeError:
@@ -152,20 +155,18 @@ def _unkept(what: str, value: Any) -> TypeError:
     )
 
 
-def _encode_array(array: np.ndarray, what: str, tag: str) -> dict[str, Any]:
+def _encode_array(array: np.ndarray, what: str) -> dict[str, Any]:
     if not _DTYPE.fullmatch(array.dtype.str):
         raise _unkept(what, array)
     values = [encode(item, what) for item in array.ravel().tolist()]
-    shape = {"shape": list(array.shape)} if tag == "array" else {}
-    return {tag: {"dtype": array.dtype.str, **shape, "values": values}}
+    return {"dtype": array.dtype.str, "shape": list(array.shape), "values": values}
 
 
-def _encode_random_state(random: np.random.RandomState, what: str) -> dict[str, Any]:
+def _encode_random_state(random: np.random.RandomState, what: str) -> list[Any]:
     state = random.get_state(legacy=False)
     if state["bit_generator"] != "MT19937":
         raise _unkept(what, random)
-    numbers = {"key": state["state"]["key"].tolist(), "pos": int(state["state"]["pos"])}
-    return {**numbers, "has_gauss": int(state["has_gauss"]), "gauss": float(state["gauss"])}
+    return [state["state"]["key"].tolist(), int(state["state"]["pos"]), int(state["has_gauss"]), float(state["gauss"])]
 
 
 # ------------------------------------------------------------------------------------------------------------ reading
@@ -179,31 +180,31 @@ def decode(coded: Any, what: str) -> Any:
     ValueError
         If the JSON is nothing that `encode` writes.
     """
-    if _padded(coded) > _LARGEST_TEXTS:
-        raise wrong(what, coded, f"text in arrays of at most {_LARGEST_TEXTS} bytes in all")
-    return _decode(coded, what)
-
-
-def _padded(coded: Any) -> int:
-    """Return the bytes that all arrays of text take: a few characters can ask for a dtype of any width."""
     if isinstance(coded, list):
-        return sum(map(_padded, coded))
-    if not isinstance(coded, dict):
-        return 0
-    width = re.fullmatch(r"[<>|]U(\d{1,6})", str(coded.get("dtype")))
-    own = 4 * int(width[1]) * len(items(coded.get("values"), "an array")) if width else 0
-    return own + sum(map(_padded, coded.values()))
-
-
-def _decode(coded: Any, what: str) -> Any:
-    if isinstance(coded, list):
-        return [_decode(item, what) for item in coded]
+        return [decode(item, what) for item in coded]
     if not isinstance(coded, dict):
         return coded
     tag = next(iter(coded)) if len(coded) == 1 else None
     if tag not in _READERS:
         raise wrong(what, coded, f"a value or one of the tags {', '.join(_READERS)}")
     return _READERS[tag](coded[tag], what)
+
+
+def decode_members(coded: Any, what: str) -> dict[str, Any]:
+    """Return the named values that `encode_members` wrote."""
+    return {name: decode(value, name) for name, value in members(coded, what).items()}
+
+
+def padding(coded: Any) -> int:
+    """Return the bytes that all arrays of text in a JSON value take: a few characters can ask for any width."""
+    if isinstance(coded, list):
+        return sum(map(padding, coded))
+    if not isinstance(coded, dict):
+        return 0
+    width = re.fullmatch(r"[<>|]U(\d{1,6})", str(coded.get("dtype")))
+    values = coded.get("values")
+    own = 4 * int(width[1]) * len(values) if width and isinstance(values, list) else 0
+    return own + sum(map(padding, coded.values()))
 
 
 def _read_float(coded: Any, what: str) -> float:
@@ -213,7 +214,7 @@ def _read_float(coded: Any, what: str) -> float:
 
 
 def _read_dict(coded: Any, what: str) -> dict[Any, Any]:
-    pairs = [[_decode(part, what) for part in items(pair, what, 2, 2)] for pair in items(coded, what)]
+    pairs = [[decode(part, what) for part in items(pair, what, 2, 2)] for pair in items(coded, what)]
     for key, _ in pairs:
         check_hashable(key, what)
     if len(read := dict(pairs)) < len(pairs):
@@ -232,29 +233,22 @@ def check_hashable(key: Any, what: str) -> None:
 def _read_array(coded: Any, what: str) -> np.ndarray:
     parts = members(coded, what, ("dtype", "shape", "values"))
     shape = [whole(length, what, 0, 2**31) for length in items(parts["shape"], what, 0, 8)]
-    values = items(parts["values"], what, math.prod(shape), math.prod(shape))
-    return _array_of(text(parts["dtype"], what), values, what).reshape(shape)
+    values = [decode(item, what) for item in items(parts["values"], what, math.prod(shape), math.prod(shape))]
+    if not _DTYPE.fullmatch(text(parts["dtype"], what)):
+        raise wrong(what, parts["dtype"], "a dtype of numbers, booleans, text or objects")
+    array = np.empty(len(values), dtype=parts["dtype"])
+    if not all(_fits(value, array.dtype) for value in values):
+        raise wrong(what, values, f"items of dtype {array.dtype.str}")
+    for at, value in enumerate(values):  # one by one: numpy would take a list of tuples for a table
+        array[at] = value
+    return array.reshape(shape)
 
 
 def _read_scalar(coded: Any, what: str) -> Any:
-    parts = members(coded, what, ("dtype", "values"))
-    scalar = _array_of(text(parts["dtype"], what), items(parts["values"], what, 1, 1), what)[0]
-    if not isinstance(scalar, np.generic) or np.asarray(scalar).dtype.str != parts["dtype"]:
+    scalar: Any = _read_array(coded, what)[()]
+    if not isinstance(scalar, np.generic) or scalar.dtype.str != coded["dtype"]:
         raise wrong(what, coded, "a dtype of numpy's own scalars")
     return scalar
-
-
-def _array_of(name: str, coded: list[Any], what: str) -> np.ndarray:
-    """Return the array (n,) of a dtype whose items were checked to fit into it."""
-    if not _DTYPE.fullmatch(name):
-        raise wrong(what, name, "a dtype of numbers, booleans, text or objects")
-    dtype, values = np.dtype(name), [_decode(item, what) for item in coded]
-    if not all(_fits(value, dtype) for value in values):
-        raise wrong(what, values, f"items of dtype {name}")
-    array = np.empty(len(values), dtype=dtype)
-    for at, value in enumerate(values):  # one by one: numpy would take a list of tuples for a table
-        array[at] = value
-    return array
 
 
 def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
@@ -268,11 +262,11 @@ def _fits(value: Any, dtype: np.dtype[Any]) -> bool:
 
 
 def _read_random_state(coded: Any, what: str) -> np.random.RandomState:
-    parts = members(coded, what, ("key", "pos", "has_gauss", "gauss"))
-    key = [whole(number, what, 0, 2**32 - 1) for number in items(parts["key"], what, _MERSENNE_KEYS, _MERSENNE_KEYS)]
-    pos, has_gauss = whole(parts["pos"], what, 0, _MERSENNE_KEYS), whole(parts["has_gauss"], what, 0, 1)
+    numbers, pos, has_gauss, gauss = items(coded, what, 4, 4)
+    key = [whole(number, what, 0, 2**32 - 1) for number in items(numbers, what, _MERSENNE_KEYS, _MERSENNE_KEYS)]
+    state = (whole(pos, what, 0, _MERSENNE_KEYS), whole(has_gauss, what, 0, 1), real(gauss, what))
     random = np.random.RandomState(0)
-    random.set_state(("MT19937", np.array(key, dtype=np.uint32), pos, has_gauss, real(parts["gauss"], what)))
+    random.set_state(("MT19937", np.array(key, dtype=np.uint32), *state))
     return random
 
 
@@ -287,7 +281,7 @@ def _read_device(coded: Any, what: str) -> torch.device:
 
 _READERS: dict[Any, Callable[[Any, str], Any]] = {
     "float": _read_float,
-    "tuple": lambda coded, what: tuple(_decode(item, what) for item in items(coded, what)),
+    "tuple": lambda coded, what: tuple(decode(item, what) for item in items(coded, what)),
     "dict": _read_dict,
     "array": _read_array,
     "scalar": _read_scalar,

@@ -1,4 +1,4 @@
-"""A table's schema as JSON and back, every field of every column checked.
+"""A table's schema in, JSON out, and back: every field of every column checked.
 
 A schema says how much memory a model takes and where its numbers lie, so that a file can't be trusted with it: widths
 have to follow from the labels that are listed, positions from widths, and what is a range has to be one.
@@ -6,7 +6,7 @@ have to follow from the labels that are listed, positions from widths, and what 
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from .._table.learn_column import MAX_LEVELS, POWERS
@@ -17,6 +17,8 @@ _KINDS = (*VALUE_KINDS, *ONE_HOT_KINDS, "constant")
 _FIELDS = [field.name for field in fields(Column)]
 _MOST_DECIMALS = 6
 _TINY = 5e-324
+# The range of each field that is a number in every column.
+_REALS = {"center": (), "scale": (_TINY,), "unit": (_TINY,), "lower": (), "upper": (), "fill": ()}
 
 
 def describe(schema: TableSchema) -> dict[str, Any]:
@@ -27,10 +29,20 @@ def describe(schema: TableSchema) -> dict[str, Any]:
     TypeError
         If a column's name or label is nothing that JSON can say; the message tells what to convert.
     """
-    described = schema.to_dict()
-    for column in described["columns"]:
-        column["name"] = encode(column["name"], f"the name of column {column['name']!r}")
-    return described
+    columns = [_described(column) for column in schema.columns]
+    return {"container": schema.container, "dtype": schema.dtype, "columns": columns}
+
+
+def _described(column: Column) -> dict[str, Any]:
+    for label in (*column.categories, *column.rare):
+        if label is not None and type(label) not in (str, int, float, bool):
+            raise TypeError(
+                f"column {column.name!r} has a label of type {type(label).__name__} ({label!r}); a description in "
+                "JSON can hold text, numbers and booleans only. Convert the labels to text before fit, with "
+                "X[column].astype(str) for instance."
+            )
+    name = encode(column.name, f"the name of column {column.name!r}")
+    return {**asdict(column), "name": name, "categories": list(column.categories), "rare": list(column.rare)}
 
 
 def schema_from(described: Any) -> TableSchema:
@@ -68,17 +80,14 @@ def _column(coded: dict[str, Any], what: str, start: int) -> Column:
         whole(coded["missing"], f"missing of {what}", stop, stop)
         if kind not in VALUE_KINDS:
             raise wrong(f"missing of {what}", coded["missing"], f"None in a column of kind {kind}")
-    column = Column(
-        name,
-        kind,
-        text(coded["dtype"], f"dtype of {what}"),
-        start,
-        stop,
-        coded["missing"],
-        categories,
-        rare,
-        **_numbers(coded, what),
-    )
+    text(coded["dtype"], f"dtype of {what}")
+    for field, bounds in _REALS.items():
+        real(coded[field], f"{field} of {what}", *bounds)
+    if coded["power"] is not None:
+        real(coded["power"], f"power of {what}", *POWERS)
+    if coded["decimals"] is not None:
+        whole(coded["decimals"], f"decimals of {what}", 0, _MOST_DECIMALS)
+    column = Column(**{**coded, "name": name, "categories": categories, "rare": rare})
     _check_kind(column, what)
     return column
 
@@ -96,21 +105,6 @@ def _labels(coded: dict[str, Any], kind: str, what: str) -> tuple[tuple[Any, ...
     if len({*known, *rare}) < len(known) + len(rare):
         raise wrong(f"categories of {what}", categories, "different labels")
     return tuple(categories), tuple(rare)
-
-
-def _numbers(coded: dict[str, Any], what: str) -> dict[str, Any]:
-    """Return the fields that are numbers, each of its type and in its own range."""
-    power, decimals = coded["power"], coded["decimals"]
-    return {
-        "center": real(coded["center"], f"center of {what}"),
-        "scale": real(coded["scale"], f"scale of {what}", low=_TINY),
-        "power": None if power is None else real(power, f"power of {what}", *POWERS),
-        "unit": real(coded["unit"], f"unit of {what}", low=_TINY),
-        "decimals": None if decimals is None else whole(decimals, f"decimals of {what}", 0, _MOST_DECIMALS),
-        "lower": real(coded["lower"], f"lower of {what}"),
-        "upper": real(coded["upper"], f"upper of {what}"),
-        "fill": real(coded["fill"], f"fill of {what}"),
-    }
 
 
 def _check_kind(column: Column, what: str) -> None:

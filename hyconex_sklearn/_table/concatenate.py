@@ -1,4 +1,4 @@
-"""Results of several blocks of rows as one, written in place: nothing of it is ever held twice."""
+"""Results of several blocks of rows in, one result out, written in place: nothing of it is ever held twice."""
 
 from __future__ import annotations
 
@@ -93,17 +93,15 @@ class _Frame:
         self._names: Any = None
 
     def add(self, part: pd.DataFrame) -> None:
-        cells: list[Any] = [part.iloc[:, j] for j in range(part.shape[1])]
-        if self._names is None:
-            self._names = part.columns
-            self._columns = [self._column(j, column.dtype) for j, column in enumerate(cells)]
-        for whole, column in zip(self._columns, cells, strict=True):
+        for j in range(part.shape[1]):
+            column = part.iloc[:, j]
+            if self._names is None:
+                order = self._orders[j] if j < len(self._orders) else ()
+                plain = isinstance(column.dtype, np.dtype)
+                self._columns.append(_Stack(self._capacity) if plain else _Series(order))
+            whole = self._columns[j]
             whole.add(column.to_numpy() if isinstance(whole, _Stack) else column.array)
-
-    def _column(self, j: int, dtype: Any) -> _Stack | _Series:
-        if isinstance(dtype, np.dtype):
-            return _Stack(self._capacity)
-        return _Series(self._orders[j] if j < len(self._orders) else ())
+        self._names = part.columns
 
     def done(self) -> pd.DataFrame:
         # A Series keeps the dtype; a bare array of objects would have its dtype inferred anew.

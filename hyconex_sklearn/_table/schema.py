@@ -11,7 +11,7 @@ of the package asks about encoded positions. The layout is one contiguous run pe
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -111,19 +111,6 @@ class Column:
         """Numbers in original units of encoded values: rounded, within the seen range, any shape."""
         numbers = np.asarray(encoded, dtype=np.float64)
         return self.numeric_map.inverse(numbers.reshape(-1, 1)).reshape(numbers.shape)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The fields in plain types that JSON knows, but for the name."""
-        for label in (*self.categories, *self.rare):
-            if label is not None and type(label) not in (str, int, float, bool):
-                raise TypeError(
-                    f"column {self.name!r} has a label of type {type(label).__name__} ({label!r}); a description in "
-                    "JSON can hold text, numbers and booleans only. Convert the labels to text before fit, with "
-                    "X[column].astype(str) for instance."
-                )
-        described = asdict(self)
-        described.update(categories=list(self.categories), rare=list(self.rare))
-        return described
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the fields travel; what is derived from them is computed anew."""
@@ -293,14 +280,6 @@ class TableSchema:
     def by_column(self, terms: Array) -> Array:
         """Sum of encoded terms (..., d) over the positions of each table column: (..., n_columns)."""
         return np.add.reduceat(terms, [c.start for c in self.columns], axis=-1)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Container, dtype and columns in plain types that JSON knows, but for the names of columns."""
-        return {
-            "container": self.container,
-            "dtype": self.dtype,
-            "columns": [column.to_dict() for column in self.columns],
-        }
 
     def __getstate__(self) -> dict[str, Any]:
         """Only the fields travel; what is derived from them is computed anew."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import resource
@@ -30,7 +29,7 @@ LENGTH = int.from_bytes(DATA[:8], "little")
 
 
 def read(data: bytes) -> Content:
-    content = unpack(io.BytesIO(data), len(data))
+    content = unpack(data)
     check_digest(content)
     content.tensors()
     return content
@@ -39,7 +38,7 @@ def read(data: bytes) -> Content:
 def test_header_and_tensors_come_back() -> None:
     content = read(DATA)
     assert {**content.header, "sha256": None} == {**HEADER, "sha256": None}
-    assert content.layout == {"a": ("F32", (3, 2)), "b": ("BOOL", (2,)), "none": ("F32", (0, 3))}
+    assert content.tensors().keys() == TENSORS.keys()
     for name, tensor in content.tensors().items():
         assert torch.equal(tensor, TENSORS[name]) and tensor.dtype == TENSORS[name].dtype
 
@@ -75,8 +74,10 @@ def test_every_shorter_file_is_refused() -> None:
 
 @given(st.binary(min_size=1, max_size=40))
 def test_every_longer_file_is_refused(more: bytes) -> None:
-    with pytest.raises(ValueError, match=r"its tensors take \d+ bytes, but \d+ are there"):
+    with pytest.raises(ValueError, match=r"at least one bit was altered\. Copy the file again"):
         read(DATA + more)
+    with pytest.raises(ValueError, match=r"they were cut off, added to or altered .* Copy the file again"):
+        unpack(DATA + more).tensors()
 
 
 @given(st.binary(max_size=200))
@@ -104,20 +105,19 @@ def entry(dtype: Any = "F32", shape: Any = (2,), data_offsets: Any = (0, 8)) -> 
 
 
 def test_a_file_made_by_hand_is_read() -> None:
-    assert unpack(io.BytesIO(data := outer(a=entry())), len(data)).layout == {"a": ("F32", (2,))}
+    assert unpack(outer(a=entry())).tensors()["a"].tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(
     "wrong",
     [
         {"shape": [2**62]},
-        {"shape": [2**40, 0], "data_offsets": [0, 0]},
+        {"shape": [2**40, 0], "data_offsets": [0, 0]},  # and eight bytes that belong to nobody
         {"shape": [-2]},
         {"shape": [2.0]},
         {"shape": "2"},
-        {"shape": [1] * 100 + [2]},
-        {"dtype": "F64"},
         {"dtype": "I64"},
+        {"dtype": "F4", "shape": [16]},  # which torch lacks
         {"dtype": None},
         {"data_offsets": [8, 0]},
         {"data_offsets": [0, 2**63]},
@@ -128,16 +128,15 @@ def test_a_file_made_by_hand_is_read() -> None:
     ids=str,
 )
 def test_a_tensor_that_is_not_its_bytes_is_refused(wrong: dict[str, Any]) -> None:
-    data = outer(a=entry(**wrong))
-    with pytest.raises(ValueError):
-        unpack(io.BytesIO(data), len(data))
+    with pytest.raises(ValueError, match=r"the tensors can't be read.*Copy the file again, or save the model anew"):
+        unpack(outer(a=entry(**wrong))).tensors()
 
 
 @pytest.mark.parametrize("offsets", [[(0, 4), (0, 4)], [(4, 8), (4, 8)], [(0, 4), (2, 6)]])
 def test_tensors_that_overlap_are_refused(offsets: list[tuple[int, int]]) -> None:
     data = outer(**{name: entry(shape=[1], data_offsets=at) for name, at in zip("ab", offsets, strict=True)})
     with pytest.raises(ValueError, match="the tensors can't be read"):
-        unpack(io.BytesIO(data), len(data)).tensors()
+        unpack(data).tensors()
 
 
 @pytest.mark.parametrize("metadata", [None, {}, {"format": "pt"}, {"hyconex_sklearn": 1}, []], ids=str)
@@ -145,7 +144,7 @@ def test_another_safetensors_file_is_told_from_ours(metadata: Any) -> None:
     text = json.dumps({"__metadata__": metadata} if metadata is not None else {}).encode()
     data = len(text).to_bytes(8, "little") + text
     with pytest.raises(ValueError, match="holds no model of this package"):
-        unpack(io.BytesIO(data), len(data))
+        unpack(data)
 
 
 def test_a_file_that_no_reader_would_take_is_not_packed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,7 +165,7 @@ def test_an_oversized_file_is_refused_unread(tmp_path: Path) -> None:
     with path.open("r+b") as stream:
         stream.truncate(2**30)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ValueError, match="its tensors take"):
+    with pytest.raises(ValueError, match="cut off, added to or altered"):
         read_file(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 2**18  # kB
 

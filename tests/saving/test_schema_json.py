@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_every_kind_of_column_comes_back(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "label", [pd.Interval(0, 1), pd.Timestamp("2020-01-01")], ids=lambda label: type(label).__name__
+    "label", [pd.Interval(0, 1), pd.Timestamp("2020-01-01"), Decimal(1)], ids=lambda label: type(label).__name__
 )
 def test_labels_and_names_that_json_cannot_tell_are_named(label: Any) -> None:
     table = pd.DataFrame({"a": pd.Categorical([label, None] * 5)})

@@ -124,12 +124,6 @@ def test_a_pickle_brings_back_an_equal_schema(schema: TableSchema) -> None:
     assert [type(label) for label in twin.columns[5].categories] == [bool, bool]
 
 
-def test_labels_that_json_cannot_hold_are_an_error_that_names_the_column() -> None:
-    column = Column("when", "categorical", "category", 0, 2, categories=(np.datetime64("2020"), None))
-    with pytest.raises(TypeError, match="column 'when' has a label of type datetime64"):
-        column.to_dict()
-
-
 @settings(deadline=None)
 @given(st.floats(-2, 4), st.lists(st.floats(-1e3, 1e3, allow_subnormal=False), min_size=1, max_size=20))
 def test_the_power_is_yeo_johnson_and_has_an_inverse(power: float, values: list[float]) -> None:
