@@ -13,14 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .._table.schema import NOTICEABLE, TableSchema
+from .._table.schema import NOTICEABLE, TableSchema, hardened
 from .._table.units import NumericMap
 from .relations import Relation, project, spread
 
 Array = NDArray[Any]
 
 _PER_ROW = ("free", "lower", "upper", "choices", "impossible", "numbers", "low", "high", "broken")
-_LOWEST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
@@ -197,9 +196,7 @@ class FeasibleSet:
             return
         settled[rows, block] = reference[rows, block]
         rows = rows[self.broken[rows, j]]
-        score = np.where(self.choices[rows, block], np.nan_to_num(soft[rows, block], nan=_LOWEST), -np.inf)
-        settled[rows, block] = 0.0
-        settled[rows, block.start + score.argmax(axis=1)] = 1.0
+        settled[rows, block] = hardened(soft[rows, block], self.choices[rows, block])
 
     def _choose_rank(self, j: int, permitted: Array, settled: Array, reference: Array) -> None:
         """An excluded rank becomes the nearest permitted one."""
