@@ -1,4 +1,4 @@
-"""The encoded space as tensors: which positions are numeric, which form one-hot blocks, and how to stay inside."""
+"""A schema in, its encoded space as tensors out: which positions are what, and where a step leads that stays inside."""
 
 from __future__ import annotations
 
@@ -135,8 +135,7 @@ class EncodedSpace(nn.Module):
         if torch.is_grad_enabled():
             soft = scores.softmax(-1)
             choice = choice + soft - soft.detach()
-        free = movable[:, self.blocks] > 0.5
-        choice = torch.where(free, choice, x[:, self.blocks])
+        choice = torch.where(movable[:, self.blocks] > 0.5, choice, x[:, self.blocks])
         out = moved.clone()
         out[:, self.levels] = choice.flatten(1)[:, self.level_slots]
         return out

@@ -1,4 +1,4 @@
-"""The fitted parts together, and the one judgement of encoded rows that certificates and searches share."""
+"""The fitted parts in, the one judgement of encoded rows out that certificates and searches share."""
 
 from __future__ import annotations
 

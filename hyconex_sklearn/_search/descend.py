@@ -42,12 +42,12 @@ def descend(best: Incumbent, rows: Tensor, steps: int) -> None:
     if len(rows) == 0:
         return
     numeric, query, start = best.model.space.numeric, best.query[rows], best.x[rows].clone()
-    free, lower, upper = (part[:, numeric] for part in (query.movable, query.lower, query.upper))
+    movable, lower, upper = (part[:, numeric] for part in (query.movable, query.lower, query.upper))
     point = start[:, numeric].clone().requires_grad_(True)
     optimiser = torch.optim.Adam([point], lr=_RATE, betas=_MOMENTS)
 
     def row() -> Tensor:
-        return start.index_copy(1, numeric, torch.where(free > 0, point, start[:, numeric]))
+        return start.index_copy(1, numeric, torch.where(movable > 0, point, start[:, numeric]))
 
     for step in range(1, steps + 1) if len(numeric) else ():
         optimiser.param_groups[0]["lr"] = _RATE * (1 - 0.9 * step / steps)

@@ -30,24 +30,12 @@ _BLOCK_CELLS = 500_000  # encoded cells of the counterfactuals that are decoded 
 
 @dataclass(frozen=True)
 class Explainer:
-    """The fitted parts that answer a query; none of them is changed by it.
-
-    Parameters
-    ----------
-    model : Model
-        Network, density and committee.
-    codec : TableCodec
-        Between tables and encoded rows.
-    classes : ndarray of shape (K,)
-        Class labels.
-    chunk_rows : int
-        Rows asked at once.
-    """
+    """The fitted parts that answer a query; none of them is changed by it."""
 
     model: Model
     codec: TableCodec
-    classes: np.ndarray
-    chunk_rows: int
+    classes: np.ndarray  # (K,), labels
+    chunk_rows: int  # rows asked at once
 
     def explain(
         self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, search: str, k: int, seed: int

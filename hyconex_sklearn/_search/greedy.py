@@ -59,9 +59,9 @@ def _candidates(query: Query, z: Tensor) -> Iterator[Tensor]:
     steep = (slope * query.movable)[:, space.numeric].abs()
     for number in steep.topk(min(_NUMBERS, steep.shape[1]), dim=1).indices.T:
         at = space.numeric[number][:, None]
-        free, value, downhill, low, high = (
+        movable, value, downhill, low, high = (
             part.gather(1, at) for part in (query.movable, z, -slope.sign(), query.lower, query.upper)
         )
         for length in _LENGTHS:
             moved = (value + length * downhill).clamp(low, high)
-            yield z.scatter(1, at, torch.where(free > 0, moved, value))
+            yield z.scatter(1, at, torch.where(movable > 0, moved, value))

@@ -57,7 +57,7 @@ def _smoothed(query: Query, start: Tensor, latent: Tensor, noise: Tensor) -> Ten
 def _row(query: Query, start: Tensor, latent: Tensor) -> Tensor:
     """Return the encoded rows of latents, what is frozen put back and the rest inside its range, shape (m, d)."""
     model, numeric = query.model, query.model.space.numeric
-    free, lower, upper, x = (part[:, numeric] for part in (query.movable, query.lower, query.upper, query.x))
+    movable, lower, upper, x = (part[:, numeric] for part in (query.movable, query.lower, query.upper, query.x))
     numbers = model.density.from_latent(latent, start, query.target)
     numbers = torch.minimum(torch.maximum(numbers, lower), upper)
-    return start.index_copy(1, numeric, torch.where(free > 0, numbers, x))
+    return start.index_copy(1, numeric, torch.where(movable > 0, numbers, x))

@@ -1,4 +1,4 @@
-"""The shortest way into three half-spaces, in closed form: normal . u >= offset for each of three normals."""
+"""Three half-spaces normal . u >= offset in, the shortest way into all of them out, in closed form."""
 
 from __future__ import annotations
 

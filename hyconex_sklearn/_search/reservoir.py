@@ -38,9 +38,9 @@ def fill_missing(best: Incumbent, rows: Tensor) -> None:
     model, query = best.model, best.query[rows]
     if len(model.reservoir) == 0 or len(model.space.filled_by) == 0:
         return
-    free = (query.movable > 0) | (model.space.missing_cells(query.x) & (query.allowed > 0))
+    movable = (query.movable > 0) | (model.space.missing_cells(query.x) & (query.allowed > 0))
     nearest = model.reservoir[_nearest(query, 1)[:, 0]]
-    best.offer(torch.where(free, nearest, query.x), rows)
+    best.offer(torch.where(movable, nearest, query.x), rows)
 
 
 def _nearest(query: Query, k: int) -> Tensor:

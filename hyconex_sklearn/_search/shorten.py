@@ -48,29 +48,27 @@ class _Look(NamedTuple):
         return _Look(*(torch.where(mask.view(-1, *(1,) * (ours.dim() - 1)), ours, theirs) for ours, theirs in pairs))
 
 
-def shorten(
-    best: Incumbent, rows: Tensor, steps: int, open_: Tensor | None = None, start: Tensor | None = None
-) -> None:
+def shorten(best: Incumbent, rows: Tensor, steps: int, only: Tensor | None = None, start: Tensor | None = None) -> None:
     """Move the numbers of some incumbents to the nearest certified rows, and offer every step; each judges once.
 
     A step that costs more than the row it started from is tried again from there, shorter. A row is done where a step
-    saves hardly anything, or has become too short. `open_` (m, p) is True at numbers that may differ from the query's,
+    saves hardly anything, or has become too short. `only` (m, p) is True at numbers that may differ from the query's,
     by default all that the rules let move; `start` (m, d) is by default the incumbents.
     """
     numeric = best.model.space.numeric
     if len(rows) == 0 or len(numeric) == 0:
         return
     query, start = best.query[rows], best.x[rows] if start is None else start
-    free = query.movable[:, numeric] if open_ is None else query.movable[:, numeric] * open_
+    movable = query.movable[:, numeric] if only is None else query.movable[:, numeric] * only
     home = query.x[:, numeric]
-    z, feasible = query.settle(start.index_copy(1, numeric, torch.where(free > 0, start[:, numeric], home)))
+    z, feasible = query.settle(start.index_copy(1, numeric, torch.where(movable > 0, start[:, numeric], home)))
     here = seen = _look(query, z, feasible)
     best.keep(rows, z, here.shortfall, here.cost)
     slack = torch.full_like(here.surplus, _SLACK)
     radius = (_RADIUS * query.distance(z)).clamp(min=_LEAST_RADIUS)
     for left in reversed(range(steps)):
         slack = _adapted(slack, seen)
-        z, feasible = query.settle(_moved(query, here, slack, free, radius))
+        z, feasible = query.settle(_moved(query, here, slack, movable, radius))
         seen = _look(query, z, feasible, slopes=left > 0)
         best.keep(rows, z, seen.shortfall, seen.cost)
         saved = 1 - seen.cost / here.cost
@@ -81,7 +79,7 @@ def shorten(
             return
         if len(go_on) < len(rows):
             rows, query, here, seen = rows[go_on], query[go_on], here.at(go_on), seen.at(go_on)
-            slack, radius, free = slack[go_on], radius[go_on], free[go_on]
+            slack, radius, movable = slack[go_on], radius[go_on], movable[go_on]
 
 
 def thin(best: Incumbent, rows: Tensor, rounds: int, steps: int) -> None:
@@ -94,8 +92,8 @@ def thin(best: Incumbent, rows: Tensor, rounds: int, steps: int) -> None:
         return
     query, start = best.query[rows], best.x[rows].clone()
     here = _look(query, start, torch.ones_like(rows, dtype=torch.bool))
-    free, slack = query.movable[:, numeric], torch.full_like(here.surplus, _SLACK)
-    normal, offset = _planes(query, here, slack, free)
+    movable, slack = query.movable[:, numeric], torch.full_like(here.surplus, _SLACK)
+    normal, offset = _planes(query, here, slack, movable)
     order = shortest(normal, offset).abs().argsort(dim=1, descending=True, stable=True)
     place, kept = order.argsort(1), _count(query, here, normal, offset, order)
     enough = (start != query.x)[:, numeric].sum(1)
@@ -103,10 +101,10 @@ def thin(best: Incumbent, rows: Tensor, rounds: int, steps: int) -> None:
     for _ in range(rounds):
         some = (enough - few > 1).nonzero().squeeze(1)
         kept = torch.maximum(torch.minimum(kept, enough - 1), few + 1)
-        open_, at = place[some] < kept[some, None], rows[some]
-        goal = _goal(query[some], here.at(some), slack[some], free[some] * open_)
+        only, at = place[some] < kept[some, None], rows[some]
+        goal = _goal(query[some], here.at(some), slack[some], movable[some] * only)
         before = best.cost[at]
-        shorten(best, at, steps, open_, start[some].index_copy(1, numeric, goal))
+        shorten(best, at, steps, only, start[some].index_copy(1, numeric, goal))
         better = best.cost[at] < before
         enough[some] = torch.where(better, kept[some], enough[some])
         few[some] = torch.where(better, few[some], kept[some])
@@ -135,36 +133,36 @@ def _adapted(slack: Tensor, seen: _Look) -> Tensor:
     return torch.where((seen.shortfall == 0)[:, None], slack / 2, more).clamp(max=_MOST_SLACK)
 
 
-def _planes(query: Query, here: _Look, slack: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
+def _planes(query: Query, here: _Look, slack: Tensor, movable: Tensor) -> tuple[Tensor, Tensor]:
     """Return normals (m, 3, p) and offsets (m, 3) of the demands, for weighted ways from the query."""
     numeric = query.model.space.numeric
     way = ((here.z - query.x) * query.movable)[:, numeric]
     offset = slack - here.surplus + (here.slope * way[:, None]).sum(2)
-    normal = here.slope * (free / query.weight[numeric])[:, None]
+    normal = here.slope * (movable / query.weight[numeric])[:, None]
     length = normal.norm(dim=2).clamp(min=_TINY)
     return normal / length[:, :, None], (offset / length).clamp(max=_FAR)
 
 
-def _goal(query: Query, here: _Look, slack: Tensor, free: Tensor) -> Tensor:
-    """Return the nearest numbers (m, p) behind all planes and inside their ranges, the query's where not free."""
+def _goal(query: Query, here: _Look, slack: Tensor, movable: Tensor) -> Tensor:
+    """Return the nearest numbers (m, p) behind all planes and inside their ranges, the query's where not movable."""
     numeric = query.model.space.numeric
     home, lower, upper = (part[:, numeric] for part in (query.x, query.lower, query.upper))
     weight = query.weight[numeric]
-    normal, offset = _planes(query, here, slack, free)
+    normal, offset = _planes(query, here, slack, movable)
     goal = home + shortest(normal, offset) / weight
     inside = goal.clamp(lower, upper)
-    cut = (inside != goal) & (free > 0)  # what the range cuts off the other numbers make up for
+    cut = (inside != goal) & (movable > 0)  # what the range cuts off the other numbers make up for
     fixed = torch.where(cut, (inside - home) * weight, 0.0)
     way = fixed + shortest(normal * ~cut[:, None], offset - (normal * fixed[:, None]).sum(2))
     goal = (home + way / weight).clamp(lower, upper)
-    return torch.where(free > 0, goal, home)
+    return torch.where(movable > 0, goal, home)
 
 
-def _moved(query: Query, here: _Look, slack: Tensor, free: Tensor, radius: Tensor) -> Tensor:
+def _moved(query: Query, here: _Look, slack: Tensor, movable: Tensor, radius: Tensor) -> Tensor:
     """Return rows (m, d) on the way to the goal, no farther than the radius (m,)."""
     numeric = query.model.space.numeric
     start = here.z[:, numeric]
-    step = _goal(query, here, slack, free) - start
+    step = _goal(query, here, slack, movable) - start
     length = (step * query.weight[numeric]).norm(dim=1).clamp(min=_TINY)
     return here.z.index_copy(1, numeric, start + step * (radius / length).clamp(max=1)[:, None])
 

@@ -18,13 +18,13 @@ _MENDING_STEPS, _MENDED_AT_ONCE = 60, 2_048  # rows of all the classes together 
 _MENDING_WORK = 20_000_000  # rows x classes x steps; of a hundred classes and more, steps are saved
 
 
-def fill_reservoir(model: Model, free: FeasibleSet, per_class: int, demands: Demands) -> None:
+def fill_reservoir(model: Model, rules: FeasibleSet, per_class: int, demands: Demands) -> None:
     """Keep certified rows of every class, drawn from the density; where they are few, mended and uncertified ones too.
 
-    `free` is a feasible set of one row without rules, `demands` (K,) what certificates toward each class ask. Draws
+    `rules` are those of one row without any, `demands` (K,) what certificates toward each class ask. Draws
     from torch's random state; call it inside `seeded`.
     """
-    drawn = [_drawn(model, label, free, per_class, demands) for label in range(model.n_classes)]
+    drawn = [_drawn(model, label, rules, per_class, demands) for label in range(model.n_classes)]
     certified = [int((shortfall == Shortfall.CERTIFIED).sum()) for _, shortfall in drawn]
     weak = [label for label, count in enumerate(certified) if count < _FEW_CERTIFIED]
     steps = min(_MENDING_STEPS, _MENDING_WORK // max(1, len(weak) * per_class * model.n_classes))
@@ -32,7 +32,7 @@ def fill_reservoir(model: Model, free: FeasibleSet, per_class: int, demands: Dem
         labels = weak[some]
         x = torch.cat([drawn[label][0] for label in labels])
         target = torch.cat([torch.full((len(drawn[label][0]),), label, device=x.device) for label in labels])
-        best = _settled(model, x, target, free, demands)
+        best = _settled(model, x, target, rules, demands)
         descend(best, best.lacking(Shortfall.CERTIFIED), steps)
         for label in labels:
             drawn[label] = best.x[target == label], best.shortfall[target == label]
@@ -42,11 +42,11 @@ def fill_reservoir(model: Model, free: FeasibleSet, per_class: int, demands: Dem
     model.reservoir_labels = torch.arange(model.n_classes, device=counts.device).repeat_interleave(counts)
 
 
-def _drawn(model: Model, label: int, free: FeasibleSet, n: int, demands: Demands) -> tuple[Tensor, Tensor]:
+def _drawn(model: Model, label: int, rules: FeasibleSet, n: int, demands: Demands) -> tuple[Tensor, Tensor]:
     """Draw rows of a class, and return the n that lack least, with what they lack."""
     target = torch.full((_DRAWS * n,), label, device=model.space.lower.device)
     x = model.density.sample(target).clamp(model.space.lower, model.space.upper)
-    best = _settled(model, x, target, free, demands)
+    best = _settled(model, x, target, rules, demands)
     order = best.shortfall.argsort(stable=True)[:n]
     return best.x[order], best.shortfall[order]
 
@@ -58,8 +58,8 @@ def _served_best(x: Tensor, shortfall: Tensor) -> Tensor:
     return x[order[(shortfall[order] <= few) & (shortfall[order] < Shortfall.INVALID)]]
 
 
-def _settled(model: Model, x: Tensor, target: Tensor, free: FeasibleSet, demands: Demands) -> Incumbent:
+def _settled(model: Model, x: Tensor, target: Tensor, rules: FeasibleSet, demands: Demands) -> Incumbent:
     """Return the snapped rows `x` as queries that are their own answer so far."""
-    asked, rules = demands.at(target), free.take([0] * len(x))
-    z, _ = Query.of(model, x, target, asked, rules).settle(x)
-    return Incumbent(Query.of(model, z, target, asked, rules), z)
+    rules = rules.take([0] * len(x))
+    z, _ = Query.of(model, x, target, demands.at(target), rules).settle(x)
+    return Incumbent(Query.of(model, z, target, demands.at(target), rules), z)
