@@ -22,8 +22,8 @@ from hyconex_sklearn._rules.actionability import Actionability
 from hyconex_sklearn._rules.compile import compile_rules
 from hyconex_sklearn._rules.feasible_set import FeasibleSet
 from hyconex_sklearn._search.incumbent import Incumbent
-from hyconex_sklearn._search.one_pass import Asked, one_shot
-from hyconex_sklearn._search.query import Query
+from hyconex_sklearn._search.one_pass import OnePass, one_pass
+from hyconex_sklearn._search.query import Query, Request
 from hyconex_sklearn._search.reservoir import offer_reservoir
 from hyconex_sklearn._table.codec import TableCodec
 
@@ -57,9 +57,9 @@ class Parts(NamedTuple):
         wanted = torch.full((len(self.x),), target) if isinstance(target, int) else target
         return Query.of(self.model, self.x, wanted, self.model.demands(wanted, probability), self.rules(**rules))
 
-    def ask(self, wanted: Tensor | str | None = None, probability: float | None = None, **rules: Any) -> Asked:
+    def ask(self, wanted: Tensor | str | None = None, probability: float | None = None, **rules: Any) -> OnePass:
         """Ask the one pass about every row of the table."""
-        return one_shot(self.model, self.x, wanted, self.rules(**rules), probability)
+        return one_pass(self.model, Request(self.x, wanted, self.rules(**rules), probability))
 
     def head(self, n: int) -> Parts:
         """The same with the first n rows of the table."""
@@ -161,15 +161,15 @@ def shown(z: Tensor) -> list[list[float]]:
     return z.double().round(decimals=5).tolist()
 
 
-def lacks(query: Query, z: Tensor, model: Model) -> Tensor:
+def lacks(query: Query, z: Tensor) -> Tensor:
     """What the certificates of settled rows lack, rules aside."""
     with torch.no_grad():
-        return model.shortfall(model.judge(z, query.target), query.target, query.demands)
+        return query.model.judge(z, query.target).shortfall(query.target, query.demands)
 
 
 def settle(query: Query, z: Tensor) -> Tensor:
     """The rows that the user would hold."""
-    return torch.from_numpy(query.rules.settle(z.numpy(), query.x.numpy())[0])
+    return query.settle(z)[0]
 
 
 def every(best: Incumbent) -> Tensor:
@@ -180,12 +180,12 @@ def every(best: Incumbent) -> Tensor:
 def at_home(asked: Parts, **how: Any) -> Incumbent:
     """An incumbent for each row of the table that is the row itself; `how` is asked as in `Parts.query`."""
     query = asked.query(**how)
-    return Incumbent(asked.model, query, query.x)
+    return Incumbent(query, query.x)
 
 
 def start(asked: Parts, row: list[float], **rules: Any) -> Incumbent:
     """An incumbent for each row of the table, at the same place."""
-    return Incumbent(asked.model, asked.query(**rules), torch.tensor([row] * len(asked.x)))
+    return Incumbent(asked.query(**rules), torch.tensor([row] * len(asked.x)))
 
 
 def far(asked: Parts, **rules: Any) -> Incumbent:

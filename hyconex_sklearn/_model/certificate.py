@@ -1,7 +1,8 @@
-"""What the fitted parts say of a row, and what a certificate asks of it."""
+"""What the fitted parts say of rows and what is asked of them in, what their certificates lack out."""
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import NamedTuple
 
 from torch import Tensor
@@ -9,14 +10,17 @@ from torch import Tensor
 SUPPORT = 0.8  # share of the committee that has to agree with a certified row
 
 
-class Judgement(NamedTuple):
-    """What the fitted parts say of encoded rows x, each asked about its own target class; shapes (m,)."""
+class Shortfall(IntEnum):
+    """What keeps a row from its certificate, each graver than all the lesser ones together.
 
-    prediction: Tensor  # class index
-    log_odds: Tensor  # calibrated log p / (1 - p) of the target
-    support: Tensor  # share of the committee that says target
-    committee_odds: Tensor  # log p / (1 - p) of the target, p the committee's mean probability
-    log_density: Tensor  # log p(x | target)
+    A row's shortfall is their sum, so that any valid row beats any invalid one, and any sure one any plausible one.
+    """
+
+    CERTIFIED = 0
+    IMPLAUSIBLE = 1
+    UNSURE = 2  # too little confidence or support
+    INVALID = 4  # not classified as its target
+    INFEASIBLE = 8  # breaks a rule
 
 
 class Demands(NamedTuple):
@@ -29,6 +33,30 @@ class Demands(NamedTuple):
     def at(self, rows: Tensor | slice) -> Demands:
         """Return the demands on some of the counterfactuals."""
         return Demands(*(part[rows] for part in self))
+
+
+class Judgement(NamedTuple):
+    """What the fitted parts say of encoded rows x, each asked about its own target class; shapes (m,)."""
+
+    prediction: Tensor  # class index
+    log_odds: Tensor  # calibrated log p / (1 - p) of the target
+    support: Tensor  # share of the committee that says target
+    committee_odds: Tensor  # log p / (1 - p) of the target, p the committee's mean probability
+    log_density: Tensor  # log p(x | target)
+
+    def unsure(self, demands: Demands) -> Tensor:
+        """Return where there is less confidence or support than is asked, (m,)."""
+        return (
+            (self.log_odds < demands.confidence)
+            | (self.support < SUPPORT)
+            | (self.committee_odds < demands.committee_confidence)
+        )
+
+    def shortfall(self, target: Tensor, demands: Demands) -> Tensor:
+        """Return the `Shortfall` of rows toward `target` (m,), rules aside, as integers (m,)."""
+        implausible, invalid = self.log_density < demands.threshold, self.prediction != target
+        unsure = self.unsure(demands)
+        return Shortfall.IMPLAUSIBLE * implausible + Shortfall.UNSURE * unsure + Shortfall.INVALID * invalid
 
 
 def predicted(logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A second opinion: many small networks, each on its own rows and columns, trained as one batched module.
+"""Rows in, a second opinion out: many small networks, each on its own rows and columns, as one batched module.
 
 The committee never sees a counterfactual in training, so that no counterfactual can bend it. It stands for the models
 that a retrained system might be.
@@ -77,23 +77,11 @@ def mean_log_odds(members: Tensor, target: Tensor) -> Tensor:
 
 
 def fit_committee(
-    committee: Committee,
-    x: Tensor,
-    labels: Tensor,
-    weight: Tensor,
-    batch_size: int,
-    generator: torch.Generator,
+    committee: Committee, x: Tensor, labels: Tensor, weight: Tensor, batch_size: int, generator: torch.Generator
 ) -> None:
-    """Train all members at once, each on its own bootstrap sample of the rows.
+    """Train all members at once, each on its own bootstrap sample of rows `x` (n, d), which count `weight` (n,).
 
     Rows a member did not draw are its held-out rows: each member keeps the state that served them best.
-
-    Parameters
-    ----------
-    x : Tensor of shape (n, d)
-    labels : int Tensor of shape (n,)
-    weight : Tensor of shape (n,)
-        What each row counts.
     """
     n = len(x)
     counts = _bootstrap(n, generator)  # (n, members)

@@ -1,4 +1,4 @@
-"""Class-conditional density of mixed rows: a categorical head and a normalizing flow given the categories."""
+"""Mixed rows and classes in, log-densities out: a categorical head and a normalizing flow given the categories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The encoded space as tensors: which positions are numeric, which form one-hot blocks, and how to stay inside."""
+"""A schema in, its encoded space as tensors out: which positions are what, and where a step leads that stays inside."""
 
 from __future__ import annotations
 
@@ -34,59 +34,36 @@ class _InwardClip(torch.autograd.Function):
 
 
 class EncodedSpace(nn.Module):
-    """Positions and bounds of the encoded columns (width d), as buffers that follow the model to its device.
+    """Positions and bounds of the encoded columns (width d), as buffers that follow the model to its device."""
 
-    Attributes
-    ----------
-    numeric : Tensor of shape (d_num,)
-        Positions of scaled numbers (integers and ordered categories among them).
-    discrete : Tensor of shape (d_cat,)
-        Positions of one-hot levels and missing indicators.
-    blocks, present : Tensor of shape (n_blocks, widest)
-        Positions of each one-hot block's levels, padded with 0, and where that padding is not.
-    levels, level_slots : Tensor of shape (n_levels,)
-        Positions of all one-hot levels, and their places in the flattened rectangle: numbers, since a device has to
-        count what a mask chooses, and training waits for it.
-    lower, upper : Tensor of shape (d,)
-        Range seen at fit.
-    step : Tensor of shape (d_num,)
-        Encoded size of one rounding step of each number, 0 where continuous.
-    missing_level : Tensor of shape (d,)
-        True at one-hot levels that stand for "missing": a counterfactual never newly chooses them.
-    filled_by : Tensor of shape (n_missing, 2)
-        Position of a missing indicator and of the number it belongs to.
-    movable : Tensor of shape (d,)
-        False at constants and missing indicators.
-    owner : Tensor of shape (d,)
-        Table column of each position.
-    n_columns : int
-        Number of table columns.
-    """
-
-    numeric: Tensor
-    discrete: Tensor
-    blocks: Tensor
-    present: Tensor
+    numeric: Tensor  # (d_num,), positions of scaled numbers (integers and ordered categories among them)
+    discrete: Tensor  # (d_cat,), positions of one-hot levels and missing indicators
+    blocks: Tensor  # (n_blocks, widest), positions of each one-hot block's levels, padded with 0
+    present: Tensor  # (n_blocks, widest), where that is not padding
+    # (n_levels,), positions of all one-hot levels, and their places in the flattened rectangle: numbers, since a device
+    # has to count what a mask chooses, and training waits for it
     levels: Tensor
     level_slots: Tensor
-    lower: Tensor
+    lower: Tensor  # (d,), range seen at fit
     upper: Tensor
-    step: Tensor
-    missing_level: Tensor
-    filled_by: Tensor
-    movable: Tensor
-    owner: Tensor
+    step: Tensor  # (d_num,), encoded size of one rounding step of each number, 0 where continuous
+    missing_level: Tensor  # (d,), True at one-hot levels that stand for "missing", which are never newly chosen
+    filled_by: Tensor  # (n_missing, 2), positions of a missing indicator and of the number it belongs to
+    movable: Tensor  # (d,), False at constants and missing indicators
+    owner: Tensor  # (d,), table column of each position
 
     def __init__(self, schema: TableSchema) -> None:
         super().__init__()
-        blocks, present = _padded_blocks(schema)
+        start, stop = np.array([(b.start, b.stop) for b in schema.blocks], dtype=np.int64).reshape(-1, 2).T[:, :, None]
+        blocks = start + np.arange((stop - start).max(initial=0))
+        present = blocks < stop
         missing_level = np.zeros(schema.n_encoded, dtype=bool)
         missing_level[[c.stop - 1 for c in schema.columns if c.has_missing_level]] = True
         filled_by = np.array([(c.missing, c.start) for c in schema.columns if c.missing is not None], dtype=np.int64)
         arrays = {
             "numeric": schema.numeric_index.astype(np.int64),
             "discrete": np.sort(np.concatenate([blocks[present], schema.missing_index])).astype(np.int64),
-            "blocks": blocks,
+            "blocks": blocks * present,
             "present": present,
             "levels": blocks[present],
             "level_slots": np.flatnonzero(present),
@@ -107,17 +84,17 @@ class EncodedSpace(nn.Module):
         """Encoded width d."""
         return len(self.lower)
 
-    def free_mask(self, x: Tensor) -> Tensor:
-        """Return which features of rows `x` (n, d) may move by default, as 0/1 floats.
+    def movable_in(self, x: Tensor) -> Tensor:
+        """Return which features of rows `x` (n, d) can move at all, as 0/1 floats.
 
         Constants and missing indicators never move, and a missing number stays missing.
         """
-        mask = self.movable.to(x.dtype).expand_as(x)
+        movable = self.movable.to(x.dtype).expand_as(x)
         if len(self.filled_by) == 0:
-            return mask
-        mask = mask.clone()
-        mask[:, self.filled_by[:, 1]] *= 1 - x[:, self.filled_by[:, 0]]
-        return mask
+            return movable
+        movable = movable.clone()
+        movable[:, self.filled_by[:, 1]] *= 1 - x[:, self.filled_by[:, 0]]
+        return movable
 
     def by_column(self, values: Tensor) -> Tensor:
         """Return the sum of `values` (m, d) over the positions of each table column, shape (m, n_columns)."""
@@ -131,23 +108,23 @@ class EncodedSpace(nn.Module):
             cells[:, positions] = x[:, self.filled_by[:, 0]] > 0.5
         return cells
 
-    def move(self, x: Tensor, step: Tensor, mask: Tensor, choices: Tensor | None = None) -> Tensor:
-        """Return the encoded rows reached from `x` by `-step` on the features that `mask` frees, all of shape (n, d).
+    def move(self, x: Tensor, step: Tensor, movable: Tensor, choices: Tensor | None = None) -> Tensor:
+        """Return the encoded rows reached from `x` by `-step` where features are `movable`, all of shape (n, d).
 
         `choices` (n, d) is True where a one-hot level may be chosen; None means all.
 
         Numbers are clipped to the range seen at fit (widened to the row itself), blocks become hard one-hot codes.
         Gradients pass through a choice as if it were a soft one, and through a clip where they lead back inside.
         """
-        moved = x - mask * step
+        moved = x - movable * step
         lower, upper = torch.minimum(self.lower, x), torch.maximum(self.upper, x)
         if torch.is_grad_enabled():
             moved = _InwardClip.apply(moved, lower, upper)
         else:
             moved = torch.minimum(torch.maximum(moved, lower), upper)
-        return self._choose(moved, x, mask, choices) if self.blocks.numel() else moved
+        return self._choose(moved, x, movable, choices) if self.blocks.numel() else moved
 
-    def _choose(self, moved: Tensor, x: Tensor, mask: Tensor, choices: Tensor | None) -> Tensor:
+    def _choose(self, moved: Tensor, x: Tensor, movable: Tensor, choices: Tensor | None) -> Tensor:
         """Replace the one-hot blocks of `moved` by hard choices with soft gradients; frozen blocks keep x's."""
         forbidden = ~self.present | (self.missing_level[self.blocks] & (x[:, self.blocks] < 0.5))  # (n, B, W)
         if choices is not None:
@@ -158,20 +135,7 @@ class EncodedSpace(nn.Module):
         if torch.is_grad_enabled():
             soft = scores.softmax(-1)
             choice = choice + soft - soft.detach()
-        free = mask[:, self.blocks] > 0.5
-        choice = torch.where(free, choice, x[:, self.blocks])
+        choice = torch.where(movable[:, self.blocks] > 0.5, choice, x[:, self.blocks])
         out = moved.clone()
         out[:, self.levels] = choice.flatten(1)[:, self.level_slots]
         return out
-
-
-def _padded_blocks(schema: TableSchema) -> tuple[np.ndarray, np.ndarray]:
-    """Return the positions of each one-hot block in a rectangle padded with 0, and where it is not padding."""
-    widest = max((block.stop - block.start for block in schema.blocks), default=0)
-    blocks = np.zeros((len(schema.blocks), widest), dtype=np.int64)
-    present = np.zeros(blocks.shape, dtype=bool)
-    for row, block in enumerate(schema.blocks):
-        width = block.stop - block.start
-        blocks[row, :width] = np.arange(block.start, block.stop)
-        present[row, :width] = True
-    return blocks, present

@@ -1,4 +1,4 @@
-"""The hypernetwork: a residual network over the row that writes a linear classifier for that row."""
+"""Rows and masks in, a linear classifier for each row out, written by a residual network over the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terms of the training objective: pure functions of tensors, formula and shapes in each docstring."""
+"""Logits, rows and goals in, the terms of the training objective out: formula and shapes in each docstring."""
 
 from __future__ import annotations
 
@@ -9,15 +9,9 @@ from .encoded_space import EncodedSpace
 
 
 def classification_loss(logits: Tensor, goal: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the mean of -sum_k goal_k log softmax(logits)_k, a scalar.
+    """Return the mean of -sum_k goal_k log softmax(logits)_k over rows that count `weight` (n,), a scalar.
 
-    Parameters
-    ----------
-    logits : Tensor of shape (n, K)
-    goal : Tensor of shape (n, K)
-        One-hot labels, or the soft predictions of a teacher.
-    weight : Tensor of shape (n,), optional
-        Weight of each row.
+    The goals (n, K) are one-hot labels, or the soft predictions of a teacher.
     """
     loss = -(goal * logits.log_softmax(1)).sum(1)
     return loss.mean() if weight is None else (weight * loss).sum() / weight.sum()

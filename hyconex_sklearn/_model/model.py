@@ -1,4 +1,4 @@
-"""The fitted parts together, and the one judgement of encoded rows that certificates and searches share."""
+"""The fitted parts in, the one judgement of encoded rows out that certificates and searches share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from .._common.runtime import chunks, placed
-from .certificate import SUPPORT, Demands, Judgement, predicted
+from .certificate import Demands, Judgement, predicted
 from .committee import N_MEMBERS, Committee, mean_log_odds, votes
 from .density import MixedDensity
 from .encoded_space import EncodedSpace
@@ -22,25 +22,15 @@ _CHUNK_CELLS = 8_000_000  # numbers that the weights and votes of one chunk of r
 
 
 class Model(nn.Module):
-    """Network, density and committee of one fit, with what was read off held-out rows.
+    """Network, density and committee of one fit, with what was read off held-out rows."""
 
-    Buffers
-    -------
-    temperature : scalar
-        Divides the logits, so that probabilities are calibrated.
-    threshold : (K,)
-        Log-density from which on a row of class m counts as plausible.
-    confidence, committee_confidence : (K,)
-        Log-odds, calibrated and of the committee's mean probability, that held-out rows of class m typically reach:
-        where searches stop.
-    reservoir, reservoir_labels : (r, d), (r,)
-        Certified rows drawn from the density, the last resort of a search. No training rows.
-    """
-
-    temperature: Tensor
-    threshold: Tensor
+    temperature: Tensor  # scalar that divides the logits, so that probabilities are calibrated
+    threshold: Tensor  # (K,), log-density from which on a row of class m counts as plausible
+    # (K,), log-odds, calibrated and of the committee's mean probability, that held-out rows of class m typically reach:
+    # where searches stop
     confidence: Tensor
     committee_confidence: Tensor
+    # (r, d) and (r,), certified rows drawn from the density, the last resort of a search; no training rows
     reservoir: Tensor
     reservoir_labels: Tensor
 
@@ -91,11 +81,8 @@ class Model(nn.Module):
 
     def certificate(self, x: Tensor, target: Tensor, probability: float | None) -> dict[str, np.ndarray]:
         """Return what the report says of rows `x` (m, d) toward `target` (m,), as arrays (m,)."""
-        if len(x) <= self.rows_at_once:
-            judged = self.judge(x, target)
-        else:
-            parts = ((rows, self.judge(x[rows], target[rows])) for rows in chunks(len(x), self.rows_at_once))
-            judged = Judgement(*placed(len(x), parts))
+        parts = chunks(max(1, len(x)), self.rows_at_once)
+        judged = Judgement(*placed(len(x), ((rows, self.judge(x[rows], target[rows])) for rows in parts)))
         demands = self.demands(target, probability)
         said = {
             "prediction": judged.prediction,
@@ -103,23 +90,8 @@ class Model(nn.Module):
             "support": judged.support.double(),
             "log_density": judged.log_density.double(),
             "plausible": judged.log_density >= demands.threshold,
-            "sure": self.shortfall(judged, target, demands) % 4 < 2,
+            "sure": ~judged.unsure(demands),
         }
         arrays = {name: values.cpu().numpy() for name, values in said.items()}
         # Torch's sigmoid differs in the last bit between places in a tensor, so that a batch's length would tell.
         return {**arrays, "probability": expit(arrays["probability"])}
-
-    def shortfall(self, judgement: Judgement, target: Tensor, demands: Demands) -> Tensor:
-        """Return how much certificates lack, shape (m,): 0 if certified, the graver the larger.
-
-        4 for the wrong class, 2 for too little confidence or support, 1 for an implausible row; added up, so that any
-        valid row beats any invalid one, and any confident one any plausible one.
-        """
-        wrong = judgement.prediction != target
-        unsure = (
-            (judgement.log_odds < demands.confidence)
-            | (judgement.support < SUPPORT)
-            | (judgement.committee_odds < demands.committee_confidence)
-        )
-        implausible = judgement.log_density < demands.threshold
-        return (4 * wrong.int() + 2 * unsure.int() + implausible.int()).to(judgement.log_density.dtype)

@@ -14,14 +14,13 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from .._table.schema import NOTICEABLE, TableSchema
+from .._table.schema import NOTICEABLE, TableSchema, hardened
 from .._table.units import NumericMap
 from . import judge
 from .relations import Relation, Room, project, spread
 
 Array = NDArray[Any]
 
-_LOWEST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
@@ -156,9 +155,7 @@ class FeasibleSet:
             return
         settled[rows, block] = reference[rows, block]
         rows = rows[self.broken[rows, j]]
-        score = np.where(permitted[rows], np.nan_to_num(soft[rows, block], nan=_LOWEST), -np.inf)
-        settled[rows, block] = 0.0
-        settled[rows, column.start + score.argmax(axis=1)] = 1.0
+        settled[rows, block] = hardened(soft[rows, block], permitted[rows])
 
     def _undo_smallest(self, settled: Array, reference: Array) -> None:
         """Keep the ``max_changes`` largest changes per cost, those that have to be made first."""

@@ -1,19 +1,20 @@
-"""The answers to a chunk of rows, in order, as plain arrays."""
+"""A request in, the answers to it out: in order, as plain arrays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .._common.runtime import chunks
 from .._model.model import Model
-from .._rules.feasible_set import FeasibleSet
 from .alternatives import alternatives
-from .incumbent import Incumbent
-from .ladder import solve
-from .one_pass import Asked, one_shot
+from .ladder import SEARCHES, Search, solve
+from .one_pass import OnePass, one_pass
+from .query import Request
 
 _CLIMB_ROWS = 4_096  # queries searched at once
 
@@ -40,65 +41,32 @@ class Answers(NamedTuple):
         return Answers(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def answer(
-    model: Model,
-    x: Tensor,
-    wanted: Tensor | str | None,
-    rules: FeasibleSet,
-    *,
-    probability: float | None,
-    search: str,
-    k: int,
-    seed: int,
-    offset: int,
-) -> Answers:
-    """Ask about rows `x` (n, d) under `rules` for n rows, and search k alternatives for each query.
-
-    `offset` is the position of the first row in the table; the other arguments are those of `one_shot` and `solve`.
-    """
-    asked = one_shot(model, x, wanted, rules, probability)
-    already, query = asked.already, asked.query
-    settled = query.rules.settle(asked.moved.cpu().numpy(), query.x.cpu().numpy())[0]
-    settled[already.cpu().numpy()] = query.x[already].cpu().numpy()  # whatever the rules say of it
-    lines = [_Line(np.arange(len(query)), settled, np.zeros(len(query)))]
-    open_ = (~already).nonzero().squeeze(1)
-    if len(open_) and (search != "one_shot" or k > 1):
-        lines[0] = lines[0].at(already.cpu().numpy())
-        for rows in open_.split(min(_CLIMB_ROWS, model.rows_at_once)):
-            lines += _searched(model, asked, rows, search, k, torch.Generator().manual_seed(seed))
-    return _ordered(asked, lines, k, offset)
+def answer(model: Model, request: Request, offset: int) -> Answers:
+    """Search the answers to a request about some rows of a table, of which the first is row number `offset`."""
+    asked = one_pass(model, request)
+    query, search = asked.query, request.search
+    open_ = (~asked.already).nonzero().squeeze(1)
+    if request.k == 1 and SEARCHES[search] == Search():
+        open_ = open_[:0]  # the one pass is all that is asked for
+    settled = torch.where(asked.already[:, None], query.x, query.settle(asked.moved)[0])  # x whatever the rules say
+    done = torch.ones_like(asked.already).index_fill(0, open_, False).nonzero().squeeze(1)
+    found = [(done, settled[done], torch.zeros_like(done), query.distance(settled)[done])]
+    for part in chunks(len(open_), min(_CLIMB_ROWS, model.rows_at_once)):
+        rows, generator = open_[part], torch.Generator().manual_seed(request.seed)
+        first = solve(query[rows], asked.moved[rows], search, generator)
+        for at, best in alternatives(first, request.k, search, generator):
+            found.append((rows[at], best.x, best.shortfall, best.query.distance(best.x)))
+    return _ordered(asked, found, request.k, offset)
 
 
-class _Line(NamedTuple):
-    """Some queries with one answer each: the query numbers, the rows (m, d), and what orders alternatives, (m,)."""
-
-    query: np.ndarray
-    z: np.ndarray
-    price: np.ndarray
-
-    def at(self, rows: np.ndarray) -> _Line:
-        return _Line(*(part[rows] for part in self))
-
-
-def _searched(model: Model, asked: Asked, rows: Tensor, search: str, k: int, generator: torch.Generator) -> list[_Line]:
-    """Return the answers to some of the queries, one line for each round of alternatives."""
-    first = solve(model, asked.query[rows], asked.moved[rows], search, generator)
-    found = [(torch.arange(len(rows), device=rows.device), first), *alternatives(first, k, search, generator)]
-    return [_Line(*(part.cpu().numpy() for part in (rows[at], best.x, _price(best)))) for at, best in found]
-
-
-def _price(best: Incumbent) -> Tensor:
-    """Return what orders alternatives, (m,): first what certificates lack, then the distance."""
-    return best.shortfall.cpu().double() * 1e6 + best.query.distance(best.x).cpu()
-
-
-def _ordered(asked: Asked, lines: list[_Line], k: int, offset: int) -> Answers:
-    joined = _Line(*(np.concatenate(part) for part in zip(*lines, strict=True)))
-    line = joined.at(np.lexsort((joined.price, joined.query)))
-    count = np.bincount(line.query, minlength=len(asked.query))
-    rank = np.arange(len(line.query)) - (np.cumsum(count) - count)[line.query]
-    target, row = asked.query.target.cpu().numpy(), asked.rows.cpu().numpy()
-    before, probability = asked.predicted.cpu().numpy(), asked.logits.double().softmax(1).cpu().numpy()
-    at, goal = row[line.query], target[line.query]
-    fewer = (count < k)[line.query] & (rank == count[line.query] - 1)
-    return Answers(at + offset, goal, rank, fewer, probability[at, goal], before[at], line.z)
+def _ordered(asked: OnePass, found: Sequence[tuple[Tensor, ...]], k: int, offset: int) -> Answers:
+    """Return queries, rows, shortfalls and distances in order: alternatives by what they lack, then by distance."""
+    of, z, shortfall, distance = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+    order = np.lexsort((distance, shortfall, of))
+    of, z = of[order], z[order]
+    count = np.bincount(of, minlength=len(asked.rows))
+    rank = np.arange(len(of)) - (np.cumsum(count) - count)[of]
+    row, goal, before = (part.cpu().numpy() for part in (asked.rows[of], asked.query.target[of], asked.predicted))
+    probability = asked.logits.double().softmax(1).cpu().numpy()
+    fewer = (count < k)[of] & (rank == count[of] - 1)
+    return Answers(row + offset, goal, rank, fewer, probability[row, goal], before[row], z)

@@ -7,7 +7,6 @@ from torch import Tensor
 
 from .._model.committee import mean_log_odds
 from .._model.losses import log_odds, plausibility_loss
-from .._model.model import Model
 from .incumbent import Incumbent
 from .query import Query
 
@@ -18,9 +17,9 @@ _SNAP_EVERY = 5
 _LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.1
 
 
-def lack(model: Model, query: Query, z: Tensor) -> Tensor:
+def lack(query: Query, z: Tensor) -> Tensor:
     """Return how far rows `z` (m, d) are from their certificates, shape (m,): 0 if certified, differentiable in `z`."""
-    demands, target = query.demands, query.target
+    model, demands, target = query.model, query.demands, query.target
     sure = log_odds(model.network.logits(z) / model.temperature, target)
     unsure = (demands.confidence + _LOG_ODDS_SLACK - sure).relu()
     agreed = mean_log_odds(model.committee(z), target)
@@ -29,40 +28,34 @@ def lack(model: Model, query: Query, z: Tensor) -> Tensor:
     return unsure + unsupported + 3 * plausibility_loss(density, demands.threshold + _DENSITY_SLACK, z.shape[1])
 
 
-def objective(model: Model, query: Query, z: Tensor) -> Tensor:
+def objective(query: Query, z: Tensor) -> Tensor:
     """Return the way plus what is lacking at its end, shape (m,), differentiable in `z` (m, d)."""
     way = (((z - query.x) * query.weight).square().mean(1) + 1e-6).sqrt()
-    return way + lack(model, query, z)
+    return way + lack(query, z)
 
 
 def descend(best: Incumbent, rows: Tensor, steps: int) -> None:
-    """Move the numbers of incumbents under the certificate's constraints, and offer what is met on the way.
+    """Move the numbers of some incumbents under the certificate's constraints, and offer what is met on the way.
 
-    Parameters
-    ----------
-    rows : Tensor of shape (m,)
-        The queries concerned.
-    steps : int
-        Steps of Adam, its rate falling to a tenth.
+    By so many steps of Adam, its rate falling to a tenth.
     """
     if len(rows) == 0:
         return
-    model, numeric = best.model, best.model.space.numeric
-    query, start = best.query[rows], best.x[rows].clone()
-    free, lower, upper = (part[:, numeric] for part in (query.mask, query.lower, query.upper))
+    numeric, query, start = best.model.space.numeric, best.query[rows], best.x[rows].clone()
+    movable, lower, upper = (part[:, numeric] for part in (query.movable, query.lower, query.upper))
     point = start[:, numeric].clone().requires_grad_(True)
     optimiser = torch.optim.Adam([point], lr=_RATE, betas=_MOMENTS)
 
     def row() -> Tensor:
-        return start.index_copy(1, numeric, torch.where(free > 0, point, start[:, numeric]))
+        return start.index_copy(1, numeric, torch.where(movable > 0, point, start[:, numeric]))
 
     for step in range(1, steps + 1) if len(numeric) else ():
         optimiser.param_groups[0]["lr"] = _RATE * (1 - 0.9 * step / steps)
         with torch.enable_grad():
-            (point.grad,) = torch.autograd.grad(objective(model, query, row()).sum(), point)
+            (point.grad,) = torch.autograd.grad(objective(query, row()).sum(), point)
         optimiser.step()
         with torch.no_grad():
-            point.copy_(torch.minimum(torch.maximum(point, lower), upper))
+            point.clamp_(lower, upper)
             if step % _SNAP_EVERY == 0 and step < steps:
                 best.offer(row(), rows)
     with torch.no_grad():

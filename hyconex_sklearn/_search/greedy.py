@@ -1,4 +1,4 @@
-"""Build a counterfactual one column at a time: the few changes that do most."""
+"""Queries in, rows that are built one column at a time out: the few changes that do most."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .._model.encoded_space import EncodedSpace
 from .descend import lack
 from .incumbent import Incumbent
 from .query import Query
@@ -29,11 +28,11 @@ def build(best: Incumbent, rows: Tensor) -> None:
         if len(rows) == 0:
             return
         query = best.query[rows]
-        candidates = torch.stack(list(_candidates(best, query, z)), 1)  # (m, c, d)
+        candidates = torch.stack(list(_candidates(query, z)), 1)  # (m, c, d)
         m, c, d = candidates.shape
         many, flat = query[torch.arange(m, device=z.device).repeat_interleave(c)], candidates.view(-1, d)
         with torch.no_grad():
-            lacking, way = lack(best.model, many, flat).view(m, c), many.distance(flat).view(m, c) / d**0.5
+            lacking, way = lack(many, flat).view(m, c), many.distance(flat).view(m, c) / d**0.5
         chosen = (lacking + _PER_UNIT * way).argmin(1)
         z = candidates[torch.arange(m, device=z.device), chosen]
         best.offer(z, rows)
@@ -41,36 +40,28 @@ def build(best: Incumbent, rows: Tensor) -> None:
         rows, z = rows[open_], z[open_]
 
 
-def _candidates(best: Incumbent, query: Query, z: Tensor) -> Iterator[Tensor]:
+def _candidates(query: Query, z: Tensor) -> Iterator[Tensor]:
     """Yield rows one change away from `z`, each of shape (m, d); some of them are `z` itself."""
-    space = best.model.space
+    space = query.model.space
     with torch.enable_grad():
         at = z.detach().requires_grad_(True)
-        (slope,) = torch.autograd.grad(lack(best.model, query, at).sum(), at)
+        (slope,) = torch.autograd.grad(lack(query, at).sum(), at)
     yield z
     if space.blocks.numel():
-        gain = _gain(space, slope, z).masked_fill(
-            (query.mask < 0.5) | ~query.choices | space.missing_level | (z > 0.5), torch.inf
-        )
+        # To the first order, what a block lacks less when it moves to a level.
+        gain = slope - space.by_column(slope * z)[:, space.owner]
+        able = (query.movable > 0.5) & query.choices & ~space.missing_level & (z < 0.5)
+        gain = torch.where(able.index_fill(1, space.numeric, False), gain, torch.inf)
         for level in gain.topk(min(_LEVELS, gain.shape[1]), dim=1, largest=False).indices.T:
             block = space.owner[None] == space.owner[level][:, None]
             moved = torch.where(block, 0.0, z).scatter(1, level[:, None], 1.0)
             yield torch.where(torch.isfinite(gain.gather(1, level[:, None])), moved, z)
-    steep = (slope * query.mask)[:, space.numeric].abs()
+    steep = (slope * query.movable)[:, space.numeric].abs()
     for number in steep.topk(min(_NUMBERS, steep.shape[1]), dim=1).indices.T:
         at = space.numeric[number][:, None]
-        free, value, downhill, low, high = (
-            part.gather(1, at) for part in (query.mask, z, -slope.sign(), query.lower, query.upper)
+        movable, value, downhill, low, high = (
+            part.gather(1, at) for part in (query.movable, z, -slope.sign(), query.lower, query.upper)
         )
         for length in _LENGTHS:
-            moved = torch.minimum(torch.maximum(value + length * downhill, low), high)
-            yield z.scatter(1, at, torch.where(free > 0, moved, value))
-
-
-def _gain(space: EncodedSpace, slope: Tensor, z: Tensor) -> Tensor:
-    """Return the first-order change of what is lacking when a block moves to a level, (m, d); infinite elsewhere."""
-    gain = torch.full_like(z, torch.inf)
-    for block, present in zip(space.blocks, space.present, strict=True):
-        at = block[present]
-        gain[:, at] = slope[:, at] - (slope[:, at] * z[:, at]).sum(1, keepdim=True)
-    return gain
+            moved = (value + length * downhill).clamp(low, high)
+            yield z.scatter(1, at, torch.where(movable > 0, moved, value))

@@ -2,86 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from .._model.model import Model
+from .._model.certificate import Shortfall
 from .descend import descend
 from .greedy import build
-from .incumbent import INVALID, Incumbent
-from .latent import COPIES, search_latent
-from .one_pass import step_at
+from .incumbent import Incumbent, judged
+from .latent import search_latent
+from .one_pass import step_of
 from .query import Query
 from .reservoir import fill_missing, offer_reservoir
 from .shorten import shorten, thin
-from .take_back import bisect, unchanged, undo
+from .take_back import bisect, undo
 
 _NEIGHBOURS = 8  # reservoir rows tried for each query that the one pass fails
 _MENDING_STEPS = 40
+_COPIES = 16  # of each latent, where the search in latent space is all there is
 _SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _POLISHING_STEPS = 6, 4, 3, 2
 _FEW_NUMBERS = 2  # in a table with categories so few numbers are polished only
 _STEP, _STEPS = 0.1, 30  # the multi-step variant: share of W_m taken at once, most steps
 
 
-def solve(model: Model, query: Query, moved: Tensor, search: str, generator: torch.Generator) -> Incumbent:
+def solve(query: Query, moved: Tensor, search: str, generator: torch.Generator) -> Incumbent:
     """Answer queries by one of `SEARCHES`, starting from the rows `moved` (m, d) of the one pass."""
-    best = found(model, query, moved, search, generator)
-    if search == "auto":
-        _last_resorts(best, generator)
-    tighten(best, search)
+    best = found(query, moved, search, generator)
+    SEARCHES[search].last_resorts(best, generator)
+    SEARCHES[search].tighten(best, generator)
     return best
 
 
-def found(model: Model, query: Query, moved: Tensor, search: str, generator: torch.Generator) -> Incumbent:
+def found(query: Query, moved: Tensor, search: str, generator: torch.Generator) -> Incumbent:
     """Answer queries as `solve` does, without last resorts and before any answer is shortened."""
-    best = Incumbent(model, query, walk(model, query) if search == "steps" else moved)
-    if search == "latent":
-        search_latent(best, _open(best, 0.0), COPIES, generator)
-    elif search == "auto":
-        offer_reservoir(best, _open(best, 0.0), 1)
-        offer_reservoir(best, _open(best, 1.0), _NEIGHBOURS)
-        rows = _open(best, 1.0)
-        descend(best, rows, _MENDING_STEPS)
-        build(best, _open(best, 1.0))
+    best = Incumbent(query, SEARCHES[search].start(query, moved))
+    SEARCHES[search].climb(best, generator)
     return best
 
 
 @torch.no_grad()
-def walk(model: Model, query: Query) -> Tensor:
+def walk(query: Query) -> Tensor:
     """Repeat small steps x <- x - eps * W_m(x, a) to the first crossing, judged on settled rows; soft rows (m, d)."""
     point = query.x.clone()
     rows = torch.arange(len(query), device=point.device)
     for _ in range(_STEPS):
         part = query[rows]
-        step = step_at(model, part, point[rows])
-        point[rows] = torch.minimum(torch.maximum(point[rows] - _STEP * part.mask * step, part.lower), part.upper)
-        short = Incumbent(model, part, point[rows]).shortfall
-        rows = rows[short >= INVALID]
+        step = step_of(part, point[rows])
+        point[rows] = (point[rows] - _STEP * part.movable * step).clamp(part.lower, part.upper)
+        _, shortfall, _ = judged(part, point[rows])
+        rows = rows[shortfall >= Shortfall.INVALID]
         if len(rows) == 0:
             break
     return point
 
 
-def _open(best: Incumbent, least: float) -> Tensor:
-    """Return the queries whose incumbents lack `least` or more."""
-    return (best.shortfall >= least).nonzero().squeeze(1)
+def _climb(best: Incumbent, generator: torch.Generator) -> None:
+    """Offer the reservoir's nearest rows, and mend and rebuild what still falls short."""
+    offer_reservoir(best, best.lacking(Shortfall.CERTIFIED), 1)
+    offer_reservoir(best, best.lacking(Shortfall.IMPLAUSIBLE), _NEIGHBOURS)
+    descend(best, best.lacking(Shortfall.IMPLAUSIBLE), _MENDING_STEPS)
+    build(best, best.lacking(Shortfall.IMPLAUSIBLE))
+
+
+def _climb_in_latent_space(best: Incumbent, generator: torch.Generator) -> None:
+    search_latent(best, best.lacking(Shortfall.CERTIFIED), _COPIES, generator)
 
 
 def _last_resorts(best: Incumbent, generator: torch.Generator) -> None:
     """Climb on for the rows whose certificate still fails, as far as to all rows of the reservoir."""
-    search_latent(best, _open(best, 1.0), 1, generator)
-    rows = _open(best, INVALID)
+    search_latent(best, best.lacking(Shortfall.IMPLAUSIBLE), 1, generator)
+    rows = best.lacking(Shortfall.INVALID)
     if len(rows):
-        best.offer(walk(best.model, best.query[rows]), rows)
-    offer_reservoir(best, _open(best, 1.0), len(best.model.reservoir))
-    fill_missing(best, _open(best, INVALID))
+        best.offer(walk(best.query[rows]), rows)
+    offer_reservoir(best, best.lacking(Shortfall.IMPLAUSIBLE), len(best.model.reservoir))
+    fill_missing(best, best.lacking(Shortfall.INVALID))
 
 
-def tighten(best: Incumbent, search: str) -> None:
-    """Shorten all answers, in length and in the number of columns that change, if the search is one that does."""
-    if search not in ("auto", "latent"):
-        return
-    rows, space = _open(best, 0.0), best.model.space
+def _tighten(best: Incumbent, generator: torch.Generator) -> None:
+    """Shorten all answers, in length and in the number of columns that change."""
+    rows, space = best.lacking(Shortfall.CERTIFIED), best.model.space
     if space.blocks.numel():
         build(best, rows)
         undo(best, rows)
@@ -89,5 +90,26 @@ def tighten(best: Incumbent, search: str) -> None:
         shorten(best, rows, _SHORTENING_STEPS)
         thin(best, rows, _THINNING_ROUNDS, _THINNING_STEPS)
         undo(best, rows)
-    shorten(best, rows, _POLISHING_STEPS, ~unchanged(best, rows)[:, space.owner[space.numeric]])
+    shorten(best, rows, _POLISHING_STEPS, best.query.changed(best.x)[:, space.owner[space.numeric]])
     bisect(best, rows)  # rounded numbers have no slopes to follow for the last step
+
+
+def _as_it_is(best: Incumbent, generator: torch.Generator) -> None:
+    """Leave the answers alone."""
+
+
+class Search(NamedTuple):
+    """What a search does, stage by stage; if nothing, the settled rows of the one pass are its answers."""
+
+    start: Callable[[Query, Tensor], Tensor] = lambda query, moved: moved
+    climb: Callable[[Incumbent, torch.Generator], None] = _as_it_is  # toward certified rows
+    last_resorts: Callable[[Incumbent, torch.Generator], None] = _as_it_is  # for the first answers alone
+    tighten: Callable[[Incumbent, torch.Generator], None] = _as_it_is  # toward shorter ones
+
+
+SEARCHES = {
+    "auto": Search(climb=_climb, last_resorts=_last_resorts, tighten=_tighten),
+    "latent": Search(climb=_climb_in_latent_space, tighten=_tighten),
+    "steps": Search(start=lambda query, moved: walk(query)),
+    "one_shot": Search(),
+}

@@ -1,16 +1,14 @@
-"""Gradient search in the flow's latent space, with gradients smoothed over noisy latent copies."""
+"""Answers in, certified ones out: gradient in the flow's latent space, smoothed over noisy copies of the latents."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from .._model.model import Model
 from .descend import objective
 from .incumbent import Incumbent
 from .query import Query
 
-COPIES = 16
 _NOISE = 0.1  # standard deviation of the noise, in latent units
 _STEPS = 40
 _RATE = 0.1
@@ -38,28 +36,28 @@ def search_latent(best: Incumbent, rows: Tensor, copies: int, generator: torch.G
     for step in range(1, _STEPS + 1):
         noise = torch.randn(copies, 1, len(numeric), generator=generator, dtype=start.dtype).to(start.device)
         with torch.enable_grad():
-            (latent.grad,) = torch.autograd.grad(_smoothed(model, query, start, latent, _NOISE * noise).sum(), latent)
+            (latent.grad,) = torch.autograd.grad(_smoothed(query, start, latent, _NOISE * noise).sum(), latent)
         optimiser.step()
         with torch.no_grad():
-            z = _row(model, query, start, latent)
+            z = _row(query, start, latent)
             latent.copy_(model.density.to_latent(z, query.target).clamp(-_RANGE, _RANGE))
         if step % _SNAP_EVERY == 0:
             best.offer(z, rows)
 
 
-def _smoothed(model: Model, query: Query, start: Tensor, latent: Tensor, noise: Tensor) -> Tensor:
+def _smoothed(query: Query, start: Tensor, latent: Tensor, noise: Tensor) -> Tensor:
     """Return the mean objective over noisy copies of the latents, shape (m,)."""
     copies = len(noise)
     repeated = torch.arange(len(query), device=start.device).repeat(copies)
     noisy = (latent + noise).flatten(0, 1)  # (copies * m, d_num)
     many = query[repeated]
-    return objective(model, many, _row(model, many, start[repeated], noisy)).view(copies, -1).mean(0)
+    return objective(many, _row(many, start[repeated], noisy)).view(copies, -1).mean(0)
 
 
-def _row(model: Model, query: Query, start: Tensor, latent: Tensor) -> Tensor:
+def _row(query: Query, start: Tensor, latent: Tensor) -> Tensor:
     """Return the encoded rows of latents, what is frozen put back and the rest inside its range, shape (m, d)."""
-    numeric = model.space.numeric
-    free, lower, upper, x = (part[:, numeric] for part in (query.mask, query.lower, query.upper, query.x))
+    model, numeric = query.model, query.model.space.numeric
+    movable, lower, upper, x = (part[:, numeric] for part in (query.movable, query.lower, query.upper, query.x))
     numbers = model.density.from_latent(latent, start, query.target)
     numbers = torch.minimum(torch.maximum(numbers, lower), upper)
-    return start.index_copy(1, numeric, torch.where(free > 0, numbers, x))
+    return start.index_copy(1, numeric, torch.where(movable > 0, numbers, x))

@@ -1,75 +1,45 @@
-"""Rows in, the counterfactuals of a single pass of the network out."""
+"""A request in, one question for each row and target with the row that a single pass of the network proposes out."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .._model.certificate import predicted
 from .._model.model import Model
-from .._rules.feasible_set import FeasibleSet
-from .query import Query
+from .query import Query, Request
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Queries with the answer of the one pass.
+class OnePass(NamedTuple):
+    """What a single pass says of n rows and proposes for the m questions about them."""
 
-    Attributes
-    ----------
-    logits : Tensor of shape (n, K)
-        Calibrated logits of the rows.
-    rows : Tensor of shape (m,)
-        Row that each query is about, ascending.
-    query : Query
-        The m questions.
-    moved : Tensor of shape (m, d)
-        The counterfactuals of the one pass, not yet settled. A row already predicted as its target stays.
-    predicted : Tensor of shape (n,)
-        Class indices of the rows.
-    """
-
-    logits: Tensor
-    rows: Tensor
+    logits: Tensor  # (n, K), calibrated
+    predicted: Tensor  # (n,), class indices
+    rows: Tensor  # (m,), the row that each question is about, ascending
     query: Query
-    moved: Tensor
-    predicted: Tensor
-
-    @cached_property
-    def already(self) -> Tensor:
-        """Whether a row is predicted as its target before any change, shape (m,)."""
-        return self.predicted[self.rows] == self.query.target
+    already: Tensor  # (m,), whether the row is predicted as its target before any change
+    moved: Tensor  # (m, d), proposals, not yet settled; a row already predicted as its target stays
 
 
 @torch.no_grad()
-def one_shot(
-    model: Model, x: Tensor, wanted: Tensor | str | None, rules: FeasibleSet, probability: float | None
-) -> Asked:
-    """Ask for the counterfactuals of a single pass, x' = x - a * W_m(x, a), for rows `x` (n, d).
-
-    Parameters
-    ----------
-    wanted : Tensor of shape (n,), "second" or None
-        Target class index of each row; "second" asks for the runner-up, None for every class but the predicted one.
-    rules : FeasibleSet
-        Of the n rows.
-    probability : float, optional
-        Calibrated probability that the certificate asks; by default what the class typically reaches.
-    """
+def one_pass(model: Model, request: Request) -> OnePass:
+    """Ask for the counterfactuals of a single pass, x' = x - a * W_m(x, a)."""
+    x, rules = request.x, request.rules
     local = model.network(x)
     logits = local.logits(x) / model.temperature
     before = predicted(logits)
-    rows, target = _targets(logits, before, wanted)
-    query = Query.of(model, x[rows], target, model.demands(target, probability), rules.take(rows.cpu().numpy()))
-    weight = local.weight[rows, target] if rules.trivial else step_of(model, query)
-    moved = move(model, query, weight)
+    rows, target = _targets(logits, before, request.wanted)
+    demands = model.demands(target, request.probability)
+    query = Query.of(model, x[rows], target, demands, rules.take(rows.cpu().numpy()))
+    moved = move(query, local.weight[rows, target] if rules.trivial else step_of(query, query.x))
     if rules.max_changes is not None:
-        moved = _within_budget(model, query, moved)
-    stays = (before[rows] == target)[:, None]
-    return Asked(logits, rows, query, torch.where(stays, query.x, moved), before)
+        # All columns frozen but those that the budget keeps: their change has to do all the work.
+        frozen = ~query.changed(query.settle(moved)[0])
+        moved = propose(query.without(frozen))
+    already = before[rows] == target
+    return OnePass(logits, before, rows, query, already, torch.where(already[:, None], query.x, moved))
 
 
 def _targets(logits: Tensor, before: Tensor, wanted: Tensor | str | None) -> tuple[Tensor, Tensor]:
@@ -84,24 +54,17 @@ def _targets(logits: Tensor, before: Tensor, wanted: Tensor | str | None) -> tup
     return rows, target
 
 
-def _within_budget(model: Model, query: Query, moved: Tensor) -> Tensor:
-    """Ask once more with all columns frozen but those that the budget keeps: their change has to do all the work."""
-    settled = query.rules.settle(moved.cpu().numpy(), query.x.cpu().numpy())[0]
-    kept = model.space.by_column((torch.from_numpy(settled).to(moved.device) != query.x).float()) > 0
-    part = query.without(~kept, model.space.owner)
-    return move(model, part, step_of(model, part))
-
-
-def step_of(model: Model, query: Query) -> Tensor:
-    """Return the step W_m(x, a) that the network writes for each query under its mask, shape (m, d)."""
-    return step_at(model, query, query.x)
-
-
-def step_at(model: Model, query: Query, x: Tensor) -> Tensor:
-    weight = model.network(x, query.asked).weight  # (m, K, d)
+def step_of(query: Query, x: Tensor) -> Tensor:
+    """Return the steps W_m(x, a) that the network writes at rows `x` (m, d) under the masks of the queries, (m, d)."""
+    weight = query.model.network(x, query.allowed).weight  # (m, K, d)
     return weight[torch.arange(len(query), device=weight.device), query.target]
 
 
-def move(model: Model, query: Query, step: Tensor) -> Tensor:
+def move(query: Query, step: Tensor) -> Tensor:
     """Return x - a * step with hard categories that the rules allow, shape (m, d)."""
-    return model.space.move(query.x, step, query.mask, query.choices)
+    return query.model.space.move(query.x, step, query.movable, query.choices)
+
+
+def propose(query: Query) -> Tensor:
+    """Return the rows of one pass, x - a * W_m(x, a), not yet settled, shape (m, d)."""
+    return move(query, step_of(query, query.x))

@@ -1,4 +1,4 @@
-"""The shortest way into three half-spaces, in closed form: normal . u >= offset for each of three normals."""
+"""Three half-spaces normal . u >= offset in, the shortest way into all of them out, in closed form."""
 
 from __future__ import annotations
 
@@ -10,14 +10,7 @@ _FIRST, _SECOND = [1, 2, 0], [2, 0, 1]  # the pairs of planes; pair k leaves out
 
 
 def shortest(normal: Tensor, offset: Tensor) -> Tensor:
-    """Return the shortest ways u, (m, p), with normal . u >= offset.
-
-    Parameters
-    ----------
-    normal : Tensor of shape (m, 3, p)
-        Of length 1 at most.
-    offset : Tensor of shape (m, 3)
-    """
+    """Return the shortest ways u, (m, p), with normal . u >= offset, for normals (m, 3, p) of length 1 at most."""
     push, _ = pushes(normal @ normal.transpose(1, 2), offset)
     return (push[:, :, None] * normal).sum(1)
 
@@ -26,12 +19,7 @@ def pushes(gram: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
     """Return how far the shortest way goes along each normal, (..., 3), and by how much it misses, (...).
 
     Any of the planes may bind: none, each alone, each pair, all three. Of these eight ways the one that fits is taken.
-
-    Parameters
-    ----------
-    gram : Tensor of shape (..., 3, 3)
-        Products of the normals.
-    offset : Tensor of shape (..., 3)
+    `gram` (..., 3, 3) are the products of the normals, `offset` is (..., 3).
     """
     eye = torch.eye(3, dtype=gram.dtype, device=gram.device)
     size, cross = gram.diagonal(dim1=-2, dim2=-1) + _TINY, gram[..., _FIRST, _SECOND]

@@ -1,4 +1,4 @@
-"""Shorten answers: go to the nearest point at which the certificate, read as planes where a row stands, holds.
+"""Answers in, shorter ones out: the nearest points at which the certificate, read as planes where a row stands, holds.
 
 Each demand of a certificate (confidence, the committee's confidence, density) is a function of the numbers of a row.
 Its value and slope make a half-space, and the point of all three that is nearest to the query has a closed form. A step
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .incumbent import SPARSITY, Incumbent
+from .incumbent import SPARSITY, Incumbent, priced
 from .planes import pushes, shortest
 from .query import Query
 
@@ -48,40 +48,28 @@ class _Look(NamedTuple):
         return _Look(*(torch.where(mask.view(-1, *(1,) * (ours.dim() - 1)), ours, theirs) for ours, theirs in pairs))
 
 
-def shorten(
-    best: Incumbent, rows: Tensor, steps: int, open_: Tensor | None = None, start: Tensor | None = None
-) -> None:
-    """Move the numbers of some incumbents to the nearest certified rows, and offer every step.
+def shorten(best: Incumbent, rows: Tensor, steps: int, only: Tensor | None = None, start: Tensor | None = None) -> None:
+    """Move the numbers of some incumbents to the nearest certified rows, and offer every step; each judges once.
 
     A step that costs more than the row it started from is tried again from there, shorter. A row is done where a step
-    saves hardly anything, or has become too short.
-
-    Parameters
-    ----------
-    rows : Tensor of shape (m,)
-        The queries concerned.
-    steps : int
-        Most steps; each takes one judgement with its slopes.
-    open_ : Tensor of shape (m, p), optional
-        Numbers that may differ from the query's, True or False; by default all that the rules let move.
-    start : Tensor of shape (m, d), optional
-        Where to start, by default at the incumbents.
+    saves hardly anything, or has become too short. `only` (m, p) is True at numbers that may differ from the query's,
+    by default all that the rules let move; `start` (m, d) is by default the incumbents.
     """
     numeric = best.model.space.numeric
     if len(rows) == 0 or len(numeric) == 0:
         return
     query, start = best.query[rows], best.x[rows] if start is None else start
-    free = query.mask[:, numeric] if open_ is None else query.mask[:, numeric] * open_
+    movable = query.movable[:, numeric] if only is None else query.movable[:, numeric] * only
     home = query.x[:, numeric]
-    z, feasible = best.settled(query, start.index_copy(1, numeric, torch.where(free > 0, start[:, numeric], home)))
-    here = seen = _look(best, query, z, feasible)
+    z, feasible = query.settle(start.index_copy(1, numeric, torch.where(movable > 0, start[:, numeric], home)))
+    here = seen = _look(query, z, feasible)
     best.keep(rows, z, here.shortfall, here.cost)
     slack = torch.full_like(here.surplus, _SLACK)
     radius = (_RADIUS * query.distance(z)).clamp(min=_LEAST_RADIUS)
     for left in reversed(range(steps)):
         slack = _adapted(slack, seen)
-        z, feasible = best.settled(query, _moved(best, query, here, slack, free, radius))
-        seen = _look(best, query, z, feasible, slopes=left > 0)
+        z, feasible = query.settle(_moved(query, here, slack, movable, radius))
+        seen = _look(query, z, feasible, slopes=left > 0)
         best.keep(rows, z, seen.shortfall, seen.cost)
         saved = 1 - seen.cost / here.cost
         radius = torch.where(saved > 0, _WIDER * radius, _NARROWER * radius)
@@ -91,7 +79,7 @@ def shorten(
             return
         if len(go_on) < len(rows):
             rows, query, here, seen = rows[go_on], query[go_on], here.at(go_on), seen.at(go_on)
-            slack, radius, free = slack[go_on], radius[go_on], free[go_on]
+            slack, radius, movable = slack[go_on], radius[go_on], movable[go_on]
 
 
 def thin(best: Incumbent, rows: Tensor, rounds: int, steps: int) -> None:
@@ -103,38 +91,38 @@ def thin(best: Incumbent, rows: Tensor, rounds: int, steps: int) -> None:
     if len(rows) == 0 or len(numeric) == 0:
         return
     query, start = best.query[rows], best.x[rows].clone()
-    here = _look(best, query, start, torch.ones_like(rows, dtype=torch.bool))
-    free, slack = query.mask[:, numeric], torch.full_like(here.surplus, _SLACK)
-    normal, offset = _planes(best, query, here, slack, free)
+    here = _look(query, start, torch.ones_like(rows, dtype=torch.bool))
+    movable, slack = query.movable[:, numeric], torch.full_like(here.surplus, _SLACK)
+    normal, offset = _planes(query, here, slack, movable)
     order = shortest(normal, offset).abs().argsort(dim=1, descending=True, stable=True)
-    place, kept = order.argsort(1), _count(best, query, here, normal, offset, order)
+    place, kept = order.argsort(1), _count(query, here, normal, offset, order)
     enough = (start != query.x)[:, numeric].sum(1)
     few = torch.zeros_like(enough)
     for _ in range(rounds):
         some = (enough - few > 1).nonzero().squeeze(1)
         kept = torch.maximum(torch.minimum(kept, enough - 1), few + 1)
-        open_, at = place[some] < kept[some, None], rows[some]
-        goal = _goal(best, query[some], here.at(some), slack[some], free[some] * open_)
+        only, at = place[some] < kept[some, None], rows[some]
+        goal = _goal(query[some], here.at(some), slack[some], movable[some] * only)
         before = best.cost[at]
-        shorten(best, at, steps, open_, start[some].index_copy(1, numeric, goal))
+        shorten(best, at, steps, only, start[some].index_copy(1, numeric, goal))
         better = best.cost[at] < before
         enough[some] = torch.where(better, kept[some], enough[some])
         few[some] = torch.where(better, few[some], kept[some])
         kept = torch.where(few == 0, (_FEWER * enough).long(), (few + enough) // 2)
 
 
-def _look(best: Incumbent, query: Query, z: Tensor, feasible: Tensor, slopes: bool = True) -> _Look:
+def _look(query: Query, z: Tensor, feasible: Tensor, slopes: bool = True) -> _Look:
     """Judge settled rows `z` (m, d) that obey the rules where `feasible` (m,), with slopes or (all 0) without."""
     demands = query.demands
     needs = (demands.confidence, demands.committee_confidence, demands.threshold)
     with torch.set_grad_enabled(slopes):
         at = z.detach().requires_grad_(slopes)
-        judgement = best.model.judge(at, query.target)
+        judgement = query.model.judge(at, query.target)
         parts = (judgement.log_odds, judgement.committee_odds, judgement.log_density)
         along = [torch.autograd.grad(part.sum(), at)[0] if slopes else torch.zeros_like(z) for part in parts]
     surplus = torch.stack([part.detach() - need for part, need in zip(parts, needs, strict=True)], 1)
-    slope = torch.stack(along, 1)[:, :, best.model.space.numeric]
-    return _Look(z, surplus, slope, *best.priced(query, z, feasible, judgement))
+    slope = torch.stack(along, 1)[:, :, query.model.space.numeric]
+    return _Look(z, surplus, slope, *priced(query, z, feasible, judgement))
 
 
 def _adapted(slack: Tensor, seen: _Look) -> Tensor:
@@ -145,49 +133,49 @@ def _adapted(slack: Tensor, seen: _Look) -> Tensor:
     return torch.where((seen.shortfall == 0)[:, None], slack / 2, more).clamp(max=_MOST_SLACK)
 
 
-def _planes(best: Incumbent, query: Query, here: _Look, slack: Tensor, free: Tensor) -> tuple[Tensor, Tensor]:
+def _planes(query: Query, here: _Look, slack: Tensor, movable: Tensor) -> tuple[Tensor, Tensor]:
     """Return normals (m, 3, p) and offsets (m, 3) of the demands, for weighted ways from the query."""
-    numeric = best.model.space.numeric
-    way = ((here.z - query.x) * query.mask)[:, numeric]
+    numeric = query.model.space.numeric
+    way = ((here.z - query.x) * query.movable)[:, numeric]
     offset = slack - here.surplus + (here.slope * way[:, None]).sum(2)
-    normal = here.slope * (free / query.weight[numeric])[:, None]
+    normal = here.slope * (movable / query.weight[numeric])[:, None]
     length = normal.norm(dim=2).clamp(min=_TINY)
     return normal / length[:, :, None], (offset / length).clamp(max=_FAR)
 
 
-def _goal(best: Incumbent, query: Query, here: _Look, slack: Tensor, free: Tensor) -> Tensor:
-    """Return the nearest numbers (m, p) behind all planes and inside their ranges, the query's where not free."""
-    numeric = best.model.space.numeric
+def _goal(query: Query, here: _Look, slack: Tensor, movable: Tensor) -> Tensor:
+    """Return the nearest numbers (m, p) behind all planes and inside their ranges, the query's where not movable."""
+    numeric = query.model.space.numeric
     home, lower, upper = (part[:, numeric] for part in (query.x, query.lower, query.upper))
     weight = query.weight[numeric]
-    normal, offset = _planes(best, query, here, slack, free)
+    normal, offset = _planes(query, here, slack, movable)
     goal = home + shortest(normal, offset) / weight
-    inside = torch.minimum(torch.maximum(goal, lower), upper)
-    cut = (inside != goal) & (free > 0)  # what the range cuts off the other numbers make up for
+    inside = goal.clamp(lower, upper)
+    cut = (inside != goal) & (movable > 0)  # what the range cuts off the other numbers make up for
     fixed = torch.where(cut, (inside - home) * weight, 0.0)
     way = fixed + shortest(normal * ~cut[:, None], offset - (normal * fixed[:, None]).sum(2))
-    goal = torch.minimum(torch.maximum(home + way / weight, lower), upper)
-    return torch.where(free > 0, goal, home)
+    goal = (home + way / weight).clamp(lower, upper)
+    return torch.where(movable > 0, goal, home)
 
 
-def _moved(best: Incumbent, query: Query, here: _Look, slack: Tensor, free: Tensor, radius: Tensor) -> Tensor:
+def _moved(query: Query, here: _Look, slack: Tensor, movable: Tensor, radius: Tensor) -> Tensor:
     """Return rows (m, d) on the way to the goal, no farther than the radius (m,)."""
-    numeric = best.model.space.numeric
+    numeric = query.model.space.numeric
     start = here.z[:, numeric]
-    step = _goal(best, query, here, slack, free) - start
+    step = _goal(query, here, slack, movable) - start
     length = (step * query.weight[numeric]).norm(dim=1).clamp(min=_TINY)
     return here.z.index_copy(1, numeric, start + step * (radius / length).clamp(max=1)[:, None])
 
 
-def _count(best: Incumbent, query: Query, here: _Look, normal: Tensor, offset: Tensor, order: Tensor) -> Tensor:
+def _count(query: Query, here: _Look, normal: Tensor, offset: Tensor, order: Tensor) -> Tensor:
     """Return how many numbers, first in `order` (m, p), should change for the least cost by the planes, (m,)."""
-    space = best.model.space
+    space = query.model.space
     ordered = normal.gather(2, order[:, None].expand_as(normal))  # (m, 3, p)
     counts = torch.tensor([k for k in _COUNTS if k < order.shape[1]] + [order.shape[1]], device=order.device)
     gram = (ordered[:, :, None] * ordered[:, None]).cumsum(3)[..., counts - 1].permute(0, 3, 1, 2)  # (m, k, 3, 3)
     push, miss = pushes(gram, offset[:, None].expand(-1, len(counts), -1))
     square = ((gram @ push[..., None])[..., 0] * push).sum(-1).clamp(min=0)  # (m, k): of the way
     labels = ((here.z - query.x) * query.weight).index_fill(1, space.numeric, 0.0).square().sum(1, keepdim=True)
-    others = best.changed(query.x, here.z).index_fill(1, space.owner[space.numeric], False).sum(1, keepdim=True)
+    others = query.changed(here.z).index_fill(1, space.owner[space.numeric], False).sum(1, keepdim=True)
     cost = (square + labels).sqrt() * (1 + SPARSITY * (counts + others) / space.n_columns)
     return counts[cost.masked_fill(miss > 1e-3, torch.inf).argmin(1)]

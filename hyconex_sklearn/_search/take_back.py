@@ -6,14 +6,9 @@ import torch
 from torch import Tensor
 
 from .._common.runtime import chunks
-from .incumbent import Incumbent
+from .incumbent import Incumbent, judged
 
 _BISECTIONS = 4
-
-
-def unchanged(best: Incumbent, rows: Tensor) -> Tensor:
-    """Return the table columns that some incumbents leave as they were, (m, n_columns)."""
-    return ~best.changed(best.query.x[rows], best.x[rows])
 
 
 def bisect(best: Incumbent, rows: Tensor) -> None:
@@ -32,8 +27,9 @@ def undo(best: Incumbent, rows: Tensor) -> None:
     Each change is tried alone, all of them in one batch. Of those that can be spared alone, halving tells how many of
     the smallest can be spared together.
     """
-    order, count = _by_size(best, rows)
     owner, start, x = best.model.space.owner, best.x[rows].clone(), best.query.x[rows]
+    size = best.query.sizes(best.x)[rows]  # (m, n_columns)
+    order, count = size.argsort(dim=1, descending=True, stable=True), (size > 0).sum(1)
     row, place = (torch.arange(order.shape[1], device=rows.device) < count[:, None]).nonzero(as_tuple=True)
     if len(row) == 0:
         return
@@ -41,7 +37,7 @@ def undo(best: Incumbent, rows: Tensor) -> None:
     for part in chunks(len(row), best.model.rows_at_once):  # as many as rows x columns
         at = row[part]
         alone = torch.where(owner == order[at, place[part]][:, None], x[at], start[at])
-        _, shortfall, cost = best.judged(best.query[rows[at]], alone)
+        _, shortfall, cost = judged(best.query[rows[at]], alone)
         spared[at, place[part]] = best.beaten(rows[at], shortfall, cost)
     rank = spared.flip(1).cumsum(1).flip(1).masked_fill(~spared, 0)  # 1: the smallest that can be spared
     rank = torch.zeros_like(rank).scatter(1, order, rank)  # by column
@@ -53,13 +49,3 @@ def undo(best: Incumbent, rows: Tensor) -> None:
         fits = best.offer(torch.where(back, x[some], start[some]), rows[some])
         few[some] = torch.where(fits, half, few[some])
         many[some] = torch.where(fits, many[some], half - 1)
-
-
-def _by_size(best: Incumbent, rows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the columns of some incumbents, largest weighted change first, and how many of them changed.
-
-    Shapes (m, n_columns) and (m,).
-    """
-    query = best.query[rows]
-    size = best.model.space.by_column(((best.x[rows] - query.x) * query.weight).abs())
-    return size.argsort(dim=1, descending=True, stable=True), (size > 0).sum(1)

@@ -23,6 +23,7 @@ VALUE_KINDS = ("numeric", "integer", "ordered")
 ONE_HOT_KINDS = ("categorical", "boolean")
 #: A move by less than this many encoded units (about standard deviations) is not worth telling the user.
 NOTICEABLE = 1e-3
+_LOWEST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
@@ -289,14 +290,18 @@ class TableSchema:
 def _snap_block(soft: Array, home: Array, out: Array, has_missing_level: bool) -> None:
     """Write the hard one-hot block of ``soft`` (m, K) into ``out``, which holds ``home``, where the level differs."""
     moved = (np.abs(soft - home) > NOTICEABLE).any(axis=1) & soft.any(axis=1)
-    soft = np.where(np.isnan(soft), -np.inf, soft)
+    permitted = np.ones(soft.shape, dtype=bool)
     if has_missing_level:
-        soft[home[:, -1] < 0.5, -1] = -np.inf
-    level = soft.argmax(axis=1)
-    moved &= home[np.arange(len(home)), level] < 0.5
-    rows = np.flatnonzero(moved)
-    out[rows] = 0.0
-    out[rows, level[rows]] = 1.0
+        permitted[:, -1] = home[:, -1] >= 0.5
+    hard = hardened(soft, permitted)
+    moved &= home[hard > 0] < 0.5
+    out[moved] = hard[moved]
+
+
+def hardened(scores: Array, permitted: Array) -> Array:
+    """One-hot codes of the permitted levels with the highest scores (m, K), the first of equals; NaN is the lowest."""
+    known = np.where(permitted, np.nan_to_num(scores, nan=_LOWEST), -np.inf)
+    return np.eye(scores.shape[1], dtype=np.float32)[known.argmax(axis=1)]
 
 
 def _frozen(values: Any, dtype: Any) -> Array:

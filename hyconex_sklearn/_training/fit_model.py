@@ -92,7 +92,9 @@ def fit_model(
     _fit_network(model, train, valid, schedule, settings, history)
     model.requires_grad_(False).eval().zero_grad(set_to_none=True)
     calibrate(model, valid, *AIMED)
-    fill_reservoir(model, rules, max(20, _RESERVOIR // n_classes))
+    fill_reservoir(
+        model, rules, max(20, _RESERVOIR // n_classes), model.demands(torch.arange(n_classes, device=device))
+    )
     calibrate(model, valid, *ASKED)
     return model
 

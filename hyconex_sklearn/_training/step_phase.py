@@ -112,7 +112,7 @@ def propose(
     local = network(torch.cat([x, x[:half]]), torch.cat([torch.ones_like(x), mask]))
     weight = torch.cat([local.weight[n:], local.weight[half:n]])
     weight = weight.gather(1, targets[:, :, None].expand(-1, -1, x.shape[1])).flatten(0, 1)  # (n * T, d)
-    free = space.free_mask(x).clone()
+    free = space.movable_in(x).clone()
     free[:half] *= mask
     rows, frees = x.repeat_interleave(n_targets, 0), free.repeat_interleave(n_targets, 0)
     logits = LocalLinear(local.weight[:n], local.bias[:n]).logits(x)
@@ -266,7 +266,7 @@ def _held_out_record(
     n_targets = targets.shape[1]
     weight = local.weight.gather(1, targets[:, :, None].expand(-1, -1, rows.x.shape[1])).flatten(0, 1)
     x = rows.x.repeat_interleave(n_targets, 0)
-    free = space.free_mask(x)
+    free = space.movable_in(x)
     moves = Moves(x, space.move(x, weight, free), targets.flatten(), free)
     logits, density = judged(network, moves, objective)
     terms = counterfactual_terms((logits, density), moves, space, objective)

@@ -36,7 +36,7 @@ def test_bounds_hold_the_table() -> None:
 
 
 def test_indicators_stay_and_a_missing_number_stays_missing() -> None:
-    mask = SPACE.free_mask(X)
+    mask = SPACE.movable_in(X)
     indicators, numbers = SPACE.filled_by.T
     assert len(indicators) and (mask[:, indicators] == 0).all()
     assert torch.equal(mask[:, numbers] == 0, X[:, indicators] == 1)
@@ -45,24 +45,24 @@ def test_indicators_stay_and_a_missing_number_stays_missing() -> None:
 
 def test_tables_without_gaps_need_no_copy_of_the_mask() -> None:
     space = EncodedSpace(TableCodec.fit(np.array([[1.5, 2.0], [2.5, 2.0]])).schema)
-    assert space.free_mask(torch.zeros(3, 2)).tolist() == [[1.0, 0.0]] * 3
+    assert space.movable_in(torch.zeros(3, 2)).tolist() == [[1.0, 0.0]] * 3
 
 
 @given(st.integers(0, 99), st.sampled_from([0.1, 1.0, 10.0]))
 def test_moves_stay_in_the_seen_range_and_are_hard(seed: int, scale: float) -> None:
-    moved = SPACE.move(X, steps(seed, scale), SPACE.free_mask(X))
+    moved = SPACE.move(X, steps(seed, scale), SPACE.movable_in(X))
     assert (moved[:, SPACE.numeric] >= SPACE.lower[SPACE.numeric] - 1e-6).all()
     assert (moved[:, SPACE.numeric] <= SPACE.upper[SPACE.numeric] + 1e-6).all()
     blocks = torch.where(SPACE.present, moved[:, SPACE.blocks], 0.0)
     torch.testing.assert_close(blocks.sum(-1), torch.ones(blocks.shape[:2]))
     torch.testing.assert_close(blocks.max(-1).values, torch.ones(blocks.shape[:2]))
-    frozen = SPACE.free_mask(X) == 0
+    frozen = SPACE.movable_in(X) == 0
     assert torch.equal(moved[frozen], X[frozen])
 
 
 @given(st.integers(0, 99))
 def test_missing_is_never_newly_chosen(seed: int) -> None:
-    moved = SPACE.move(X, steps(seed, 10.0), SPACE.free_mask(X))
+    moved = SPACE.move(X, steps(seed, 10.0), SPACE.movable_in(X))
     level = SPACE.missing_level
     assert level.any()
     assert (moved[:, level] <= X[:, level] + 1e-6).all()
@@ -71,7 +71,7 @@ def test_missing_is_never_newly_chosen(seed: int) -> None:
 @given(st.integers(0, 99))
 def test_what_the_mask_freezes_does_not_move(seed: int) -> None:
     columns = torch.rand(len(X), int(SPACE.owner.max()) + 1, generator=torch.Generator().manual_seed(seed)) < 0.5
-    mask = SPACE.free_mask(X) * columns[:, SPACE.owner]
+    mask = SPACE.movable_in(X) * columns[:, SPACE.owner]
     moved = SPACE.move(X, steps(seed, 5.0), mask)
     assert torch.equal(moved[mask == 0], X[mask == 0])
     assert not torch.equal(moved, X)
@@ -89,7 +89,7 @@ def test_only_levels_that_may_be_chosen_are(seed: int) -> None:
     choices[:, job()] = torch.rand(len(X), 4, generator=torch.Generator().manual_seed(seed)) < 0.5
     own = X[:, job()] > 0.5
     choices[:, job()] |= own  # staying is allowed
-    moved = SPACE.move(X, steps(seed, 5.0), SPACE.free_mask(X), choices)
+    moved = SPACE.move(X, steps(seed, 5.0), SPACE.movable_in(X), choices)
     taken = moved[:, job()] > 0.5
     assert (choices[:, job()] | ~taken).all() and (taken & ~own).any()
 
@@ -97,7 +97,7 @@ def test_only_levels_that_may_be_chosen_are(seed: int) -> None:
 def test_a_row_has_to_leave_a_level_that_may_not_be_kept() -> None:
     choices = torch.ones_like(X, dtype=torch.bool)
     choices[:, job()] = X[:, job()] < 0.5
-    stayed = SPACE.move(X, torch.zeros_like(X), SPACE.free_mask(X), choices)
+    stayed = SPACE.move(X, torch.zeros_like(X), SPACE.movable_in(X), choices)
     assert (stayed[:, job()].argmax(1) != X[:, job()].argmax(1)).all()
     assert (stayed[:, job()][:, -1] == 0).all()  # and not for "missing"
     frozen = torch.zeros_like(X)
@@ -105,7 +105,7 @@ def test_a_row_has_to_leave_a_level_that_may_not_be_kept() -> None:
 
 
 def test_no_word_on_choices_allows_them_all() -> None:
-    step, mask = steps(0, 3.0), SPACE.free_mask(X)
+    step, mask = steps(0, 3.0), SPACE.movable_in(X)
     every = torch.ones_like(X, dtype=torch.bool)
     assert torch.equal(SPACE.move(X, step, mask), SPACE.move(X, step, mask, every))
 
@@ -128,7 +128,7 @@ def test_missing_cells_are_the_gaps_of_numbers() -> None:
 def test_a_row_outside_of_the_seen_range_may_stay_there() -> None:
     far = X.clone()
     far[:, SPACE.numeric] = 50.0
-    torch.testing.assert_close(SPACE.move(far, torch.zeros_like(far), SPACE.free_mask(far)), far)
+    torch.testing.assert_close(SPACE.move(far, torch.zeros_like(far), SPACE.movable_in(far)), far)
     back = SPACE.move(far, torch.full_like(far, 1e3), torch.ones_like(far))
     torch.testing.assert_close(back[:, SPACE.numeric], SPACE.lower[SPACE.numeric].expand(len(far), -1))
 
@@ -157,7 +157,7 @@ def test_gradients_pass_choices_and_come_back_from_behind_the_clip() -> None:
 def test_tables_of_one_kind(table: pd.DataFrame) -> None:
     codec = TableCodec.fit(table)
     space, x = EncodedSpace(codec.schema), torch.from_numpy(codec.encode(table))
-    moved = space.move(x, -10 * x, space.free_mask(x))
+    moved = space.move(x, -10 * x, space.movable_in(x))
     assert moved.shape == x.shape and torch.isfinite(moved).all()
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from _models import iris, mixed
 
-from hyconex_sklearn._model.certificate import Demands, Judgement
+from hyconex_sklearn._model.certificate import Demands, Judgement, Shortfall
 from hyconex_sklearn._model.committee import votes
 from hyconex_sklearn._model.losses import log_odds
 from hyconex_sklearn._model.model import Model
@@ -56,25 +56,25 @@ def judgement(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -
 STRICT = Demands(*(torch.tensor([value]) for value in (1.0, 1.0, -5.0)))
 
 
-def shortfall(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -> float:
+def shortfall(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -> int:
     row = judgement(wrong, unsure, unsupported, implausible)
-    return float(iris()[0]._model.shortfall(row, torch.tensor([0]), STRICT))
+    return int(row.shortfall(torch.tensor([0]), STRICT))
 
 
 def test_a_certified_row_lacks_nothing() -> None:
-    assert shortfall(False, False, False, False) == 0.0
+    assert shortfall(False, False, False, False) == Shortfall.CERTIFIED
     exactly = judgement(False, False, False, False)._replace(
         log_odds=torch.tensor([1.0]),
         support=torch.tensor([0.8125]),
         committee_odds=torch.tensor([1.0]),
         log_density=torch.tensor([-5.0]),
     )
-    assert float(iris()[0]._model.shortfall(exactly, torch.tensor([0]), STRICT)) == 0.0
+    assert int(exactly.shortfall(torch.tensor([0]), STRICT)) == Shortfall.CERTIFIED
 
 
 def test_a_committee_that_agrees_without_confidence_is_not_enough() -> None:
     row = judgement(False, False, False, False)._replace(committee_odds=torch.tensor([0.9]))
-    assert float(iris()[0]._model.shortfall(row, torch.tensor([0]), STRICT)) == shortfall(False, True, False, False)
+    assert int(row.shortfall(torch.tensor([0]), STRICT)) == shortfall(False, True, False, False)
 
 
 def test_the_wrong_class_is_graver_than_all_doubt_and_doubt_graver_than_rarity() -> None:
@@ -132,11 +132,11 @@ def test_a_certificate_says_what_was_judged() -> None:
     np.testing.assert_allclose(said["probability"], judged.log_odds.double().sigmoid(), rtol=1e-6)
     np.testing.assert_allclose(said["support"], judged.support)
     np.testing.assert_allclose(said["log_density"], judged.log_density, rtol=1e-6)
-    lacking = model.shortfall(judged, y, demands).numpy()
-    assert set(lacking % 4) > {0, 2}
-    valid = said["prediction"] == y.numpy()
-    assert ((lacking == 0) == (valid & said["sure"] & said["plausible"])).all()
-    assert (said["plausible"] == (lacking % 2 == 0)).all()
+    lacking = judged.shortfall(y, demands).numpy()
+    assert len({*said["sure"]}) == len({*said["plausible"]}) == 2
+    levels = {Shortfall.INVALID: said["prediction"] == y.numpy()}
+    levels |= {Shortfall.UNSURE: said["sure"], Shortfall.IMPLAUSIBLE: said["plausible"]}
+    assert (lacking == sum(level * ~fine for level, fine in levels.items())).all()
 
 
 def test_a_higher_probability_makes_fewer_rows_sure() -> None:

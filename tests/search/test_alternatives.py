@@ -13,8 +13,9 @@ import torch
 from _queries import Parts, brief, line_model, parts, plane, settle
 from torch import Tensor
 
+from hyconex_sklearn._model.certificate import Shortfall
 from hyconex_sklearn._search.alternatives import _new, alternatives
-from hyconex_sklearn._search.incumbent import INVALID, Incumbent
+from hyconex_sklearn._search.incumbent import Incumbent
 from hyconex_sklearn._search.ladder import solve
 
 __all__ = ["brief"]
@@ -30,8 +31,8 @@ def answered(asked: Parts, k: int, search: str = "auto", **how: Any) -> Found:
     """The first answers to the question toward class 1, and all others, with the queries that they are about."""
     question = asked.ask(torch.ones(len(asked.x), dtype=torch.long), **how)
     rows = (~question.already).nonzero().squeeze(1)
-    first = solve(asked.model, question.query[rows], question.moved[rows], search, generator())
-    return [(torch.arange(len(rows)), first), *alternatives(first, k, search, generator())]
+    first = solve(question.query[rows], question.moved[rows], search, generator())
+    return alternatives(first, k, search, generator())
 
 
 def by_query(found: Found, of: Callable[[Incumbent, int], Any]) -> list[list[Any]]:
@@ -48,8 +49,7 @@ def row_of(answer: Incumbent, place: int) -> list[float]:
 
 
 def columns_of(answer: Incumbent, place: int) -> set[int]:
-    changed = answer.changed(answer.query.x[place : place + 1], answer.x[place : place + 1])
-    return set(changed[0].nonzero().squeeze(1).tolist())
+    return set(answer.query.changed(answer.x)[place].nonzero().squeeze(1).tolist())
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_no_answer_comes_twice_and_every_further_one_is_valid(name: str, search:
     for rows in by_query(found, row_of):
         assert all(a != b for a, b in combinations(rows, 2))
     for _, answer in found[1:]:
-        assert (answer.shortfall < INVALID).all()
+        assert (answer.shortfall < Shortfall.INVALID).all()
         assert torch.equal(settle(answer.query, answer.x), answer.x)
     assert len(found) > 1 or search != "auto"
 
@@ -105,9 +105,9 @@ def test_a_further_answer_is_not_shortened_back_into_an_earlier_one() -> None:
 
 def test_an_answer_is_new_if_no_earlier_one_to_the_same_query_equals_it() -> None:
     asked = plane({0: 1.0}, np.zeros((4, 2)))
-    first = Incumbent(asked.model, asked.query(), torch.tensor([[0.9, 0.0], [1.2, 0.0], [1.5, 0.0], [1.8, 0.0]]))
+    first = Incumbent(asked.query(), torch.tensor([[0.9, 0.0], [1.2, 0.0], [1.5, 0.0], [1.8, 0.0]]))
     some = torch.tensor([3, 1])
-    second = Incumbent(asked.model, first.query[some], torch.tensor([[0.5, 0.5], [0.7, 0.7]]))
+    second = Incumbent(first.query[some], torch.tensor([[0.5, 0.5], [0.7, 0.7]]))
     earlier = [(torch.arange(4), first), (some, second)]
     rows = torch.tensor([0, 1, 3])
     assert _new(first.x[rows], rows, earlier).tolist() == [False] * 3
@@ -137,7 +137,7 @@ def test_rules_hold_for_all_alternatives(search: str) -> None:
     found = answered(asked, 2, search, immutable=["job"], max_changes=3, bounds={"age": (None, 60)})
     for _, answer in found:
         assert torch.equal(answer.x[:, answer.model.space.owner == 2], answer.query.x[:, answer.model.space.owner == 2])
-        assert (answer.changed(answer.query.x, answer.x).sum(1) <= 3).all()
+        assert (answer.query.changed(answer.x).sum(1) <= 3).all()
         assert (answer.x <= answer.query.upper + 1e-6).all()
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hyconex_sklearn._common.parameters import SEARCHES
 from hyconex_sklearn._search.answers import Answers, answer
-from hyconex_sklearn._search.query import Query
+from hyconex_sklearn._search.query import Query, Request
 
 __all__ = ["brief"]
 pytestmark = pytest.mark.usefixtures("brief")
@@ -28,8 +28,7 @@ def answers(
     offset: int = 0,
     **rules: Any,
 ) -> Answers:
-    how: dict[str, Any] = {"probability": probability, "search": search, "k": k, "seed": 0, "offset": offset}
-    return answer(asked.model, asked.x, wanted, asked.rules(**rules), **how)
+    return answer(asked.model, Request(asked.x, wanted, asked.rules(**rules), probability, search, k), offset)
 
 
 def price(asked: Parts, found: Answers) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +37,7 @@ def price(asked: Parts, found: Answers) -> tuple[np.ndarray, np.ndarray]:
     demands = asked.model.demands(target)
     query = Query.of(asked.model, asked.x[rows], target, demands, asked.rules().take(found.row))
     z = torch.from_numpy(found.z)
-    return lacks(query, z, asked.model).numpy(), query.distance(z).numpy()
+    return lacks(query, z).numpy(), query.distance(z).numpy()
 
 
 def keys(found: Answers) -> list[tuple[int, int, int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,10 @@ from _queries import TABLES, Parts, brief, classifier, lacks, line_model, parts,
 from torch import Tensor
 
 from hyconex_sklearn import Actionability
-from hyconex_sklearn._common.parameters import SEARCHES
-from hyconex_sklearn._search.incumbent import INVALID, Incumbent
-from hyconex_sklearn._search.ladder import solve, tighten, walk
+from hyconex_sklearn._common import parameters
+from hyconex_sklearn._model.certificate import Shortfall
+from hyconex_sklearn._search.incumbent import Incumbent
+from hyconex_sklearn._search.ladder import SEARCHES, solve, walk
 from hyconex_sklearn._search.one_pass import move, step_of
 from hyconex_sklearn._search.query import Query
 
@@ -42,7 +44,7 @@ def others(asked: Parts, **how: Any) -> tuple[Query, Tensor]:
 
 def answer(asked: Parts, search: str = "auto", **how: Any) -> Incumbent:
     query, moved = others(asked, **how)
-    return solve(asked.model, query, moved, search, generator())
+    return solve(query, moved, search, generator())
 
 
 # ------------------------------------------------------------------------------------------------------- one pass
@@ -60,7 +62,7 @@ def test_one_pass_asks_for_every_other_class_in_order(asked: Parts) -> None:
 def test_one_pass_moves_by_the_weights_of_the_target(asked: Parts) -> None:
     question = asked.ask()
     step = asked.model.network(asked.x).weight[question.rows, question.query.target]
-    expected = asked.model.space.move(question.query.x, step, question.query.mask)
+    expected = asked.model.space.move(question.query.x, step, question.query.movable)
     torch.testing.assert_close(question.moved, expected)
 
 
@@ -85,11 +87,11 @@ def test_rows_in_their_target_stay(asked: Parts) -> None:
 def test_the_network_is_told_what_may_move() -> None:
     asked = parts("mixed2").head(25)
     query, moved = others(asked, immutable=["age"])
-    told = asked.model.network(query.x, query.asked).weight[torch.arange(25), query.target]
+    told = asked.model.network(query.x, query.allowed).weight[torch.arange(25), query.target]
     untold = asked.model.network(query.x).weight[torch.arange(25), query.target]
-    torch.testing.assert_close(step_of(asked.model, query), told)
+    torch.testing.assert_close(step_of(query, query.x), told)
     assert not torch.allclose(told, untold)
-    torch.testing.assert_close(moved, move(asked.model, query, told))
+    torch.testing.assert_close(moved, move(query, told))
     assert torch.equal(moved[:, 0], query.x[:, 0])
 
 
@@ -117,7 +119,7 @@ def test_one_pass_keeps_to_the_number_of_changes(most: int) -> None:
 
 def test_a_walk_stops_at_the_first_crossing() -> None:
     asked = plane({0: 0.6, 1: 0.8}, [[-0.75, 0.0, 0.3], [-0.2, -0.2, 0.0], [-1.0, -1.0, 0.0]])
-    end = walk(asked.model, asked.query())
+    end = walk(asked.query())
     score = torch.tensor([0.6, 0.8, 0.0])
     assert ((end @ score > 0) & ((end - STEP * score) @ score <= 1e-6)).all()
     assert shown(end)[0] == pytest.approx([-0.75 + 5 * 0.06, 5 * 0.08, 0.3])  # -0.45 takes five steps of 0.1
@@ -127,12 +129,12 @@ def test_a_walk_stops_at_the_first_crossing() -> None:
 def test_a_walk_is_the_network_s_own_steps_row_by_row(name: str) -> None:
     asked = parts(name).head(6)
     query, _ = others(asked)
-    together = walk(asked.model, query)
+    together = walk(query)
     for i in range(len(query)):
         part, point = query[i : i + 1], query.x[i : i + 1]
         for _ in range(30):
-            weight = asked.model.network(point, part.asked).weight[0, part.target]
-            point = (point - STEP * part.mask * weight).clamp(part.lower, part.upper)
+            weight = asked.model.network(point, part.allowed).weight[0, part.target]
+            point = (point - STEP * part.movable * weight).clamp(part.lower, part.upper)
             if asked.model.network.logits(settle(part, point)).argmax(1) == part.target:
                 break
         torch.testing.assert_close(together[i : i + 1], point, atol=1e-4, rtol=0)
@@ -142,20 +144,20 @@ def test_a_walk_is_the_network_s_own_steps_row_by_row(name: str) -> None:
 def test_a_walk_that_never_crosses_ends_inside_the_range_with_frozen_columns_as_they_were() -> None:
     asked = plane({0: 1.0, 1: 1.0}, np.full((1, 3), -1.0), -99.0)
     query = asked.query(immutable=["x1"], bounds={"x0": (None, 0.5)})
-    end = walk(asked.model, query)
+    end = walk(query)
     assert shown(end) == [[0.5, -1.0, -1.0]] and torch.equal(end[:, 1], query.x[:, 1])
 
 
 def test_the_variant_of_small_steps_answers_with_the_walk_and_shortens_nothing() -> None:
     asked = parts("numbers2").head(10)
     query, moved = others(asked)
-    best = solve(asked.model, query, moved, "steps", generator())
-    assert torch.equal(best.x, settle(query, walk(asked.model, query)))
+    best = solve(query, moved, "steps", generator())
+    assert torch.equal(best.x, settle(query, walk(query)))
 
 
 def test_one_shot_answers_with_the_one_pass(asked: Parts) -> None:
     query, moved = others(asked)
-    assert torch.equal(solve(asked.model, query, moved, "one_shot", generator()).x, settle(query, moved))
+    assert torch.equal(solve(query, moved, "one_shot", generator()).x, settle(query, moved))
 
 
 # ------------------------------------------------------------------------------------------------------ the ladder
@@ -166,10 +168,10 @@ def test_one_shot_answers_with_the_one_pass(asked: Parts) -> None:
 def test_a_search_never_falls_behind_the_one_pass(asked: Parts, search: str) -> None:
     asked = asked.head(10)
     query, moved = others(asked)
-    first, best = Incumbent(asked.model, query, moved), solve(asked.model, query, moved, search, generator())
+    first, best = Incumbent(query, moved), solve(query, moved, search, generator())
     assert (best.shortfall <= first.shortfall).all()
     assert (best.cost <= first.cost)[best.shortfall == first.shortfall].all()
-    assert best.shortfall.mean() < first.shortfall.mean()
+    assert best.shortfall.float().mean() < first.shortfall.float().mean()
 
 
 @briefly
@@ -177,9 +179,9 @@ def test_a_search_never_falls_behind_the_one_pass(asked: Parts, search: str) -> 
 def test_climbing_certifies_what_can_be(name: str) -> None:
     asked = parts(name).head(15)
     query, _ = others(asked)
-    best = solve(asked.model, query, query.x, "auto", generator())  # a start that went nowhere
-    assert (best.shortfall < INVALID).all() and (best.shortfall == 0).float().mean() > 0.8
-    torch.testing.assert_close(best.shortfall, lacks(query, best.x, asked.model))
+    best = solve(query, query.x, "auto", generator())  # a start that went nowhere
+    assert (best.shortfall < Shortfall.INVALID).all() and (best.shortfall == 0).float().mean() > 0.8
+    torch.testing.assert_close(best.shortfall, lacks(query, best.x))
     assert torch.equal(settle(query, best.x), best.x)
 
 
@@ -197,21 +199,25 @@ def test_a_way_that_is_too_long_is_shortened(name: str) -> None:
     asked = parts(name)
     query, _ = others(asked)
     pick = torch.stack([(asked.model.reservoir_labels == target).nonzero()[0, 0] for target in query.target])
-    best = Incumbent(asked.model, query, torch.where(query.mask > 0, asked.model.reservoir[pick], query.x))
+    best = Incumbent(query, torch.where(query.movable > 0, asked.model.reservoir[pick], query.x))
     certified, way = best.shortfall == 0, query.distance(best.x)
-    n_changed = best.changed(query.x, best.x).sum(1)
+    n_changed = best.query.changed(best.x).sum(1)
     assert certified.any()
-    tighten(best, "auto")
+    SEARCHES["auto"].tighten(best, generator())
     assert (best.shortfall[certified] == 0).all()
     assert query.distance(best.x)[certified].mean() < 0.8 * way[certified].mean()
-    assert best.changed(query.x, best.x).sum(1)[certified].float().mean() < n_changed[certified].float().mean()
+    assert best.query.changed(best.x).sum(1)[certified].float().mean() < n_changed[certified].float().mean()
+
+
+def test_every_search_that_may_be_asked_for_is_there() -> None:
+    assert tuple(SEARCHES) == parameters.SEARCHES
 
 
 @pytest.mark.parametrize("search", ["steps", "one_shot"])
 def test_the_plain_variants_shorten_nothing(search: str) -> None:
     asked = plane({0: 1.0}, np.zeros((1, 3)))
-    best = Incumbent(asked.model, asked.query(), torch.tensor([[2.5, 1.0, 1.0]]))
-    tighten(best, search)
+    best = Incumbent(asked.query(), torch.tensor([[2.5, 1.0, 1.0]]))
+    SEARCHES[search].tighten(best, generator())
     assert shown(best.x) == [[2.5, 1.0, 1.0]]
 
 
@@ -236,10 +242,10 @@ def test_each_stage_answers_where_all_others_fail(stage: str, monkeypatch: pytes
     for other in {"offer_reservoir", "descend", "build", "search_latent"} - {stage}:
         monkeypatch.setattr(f"hyconex_sklearn._search.ladder.{other}", lambda *_: None)
     if stage != "walk":
-        monkeypatch.setattr("hyconex_sklearn._search.ladder.walk", lambda _, query: query.x)
+        monkeypatch.setattr("hyconex_sklearn._search.ladder.walk", lambda query: query.x)
     query = asked.query()
-    best = solve(asked.model, query, query.x, "auto", generator())
-    assert best.shortfall.item() < INVALID and (best.x != query.x).any()
+    best = solve(query, query.x, "auto", generator())
+    assert best.shortfall.item() < Shortfall.INVALID and (best.x != query.x).any()
 
 
 @pytest.mark.parametrize("stage", ["offer_reservoir", "descend", "build", "search_latent"])
@@ -251,18 +257,19 @@ def test_each_stage_mends_a_row_that_lacks_nothing_but_plausibility(
     asked.model.reservoir = torch.tensor([[-0.4, 0.0, 0.0], [2.0, 1.0, 0.0]])  # the nearest one is no answer
     asked.model.reservoir_labels = torch.tensor([1, 1])
     monkeypatch.setattr("hyconex_sklearn._search.ladder._NEIGHBOURS", 1)
-    for other in {"offer_reservoir", "descend", "build", "search_latent", "tighten"} - {stage}:
+    for other in {"offer_reservoir", "descend", "build", "search_latent"} - {stage}:
         monkeypatch.setattr(f"hyconex_sklearn._search.ladder.{other}", lambda *_: None)
+    monkeypatch.setitem(SEARCHES, "auto", SEARCHES["auto"]._replace(tighten=lambda *_: None))
     query, rare = asked.query(), torch.tensor([[2.0, 5.0, 5.0]])
-    assert Incumbent(asked.model, query, rare).shortfall.item() == 1.0
-    assert solve(asked.model, query, rare, "auto", generator()).shortfall.item() == 0.0
+    assert Incumbent(query, rare).shortfall.item() == 1.0
+    assert solve(query, rare, "auto", generator()).shortfall.item() == 0.0
 
 
 def test_the_latent_search_climbs_before_anything_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = plane({0: 1.0}, [[-0.5, 0.0, 0.0]])
-    monkeypatch.setattr("hyconex_sklearn._search.ladder.tighten", lambda *_: None)
+    monkeypatch.setitem(SEARCHES, "latent", SEARCHES["latent"]._replace(tighten=lambda *_: None))
     query = asked.query()
-    assert solve(asked.model, query, query.x, "latent", generator()).shortfall.item() < INVALID
+    assert solve(query, query.x, "latent", generator()).shortfall.item() < Shortfall.INVALID
 
 
 @briefly
@@ -271,8 +278,9 @@ def test_without_a_reservoir_the_search_still_answers(asked: Parts) -> None:
     poor = copy.deepcopy(asked.model)
     poor.reservoir, poor.reservoir_labels = poor.reservoir[:0], poor.reservoir_labels[:0]
     query, moved = others(asked)
-    best = solve(poor, query, moved, "auto", generator())
-    assert (best.shortfall <= Incumbent(poor, query, moved).shortfall).all()
+    query = replace(query, model=poor)
+    best = solve(query, moved, "auto", generator())
+    assert (best.shortfall <= Incumbent(query, moved).shortfall).all()
 
 
 @briefly
@@ -280,9 +288,9 @@ def test_without_a_reservoir_the_search_still_answers(asked: Parts) -> None:
 def test_a_row_gets_the_same_answer_alone_and_in_company(search: str) -> None:
     asked = parts("mixed3").head(6)
     query, moved = others(asked)
-    together = solve(asked.model, query, moved, search, generator())
+    together = solve(query, moved, search, generator())
     for i in (0, 5):
-        alone = solve(asked.model, query[i : i + 1], moved[i : i + 1], search, generator())
+        alone = solve(query[i : i + 1], moved[i : i + 1], search, generator())
         assert alone.shortfall[0] == together.shortfall[i]
         torch.testing.assert_close(alone.cost[0], together.cost[i], atol=2e-2, rtol=0)
 
@@ -292,11 +300,11 @@ def test_a_row_gets_the_same_answer_alone_and_in_company(search: str) -> None:
 def test_the_search_is_deterministic_and_changes_nothing(search: str) -> None:
     asked = parts("numbers2").head(6)
     query, moved = others(asked)
-    copies = [tensor.clone() for tensor in (query.x, query.target, query.mask, moved)]
+    copies = [tensor.clone() for tensor in (query.x, query.target, query.movable, moved)]
     state = {name: tensor.clone() for name, tensor in asked.model.state_dict().items()}
-    first, again = (solve(asked.model, query, moved, search, generator()).x for _ in range(2))
+    first, again = (solve(query, moved, search, generator()).x for _ in range(2))
     assert torch.equal(first, again)
-    assert all(map(torch.equal, (query.x, query.target, query.mask, moved), copies))
+    assert all(map(torch.equal, (query.x, query.target, query.movable, moved), copies))
     assert all(torch.equal(tensor, state[name]) for name, tensor in asked.model.state_dict().items())
     assert all(parameter.grad is None for parameter in asked.model.parameters())
 
@@ -363,7 +371,7 @@ def test_what_a_change_costs_decides_which_column_changes() -> None:
     asked = plane({0: 2.0, 1: 2.0}, np.zeros((1, 3)), -0.1)
     for dear, cheap in ((0, 1), (1, 0)):
         best = answer(asked, feature_weights={f"x{dear}": 3.0})
-        assert best.changed(asked.x, best.x)[0].nonzero().squeeze(1).tolist() == [cheap]
+        assert best.query.changed(best.x)[0].nonzero().squeeze(1).tolist() == [cheap]
 
 
 @briefly

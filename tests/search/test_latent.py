@@ -58,7 +58,7 @@ def test_categories_gaps_and_frozen_columns_stay_as_they_are(name: str) -> None:
     first = int(asked.codec.schema.value_columns[0])
     best = searched(asked, immutable=[asked.codec.schema.feature_names[first]])
     space = asked.model.space
-    frozen = best.query.mask == 0
+    frozen = best.query.movable == 0
     assert frozen[:, space.owner == first].all()
     assert torch.equal(best.x[frozen], asked.x[frozen])
     assert torch.equal(best.x[:, space.discrete], asked.x[:, space.discrete])

@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 import torch
 from _models import mixed_table
-from _queries import Parts, at_home, lacks, line_model, parts, plane, settle, shown
+from _queries import Parts, at_home, every, far, lacks, line_model, parts, plane, settle, shown
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from hyconex_sklearn._search.incumbent import INVALID, Incumbent
+from hyconex_sklearn._model.certificate import Shortfall
+from hyconex_sklearn._search.incumbent import Incumbent
 from hyconex_sklearn._search.query import Query
 
-PER_ROW = ("x", "target", "asked", "mask", "lower", "upper", "choices")
+PER_ROW = ("x", "target", "allowed", "movable", "lower", "upper", "choices")
 TABLE, _ = mixed_table(60)
 rows_of_noise = st.lists(st.tuples(st.integers(0, 99), st.sampled_from([0.05, 0.5, 3.0])), min_size=1, max_size=4)
 
@@ -29,6 +30,10 @@ def noise(x: Tensor, seed: int, scale: float) -> Tensor:
     return scale * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed))
 
 
+def offered(best: Incumbent, row: list[float]) -> bool:
+    return bool(best.offer(torch.tensor([row]), every(best)))
+
+
 # --------------------------------------------------------------------------------------------------------- questions
 
 
@@ -38,18 +43,18 @@ def test_constants_and_missing_numbers_cannot_move_and_the_rest_can() -> None:
     missing = asked.model.space.missing_cells(asked.x)
     constants, indicators = asked.codec.schema.constant_index.tolist(), asked.codec.schema.missing_index.tolist()
     assert missing.any() and constants
-    assert (query.mask[missing] == 0).all() and (query.mask[:, constants] == 0).all()
+    assert (query.movable[missing] == 0).all() and (query.movable[:, constants] == 0).all()
     others = ~missing
     others[:, constants + indicators] = False
-    assert (query.mask[others] == 1).all()
-    assert (query.asked == 1).all()  # the user has forbidden nothing
+    assert (query.movable[others] == 1).all()
+    assert (query.allowed == 1).all()  # the user has forbidden nothing
 
 
 def test_what_the_user_freezes_is_frozen_for_the_network_and_the_search() -> None:
     asked = people()
     query, job = asked.query(immutable=["job"]), asked.model.space.owner == 2
-    assert (query.asked[:, job] == 0).all() and (query.mask[:, job] == 0).all()
-    assert (query.asked[:, ~job] == 1).all()
+    assert (query.allowed[:, job] == 0).all() and (query.movable[:, job] == 0).all()
+    assert (query.allowed[:, ~job] == 1).all()
 
 
 def test_a_range_is_the_seen_one_widened_to_the_row_and_cut_by_the_rules() -> None:
@@ -83,14 +88,16 @@ def test_more_columns_can_be_frozen_each_row_its_own() -> None:
     asked = people()
     query = asked.query(immutable=["grade"])
     frozen = torch.rand(len(query), asked.model.space.n_columns, generator=torch.Generator().manual_seed(0)) < 0.5
-    part = query.without(frozen, asked.model.space.owner)
+    part = query.without(frozen)
     cells = frozen[:, asked.model.space.owner]
-    assert torch.equal(part.mask, query.mask * ~cells) and torch.equal(part.asked, query.asked * ~cells)
+    assert torch.equal(part.movable, query.movable * ~cells) and torch.equal(part.allowed, query.allowed * ~cells)
     held = settle(part, query.x + noise(query.x, 1, 3.0))
     kept = cells | (asked.model.space.owner == 3)  # the grade is frozen still
     assert torch.equal(held[kept], query.x[kept])
     assert not torch.equal(held, query.x)
-    assert (query.mask.sum() > part.mask.sum()) and not torch.equal(query.asked, part.asked)  # itself, it stays
+    assert (query.movable.sum() > part.movable.sum()) and not torch.equal(
+        query.allowed, part.allowed
+    )  # itself, it stays
 
 
 def test_the_distance_counts_what_the_user_says_a_change_costs() -> None:
@@ -98,6 +105,13 @@ def test_the_distance_counts_what_the_user_says_a_change_costs() -> None:
     moved = asked.x + torch.tensor([[3.0, 0.0, 4.0, 0.0]])
     assert asked.query().distance(moved).tolist() == pytest.approx([5.0])
     assert asked.query(feature_weights={"x0": 4.0}).distance(moved).tolist() == pytest.approx([(12**2 + 4**2) ** 0.5])
+
+
+def test_what_changed_is_told_by_column() -> None:
+    asked = parts("mixed2").head(20)
+    best = far(asked)
+    expected = asked.codec.schema.changed(best.x.numpy(), asked.x.numpy())
+    assert best.query.changed(best.x).numpy().tolist() == expected.tolist()
 
 
 # ---------------------------------------------------------------------------------------------------------- answers
@@ -111,17 +125,17 @@ def test_an_incumbent_never_gets_worse_and_is_always_what_a_table_can_hold(
     asked = parts(name).head(15)
     first = asked.codec.schema.feature_names[0]
     query = asked.query(immutable=[first], max_changes=2) if ruled else asked.query()
-    best = Incumbent(asked.model, query, query.x)
+    best = Incumbent(query, query.x)
     for seed, scale in tries:
         x, shortfall, cost = best.x.clone(), best.shortfall.clone(), best.cost.clone()
-        better = best.offer(query.x + noise(query.x, seed, scale))
+        better = best.offer(query.x + noise(query.x, seed, scale), every(best))
         assert torch.equal((best.shortfall < shortfall) | ((best.shortfall == shortfall) & (best.cost < cost)), better)
         assert torch.equal(best.x[~better], x[~better]) and torch.equal(best.cost[~better], cost[~better])
         assert torch.equal(settle(query, best.x), best.x)
-    torch.testing.assert_close(best.shortfall, lacks(query, best.x, asked.model))
+    torch.testing.assert_close(best.shortfall, lacks(query, best.x))
     if ruled:
         assert torch.equal(best.x[:, asked.model.space.owner == 0], query.x[:, asked.model.space.owner == 0])
-        assert (best.changed(query.x, best.x).sum(1) <= 2).all()
+        assert (best.query.changed(best.x).sum(1) <= 2).all()
 
 
 def test_what_is_kept_does_not_depend_on_the_order_of_offers() -> None:
@@ -130,9 +144,9 @@ def test_what_is_kept_does_not_depend_on_the_order_of_offers() -> None:
     proposals = [query.x + noise(query.x, seed, scale) for seed, scale in [(0, 0.5), (1, 1.0), (2, 2.0)]]
     ends = []
     for order in (proposals, proposals[::-1]):
-        best = Incumbent(asked.model, query, query.x)
+        best = Incumbent(query, query.x)
         for proposal in order:
-            best.offer(proposal)
+            best.offer(proposal, every(best))
         ends.append(best)
     assert torch.equal(ends[0].shortfall, ends[1].shortfall)
     torch.testing.assert_close(ends[0].cost, ends[1].cost)
@@ -142,43 +156,45 @@ def test_what_is_kept_does_not_depend_on_the_order_of_offers() -> None:
 def test_a_certified_row_beats_any_shorter_way_that_is_not() -> None:
     asked = plane({0: 1.0}, [[-1.0, 0, 0, 0]])
     best = at_home(asked)
-    assert best.shortfall.item() >= INVALID
-    assert best.offer(torch.tensor([[0.5, 0.0, 0.0, 0.0]])).item()  # the class is right, the confidence is not
-    assert 0 < best.shortfall.item() < INVALID
-    assert best.offer(torch.tensor([[2.0, 1.0, 1.0, 1.0]])).item()
+    assert best.shortfall.item() >= Shortfall.INVALID
+    assert best.offer(
+        torch.tensor([[0.5, 0.0, 0.0, 0.0]]), every(best)
+    ).item()  # the class is right, the confidence is not
+    assert 0 < best.shortfall.item() < Shortfall.INVALID
+    assert offered(best, [2.0, 1.0, 1.0, 1.0])
     assert best.shortfall.item() == 0
-    assert not best.offer(torch.tensor([[0.5, 0.0, 0.0, 0.0]])).item()
+    assert not offered(best, [0.5, 0.0, 0.0, 0.0])
     assert shown(best.x) == [[2.0, 1.0, 1.0, 1.0]]
 
 
 def test_where_nothing_is_certified_the_best_effort_beats_the_shorter_way() -> None:
     asked = plane({0: 1.0}, [[-1.0, 0, 0, 0]])
     query = asked.query(probability=0.99)  # log-odds of 4.6: out of reach
-    best = Incumbent(asked.model, query, torch.tensor([[0.1, 0.0, 0.0, 0.0]]))
+    best = Incumbent(query, torch.tensor([[0.1, 0.0, 0.0, 0.0]]))
     lacking = best.shortfall.item()
-    assert best.offer(torch.tensor([[2.0, 0.0, 0.0, 0.0]])).item()
+    assert offered(best, [2.0, 0.0, 0.0, 0.0])
     assert best.shortfall.item() == lacking > 0
-    assert not best.offer(torch.tensor([[0.2, 0.0, 0.0, 0.0]])).item()
+    assert not offered(best, [0.2, 0.0, 0.0, 0.0])
     assert shown(best.x) == [[2.0, 0.0, 0.0, 0.0]]
 
 
 def test_so_it_does_for_rows_that_are_too_rare() -> None:
     asked = plane({0: 1.0}, [[-2.0, 2.0, 2.0, 2.0]])
     asked.model.threshold.fill_(-4.0)  # the density of a standard normal is -3.7 at its best
-    best = Incumbent(asked.model, asked.query(), torch.tensor([[1.5, 2.0, 2.0, 2.0]]))
+    best = Incumbent(asked.query(), torch.tensor([[1.5, 2.0, 2.0, 2.0]]))
     lacking = best.shortfall.item()
-    assert best.offer(torch.tensor([[1.5, 1.0, 1.0, 1.0]])).item()  # longer, and less rare
+    assert offered(best, [1.5, 1.0, 1.0, 1.0])  # longer, and less rare
     assert best.shortfall.item() == lacking == 1.0
 
 
 def test_of_certified_rows_the_shorter_and_the_one_with_fewer_changes_costs_less() -> None:
     asked = plane({0: 1.0}, [[-1.0, 0, 0, 0]])
-    best = Incumbent(asked.model, asked.query(), torch.tensor([[2.0, 0.0, 0.0, 0.0]]))
-    assert best.offer(torch.tensor([[1.5, 0.0, 0.0, 0.0]])).item()
+    best = Incumbent(asked.query(), torch.tensor([[2.0, 0.0, 0.0, 0.0]]))
+    assert offered(best, [1.5, 0.0, 0.0, 0.0])
     spread = torch.tensor([[1.4, 0.25, 0.25, 0.25]])
     assert best.query.distance(spread) < best.query.distance(best.x)
-    assert not best.offer(spread).item()
-    assert best.offer(torch.tensor([[1.05, 0.1, 0.0, 0.0]])).item()
+    assert not best.offer(spread, every(best)).item()
+    assert offered(best, [1.05, 0.1, 0.0, 0.0])
 
 
 def test_a_row_that_cannot_obey_stays_itself_and_any_row_that_obeys_beats_it() -> None:
@@ -186,18 +202,18 @@ def test_a_row_that_cannot_obey_stays_itself_and_any_row_that_obeys_beats_it() -
     table["age"] = [25, 60]
     asked = line_model(TABLE, {"age": 1.0}, table=table)
     query = asked.query(bounds={"age": (None, 50)}, monotonic_cst={"age": 1})  # 60 may neither stay, nor fall
-    best = Incumbent(asked.model, query, query.x + noise(query.x, 0, 2.0))
+    best = Incumbent(query, query.x + noise(query.x, 0, 2.0))
     assert torch.equal(best.x[1], query.x[1])
-    assert best.shortfall[1] >= 2 * INVALID > best.shortfall[0]
+    assert best.shortfall[1] >= 2 * Shortfall.INVALID > best.shortfall[0]
 
 
 def test_an_offer_to_some_rows_touches_no_other() -> None:
     asked = parts("mixed2").head(20)
     query = asked.query()
-    best, twin = (Incumbent(asked.model, query, query.x) for _ in range(2))
+    best, twin = (Incumbent(query, query.x) for _ in range(2))
     rows, proposal = torch.tensor([7, 2, 11]), query.x + noise(query.x, 3, 1.0)
     better = best.offer(proposal[rows], rows)
-    expected = twin.offer(proposal)
+    expected = twin.offer(proposal, every(twin))
     assert torch.equal(better, expected[rows]) and better.any()
     assert torch.equal(best.x[rows], twin.x[rows]) and torch.allclose(best.cost[rows], twin.cost[rows])
     others = torch.ones(20, dtype=torch.bool).index_fill(0, rows, False)
@@ -214,7 +230,7 @@ def test_a_question_leaves_the_rows_alone() -> None:
     asked = parts("mixed2").head(10)
     x = asked.x.clone()
     query: Query = asked.query()
-    best = Incumbent(asked.model, query, query.x)
-    best.offer(query.x + noise(query.x, 0, 3.0))
+    best = Incumbent(query, query.x)
+    best.offer(query.x + noise(query.x, 0, 3.0), every(best))
     assert (best.x != x).any()
     assert torch.equal(query.x, x)

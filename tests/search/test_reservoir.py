@@ -14,7 +14,8 @@ from _models import mixed_table
 from _queries import Parts, at_home, every, line_model, parts, plane, shown
 from torch import Tensor
 
-from hyconex_sklearn._search.incumbent import INVALID, Incumbent
+from hyconex_sklearn._model.certificate import Shortfall
+from hyconex_sklearn._search.incumbent import Incumbent
 from hyconex_sklearn._search.reservoir import fill_missing, offer_reservoir
 from hyconex_sklearn._training.fill_reservoir import fill_reservoir
 
@@ -81,10 +82,10 @@ def test_an_exhaustive_search_finds_any_valid_row_that_there_is(name: str, rules
     asked = stocked(whole, whole.model.reservoir[::4], whole.model.reservoir_labels[::4].tolist())
     best, brute = offered(asked, len(asked.model.reservoir), **rules), at_home(asked, **rules)
     for row in asked.model.reservoir:
-        brute.offer(torch.where(brute.query.mask > 0, row, brute.query.x))
+        brute.offer(torch.where(brute.query.movable > 0, row, brute.query.x), every(brute))
     assert torch.equal(best.shortfall, brute.shortfall)
     torch.testing.assert_close(best.cost, brute.cost, atol=1e-4, rtol=0)
-    assert (best.shortfall < INVALID).any()
+    assert (best.shortfall < Shortfall.INVALID).any()
 
 
 @pytest.mark.parametrize("size", [1, 7, 10**6])
@@ -123,9 +124,9 @@ def gaps() -> Parts:
 def test_a_missing_number_is_filled_where_nothing_else_helps() -> None:
     asked = gaps()
     best = offered(asked, 1)
-    assert (best.shortfall >= INVALID).all()  # what is missing stays missing, so far
+    assert (best.shortfall >= Shortfall.INVALID).all()  # what is missing stays missing, so far
     fill_missing(best, every(best))
-    assert (best.shortfall < INVALID).all()
+    assert (best.shortfall < Shortfall.INVALID).all()
     decoded = asked.codec.decode(best.x.numpy(), asked.table)
     assert decoded["income"].tolist() == pytest.approx([3.0] * 3)
 
@@ -159,7 +160,7 @@ def refilled(asked: Parts, seed: int, per_class: int, spoil: Callable[[Any], Non
     model = copy.deepcopy(asked.model)
     spoil(model)
     torch.manual_seed(seed)
-    fill_reservoir(model, asked.head(1).rules(), per_class)
+    fill_reservoir(model, asked.head(1).rules(), per_class, model.demands(torch.arange(model.n_classes)))
     return model
 
 
@@ -174,8 +175,8 @@ def test_the_reservoir_has_valid_rows_of_every_class_the_certified_ones_first(as
     counts = torch.bincount(model.reservoir_labels, minlength=model.n_classes)
     assert ((counts > 0) & (counts <= 30)).all()
     labels = model.reservoir_labels
-    lacking = model.shortfall(model.judge(model.reservoir, labels), labels, model.demands(labels))
-    assert (lacking < INVALID).all()
+    lacking = model.judge(model.reservoir, labels).shortfall(labels, model.demands(labels))
+    assert (lacking < Shortfall.INVALID).all()
     for label in range(model.n_classes):
         own = lacking[labels == label]
         assert torch.equal(own, own.sort().values) and own[0] == 0

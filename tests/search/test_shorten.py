@@ -15,6 +15,7 @@ from torch import Tensor
 from hyconex_sklearn._model.model import Model
 from hyconex_sklearn._search.descend import descend
 from hyconex_sklearn._search.incumbent import Incumbent
+from hyconex_sklearn._search.ladder import SEARCHES, solve
 from hyconex_sklearn._search.shorten import shorten, thin
 from hyconex_sklearn._search.take_back import undo
 
@@ -111,7 +112,7 @@ def test_frozen_columns_stay_and_no_number_leaves_its_range(seed: int, name: str
 
 def test_rows_that_have_nothing_to_gain_cost_no_more_steps(judged: list[int]) -> None:
     asked = plane({0: 1.0}, [[0.0, 0.0, 0.0, 0.0]] * 5)
-    best = Incumbent(asked.model, asked.query(), torch.tensor([[1.2, 0, 0, 0]] * 4 + [[3.0, 1.0, 1.0, 0]]))
+    best = Incumbent(asked.query(), torch.tensor([[1.2, 0, 0, 0]] * 4 + [[3.0, 1.0, 1.0, 0]]))
     judged.clear()
     shorten(best, every(best), 12)
     assert judged[:3] == [5, 5, 5] and len(judged) < 12 and 1 in judged
@@ -142,12 +143,12 @@ def test_shortening_learns_nothing() -> None:
 def test_thinning_finds_the_one_column_that_will_do() -> None:
     asked = plane({0: 2.0} | dict.fromkeys(range(1, 8), 0.5), np.zeros((1, 8)), -1.0)
     best = start(asked, [0.5] + [0.4] * 7)  # no single change can be spared, unless another one grows
-    undone = Incumbent(asked.model, best.query, best.x)
+    undone = Incumbent(best.query, best.x)
     undo(undone, every(undone))
-    assert best.changed(best.query.x, undone.x).sum() > 1
+    assert best.query.changed(undone.x).sum() > 1
     thin(best, every(best), 3, 2)
     assert best.shortfall.item() == 0
-    assert best.changed(best.query.x, best.x)[0].tolist() == [True] + [False] * 7
+    assert best.query.changed(best.x)[0].tolist() == [True] + [False] * 7
 
 
 def test_thinning_goes_on_where_the_first_count_fails() -> None:
@@ -156,14 +157,12 @@ def test_thinning_goes_on_where_the_first_count_fails() -> None:
     best = start(asked, [0.4] * 6)
     assert best.shortfall.item() == 0
     thin(best, every(best), 3, 4)
-    assert best.shortfall.item() == 0 and best.changed(best.query.x, best.x).sum() in (3, 4, 5)
+    assert best.shortfall.item() == 0 and best.query.changed(best.x).sum() in (3, 4, 5)
 
 
 def test_a_nearer_row_of_the_reservoir_takes_the_place_of_a_far_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    from hyconex_sklearn._search.ladder import solve
-
     asked = plane({0: 1.0}, [[-0.5, 0.0, 0.0]])
     asked.model.reservoir, asked.model.reservoir_labels = torch.tensor([[1.2, 0.0, 0.0]]), torch.tensor([1])
-    monkeypatch.setattr("hyconex_sklearn._search.ladder.tighten", lambda *_: None)
-    best = solve(asked.model, asked.query(), torch.tensor([[3.0, 2.0, 2.0]]), "auto", torch.Generator())
+    monkeypatch.setitem(SEARCHES, "auto", SEARCHES["auto"]._replace(tighten=lambda *_: None))
+    best = solve(asked.query(), torch.tensor([[3.0, 2.0, 2.0]]), "auto", torch.Generator())
     assert best.shortfall.item() == 0 and shown(best.x) == [[1.2, 0.0, 0.0]]

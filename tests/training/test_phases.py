@@ -287,7 +287,7 @@ def one_shot_quality(parts: Parts, objective: Objective) -> dict[str, float]:
     with torch.no_grad():
         local = parts.network(parts.valid.x)
         step = local.weight[torch.arange(len(targets)), targets[:, 0]]
-        moved = parts.space.move(parts.valid.x, step, parts.space.free_mask(parts.valid.x))
+        moved = parts.space.move(parts.valid.x, step, parts.space.movable_in(parts.valid.x))
         return {
             "valid": float((parts.network.logits(moved).argmax(1) == targets[:, 0]).float().mean()),
             "density": float(objective.density.log_prob(moved, targets[:, 0]).mean()),
