@@ -159,7 +159,7 @@ def refilled(asked: Parts, seed: int, per_class: int, spoil: Callable[[Any], Non
     model = copy.deepcopy(asked.model)
     spoil(model)
     torch.manual_seed(seed)
-    fill_reservoir(model, asked.head(1).rules(), per_class)
+    fill_reservoir(model, asked.head(1).rules(), per_class, model.demands(torch.arange(model.n_classes)))
     return model
 
 
