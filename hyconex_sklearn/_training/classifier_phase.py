@@ -15,7 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from .._common.runtime import in_chunks
 from .._model.hypernetwork import HyperNetwork
 from .._model.losses import classification_loss
-from .loop import EarlyStopping, Training, take_step
+from .loop import EarlyStopping, Training
 from .rows import Rows
 
 _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear start
@@ -70,25 +70,23 @@ def pretrain_classifier(network: HyperNetwork, training: Training, n_epochs: int
     chosen by luck as much as by merit.
     """
     train = training.train
-    optimiser = training.optimiser(network)
     looks_back = max(1.0, min(_AVERAGED, n_epochs * training.steps_of_epoch / 10))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / looks_back)).eval()
     averaged = cast(HyperNetwork, average.module)
 
-    def step(rows: Tensor, _: float) -> Tensor:
+    def loss(rows: Tensor, _: float) -> Tensor:
         goal = nn.functional.one_hot(train.labels[rows], network.n_classes).float()
-        loss = classification_loss(network.logits(train.x[rows]), goal, train.weight[rows])
-        loss = take_step(loss, network, optimiser)
+        return classification_loss(network.logits(train.x[rows]), goal, train.weight[rows])
+
+    def take_in() -> None:
         average.update_parameters(network)
-        return loss
 
     def validate() -> dict[str, float]:
         return {"valid_loss": held_out_loss(averaged, training.valid)}
 
     best = EarlyStopping(averaged, training.settings.patience)
     best.update((-validate()["valid_loss"],))  # never worse on held-out rows than the linear model it starts from
-    network.train()
-    for record in training.epochs("classifier", n_epochs, step, validate):
+    for record in training.epochs("classifier", network, n_epochs, loss, validate, after_step=take_in):
         if best.update((-record["valid_loss"],), record["epoch"]):
             break
     best.finish("classifier", training.history)

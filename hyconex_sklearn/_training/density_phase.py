@@ -8,7 +8,7 @@ from torch import Tensor
 from .._common.runtime import in_chunks
 from .._model.density import MixedDensity
 from .._model.encoded_space import EncodedSpace
-from .loop import EarlyStopping, Training, take_step
+from .loop import EarlyStopping, Training
 
 _DENSITY_RATE = 2.0  # how much faster than the others the density learns: as good in two thirds of the steps
 _NOISE = 0.1  # least noise of a number while the density trains, in standard deviations
@@ -23,15 +23,14 @@ def fit_density(density: MixedDensity, space: EncodedSpace, training: Training, 
     if not any(True for _ in density.parameters()):
         return  # every column is constant
     train, valid = training.train, training.valid
-    optimiser = training.optimiser(density, _DENSITY_RATE)
     scale = (0.3 * space.step).clamp(min=_NOISE)
 
     def noisy(x: Tensor) -> Tensor:
         noise = torch.randn(len(x), len(scale), generator=training.generator, device=x.device)
         return x.index_add(1, space.numeric, noise * scale)
 
-    def step(rows: Tensor, _: float) -> Tensor:
-        return take_step(-density.log_prob(noisy(train.x[rows]), train.labels[rows]).mean(), density, optimiser)
+    def loss(rows: Tensor, _: float) -> Tensor:
+        return -density.log_prob(noisy(train.x[rows]), train.labels[rows]).mean()
 
     @torch.no_grad()
     def validate() -> dict[str, float]:
@@ -39,7 +38,7 @@ def fit_density(density: MixedDensity, space: EncodedSpace, training: Training, 
 
     best = EarlyStopping(density, training.settings.patience)
     x_valid = noisy(valid.x)
-    for record in training.epochs("density", n_epochs, step, validate):
+    for record in training.epochs("density", density, n_epochs, loss, validate, rate=lambda _: _DENSITY_RATE):
         if best.update((-record["valid_loss"],), record["epoch"]):
             break
     best.finish("density", training.history)

@@ -64,24 +64,38 @@ class Training:
     def epochs(
         self,
         phase: str,
+        module: nn.Module,
         n_epochs: int,
-        step: Callable[[Tensor, float], Tensor],
+        loss: Callable[[Tensor, float], Tensor],
         validate: Callable[[], dict[str, float]],
+        rate: Callable[[float], float] = lambda progress: 1.0,
+        after_step: Callable[[], object] = lambda: None,
     ) -> Iterator[dict[str, Any]]:
-        """Train under a progress bar named after the phase, as long as it has time, and yield each epoch's record.
+        """Train a module under a progress bar named after the phase, as long as it has time; yield each epoch's record.
 
         Parameters
         ----------
-        step : callable
-            Takes the rows of a batch and the share of the epochs that are over; returns the loss.
+        loss : callable
+            Takes the rows of a batch and the share of the epochs that are over.
         validate : callable
-            Returns the held-out loss, "valid_loss", and what else belongs into the record.
+            Returns the held-out loss, "valid_loss", and what else belongs into the record, of the module without
+            dropout.
+        rate : callable
+            Takes the share of the epochs that are over, returns the factor of the learning rate.
         """
+        decay, learning_rate = self.settings.weight_decay, self.settings.learning_rate
+        optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=decay, fused=True)
         self.clock.start(phase)
         with tqdm(total=n_epochs, desc=phase, disable=not self.settings.verbose, unit="epoch") as bar:
             for epoch in range(n_epochs):
-                losses = torch.stack([step(rows, epoch / n_epochs) for rows in self._batches()])
-                train_loss = float(losses.double().mean())
+                progress, losses = epoch / n_epochs, []
+                optimiser.param_groups[0]["lr"] = rate(progress) * learning_rate
+                module.train()
+                for rows in self._batches():
+                    losses.append(_take_step(loss(rows, progress), module, optimiser))
+                    after_step()
+                module.eval()
+                train_loss = float(torch.stack(losses).double().mean())
                 record = {"phase": phase, "epoch": epoch, "train_loss": train_loss, **validate()}
                 self.history.records.append(record)
                 check_finite_losses(record)
@@ -99,11 +113,6 @@ class Training:
             if number > 0 and self.clock.rings():
                 break
             yield rows
-
-    def optimiser(self, module: nn.Module, faster: float = 1.0) -> torch.optim.Optimizer:
-        """Return AdamW for a module, at the learning rate or `faster`."""
-        rate, decay = faster * self.settings.learning_rate, self.settings.weight_decay
-        return torch.optim.AdamW(module.parameters(), lr=rate, weight_decay=decay, fused=True)
 
 
 class EarlyStopping:
@@ -137,7 +146,7 @@ class EarlyStopping:
         self._module.load_state_dict(self._state)
 
 
-def take_step(loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:
+def _take_step(loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:
     """Take one optimiser step down the loss, gradients clipped; return the loss, for which nothing has to wait yet."""
     optimiser.zero_grad()
     loss.backward()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +17,7 @@ from .._model.encoded_space import EncodedSpace
 from .._model.hypernetwork import HyperNetwork, LocalLinear
 from .._model.losses import classification_loss, distance, log_odds, plausibility_loss, prototype_loss, validity_loss
 from .classifier_phase import held_out_loss
-from .loop import EarlyStopping, Training, take_step
+from .loop import EarlyStopping, Training
 from .rows import Rows
 
 _MAX_TARGETS = 3  # counterfactuals per row and step; with more classes they are sampled
@@ -185,31 +183,9 @@ def _nearest_prototype(moves: Moves, centroids: Tensor, classes: Tensor) -> Tens
     return torch.where(moves.free > 0, centroids[away.argmin(1)], moves.x)
 
 
-def _annealed(
-    network: HyperNetwork,
-    training: Training,
-    phase: str,
-    n_epochs: int,
-    loss: Callable[[Tensor, float], Tensor],
-    validate: Callable[[], dict[str, float]],
-) -> Iterator[dict[str, Any]]:
-    """Descend `loss(rows, progress)` for some epochs under a cosine learning rate, yielding each epoch's record."""
-    optimiser = training.optimiser(network)
-
-    def step(rows: Tensor, progress: float) -> Tensor:
-        for group in optimiser.param_groups:
-            group["lr"] = training.settings.learning_rate * (0.51 + 0.49 * math.cos(math.pi * progress))
-        return take_step(loss(rows, progress), network, optimiser)
-
-    def validate_without_dropout() -> dict[str, float]:
-        network.eval()
-        record = validate()
-        network.train()
-        return record
-
-    network.train()
-    yield from training.epochs(phase, n_epochs, step, validate_without_dropout)
-    network.eval()
+def _annealed(progress: float) -> float:
+    """Return the factor of the learning rate: a cosine from 1 to nearly 0."""
+    return 0.51 + 0.49 * math.cos(math.pi * progress)
 
 
 def pretrain_on_clusters(
@@ -233,7 +209,7 @@ def pretrain_on_clusters(
     def validate() -> dict[str, float]:
         return {"valid_loss": held_out_loss(network, training.valid)}
 
-    for _ in _annealed(network, training, "clusters", n_epochs, loss, validate):
+    for _ in training.epochs("clusters", network, n_epochs, loss, validate, _annealed):
         pass
 
 
@@ -268,7 +244,7 @@ def fit_jointly(
     validate = partial(_held_out_record, network, space, sample, targets, objective)
     before = validate()["cross_entropy"]
     best = EarlyStopping(network, training.settings.patience)
-    for record in _annealed(network, training, "joint", n_epochs, loss, validate):
+    for record in training.epochs("joint", network, n_epochs, loss, validate, _annealed):
         honest = record["cross_entropy"] <= before + max(0.02, 0.05 * before)
         score = (honest, round(record["valid"], 2), round(record["plausible"], 1), -record["distance"])
         best.update(score, record["epoch"])

@@ -11,12 +11,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from .._common.parameters import check_parameters
+from .._common.parameters import check_number, check_parameters
 from .._common.runtime import chunks, plain_torch
 from ._attempts import Attempts, diversify, reconstruct
 from ._checks import (
     RULES,
-    check_attempts,
     check_images,
     check_latents,
     check_same_device,
@@ -28,7 +27,7 @@ from ._judge import Judge, common_device, evaluating
 from ._objective import Objective, Problem
 from ._pixels import quantise
 from ._result import VisualCounterfactuals, VisualStatus
-from ._search import Plan, Searcher
+from ._search import Searcher
 
 _ROUNDING = 1e-5  # a network's values differ by so much between batches of different sizes
 
@@ -173,7 +172,7 @@ class VisualCounterfactualExplainer(BaseEstimator):
         """
         check_parameters(self, RULES)
         check_surrogate(self.smoothing, self.surrogate)
-        check_attempts(n_counterfactuals)
+        check_number(n_counterfactuals, "It is the number of attempts for each image.")
         pixels = check_images(images)
         wanted = check_target(target, len(pixels))
         device = common_device(pixels, classifier=self.classifier, generator=self.generator, surrogate=self.surrogate)
@@ -227,8 +226,8 @@ class VisualCounterfactualExplainer(BaseEstimator):
             n_copies=self.n_smooth if self.smoothing == "noise" else 0,
             noise_scale=self.noise_scale,
         )
-        plan = Plan(self.n_steps, self.learning_rate, self.mask_threshold, self.mask_blur, self.target_probability)
-        return Searcher(self.generator, judge, objective, plan)
+        steps, mask = (self.n_steps, self.learning_rate), (self.mask_threshold, self.mask_blur)
+        return Searcher(self.generator, judge, objective, *steps, *mask, self.target_probability)
 
 
 def _targets(wanted: np.ndarray | None, before: Tensor) -> Tensor:
