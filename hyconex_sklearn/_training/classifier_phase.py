@@ -87,7 +87,7 @@ def pretrain_classifier(network: HyperNetwork, training: Training, n_epochs: int
     best = EarlyStopping(averaged, training.settings.patience)
     best.update((-validate()["valid_loss"],))  # never worse on held-out rows than the linear model it starts from
     for record in training.epochs("classifier", network, n_epochs, loss, validate, after_step=take_in):
-        if best.update((-record["valid_loss"],), record["epoch"]):
+        if best.update((-record["valid_loss"],), record):
             break
     best.finish("classifier", training.history)
     network.load_state_dict(averaged.state_dict())

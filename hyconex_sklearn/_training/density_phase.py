@@ -39,6 +39,6 @@ def fit_density(density: MixedDensity, space: EncodedSpace, training: Training, 
     best = EarlyStopping(density, training.settings.patience)
     x_valid = noisy(valid.x)
     for record in training.epochs("density", density, n_epochs, loss, validate, rate=lambda _: _DENSITY_RATE):
-        if best.update((-record["valid_loss"],), record["epoch"]):
+        if best.update((-record["valid_loss"],), record):
             break
     best.finish("density", training.history)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import Counter
 from time import monotonic
 from typing import Any
 
@@ -43,16 +44,6 @@ class History:
         self.unconverged: list[str] = []  # phases that were still improving when their epochs ran out
         self.stopped: list[str] = []  # phases that time cut short
 
-    def count(self, phase: str) -> int:
-        """Return how many epochs of the phase were recorded."""
-        return sum(record["phase"] == phase for record in self.records)
-
-    def keep(self, phase: str, epoch: int | None) -> None:
-        """Mark the record of the epoch whose state the phase keeps; None for a state that no epoch left."""
-        for record in self.records:
-            if epoch is not None and (record["phase"], record["epoch"]) == (phase, epoch):
-                record["kept"] = True
-
     def stop(self, phase: str) -> None:
         """Note that time has cut the phase short."""
         self.records[-1]["stopped"] = "max_time"
@@ -60,8 +51,9 @@ class History:
 
     def warn(self, max_time: float | None) -> None:
         """Warn of phases that were cut short, by their epochs or by `max_time`."""
+        n_epochs = Counter(record["phase"] for record in self.records)
         messages = [
-            f"The {phase} phase was still improving when its {self.count(phase)} epoch(s) ran out. Raise "
+            f"The {phase} phase was still improving when its {n_epochs[phase]} epoch(s) ran out. Raise "
             f"{_EPOCHS[phase]}, or learning_rate."
             for phase in self.unconverged
         ]

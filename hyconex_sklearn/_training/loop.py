@@ -122,13 +122,13 @@ class EarlyStopping:
         self._module, self._patience = module, patience
         self._since = 1  # the state before training is not an improvement
         self.best: tuple[float, ...] = (-math.inf,)
-        self.kept: int | None = None  # epoch of the best state; None: that before the first one
+        self._record: dict[str, Any] = {}  # of the epoch of the best state; that before the first one has none
         self._state = copy_state(module)
 
-    def update(self, score: tuple[float, ...], epoch: int | None = None) -> bool:
-        """Note the epoch's score (larger is better, compared item by item); return whether to stop."""
+    def update(self, score: tuple[float, ...], record: dict[str, Any] | None = None) -> bool:
+        """Note the score of an epoch (larger is better, compared item by item); return whether to stop."""
         if score > self.best:
-            self.best, self._since, self._state, self.kept = score, 0, copy_state(self._module), epoch
+            self.best, self._since, self._state, self._record = score, 0, copy_state(self._module), record or {}
         else:
             self._since += 1
         return self._since >= self._patience
@@ -140,9 +140,9 @@ class EarlyStopping:
 
     def finish(self, phase: str, history: History, good_enough: bool = False) -> None:
         """Put the best epoch's state back, and note a phase that was still improving when its epochs ran out."""
-        if self.still_improving and not good_enough and phase not in history.stopped and history.count(phase):
+        if self.still_improving and not good_enough and phase not in history.stopped and self._record:
             history.unconverged.append(phase)
-        history.keep(phase, self.kept)
+        self._record["kept"] = True
         self._module.load_state_dict(self._state)
 
 

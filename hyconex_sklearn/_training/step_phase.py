@@ -247,7 +247,7 @@ def fit_jointly(
     for record in training.epochs("joint", network, n_epochs, loss, validate, _annealed):
         honest = record["cross_entropy"] <= before + max(0.02, 0.05 * before)
         score = (honest, round(record["valid"], 2), round(record["plausible"], 1), -record["distance"])
-        best.update(score, record["epoch"])
+        best.update(score, record)
     best.finish("joint", training.history, good_enough=best.best[1] >= _CONVERGED_VALIDITY)
 
 

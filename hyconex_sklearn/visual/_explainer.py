@@ -208,12 +208,12 @@ class VisualCounterfactualExplainer(BaseEstimator):
         check_same_device(start, originals)
         start = start.detach().float()
         reconstruction, seen = reconstruct(self.generator, start, originals)
-        already = before.argmax(1) == target
         # Not finite: a half-precision decoder that overflows. The class of such an image would be an accident.
         sound = reconstruction.isfinite().flatten(1).all(1) & (judge.probabilities(seen).argmax(1) == before.argmax(1))
         problem = Problem(originals, start, reconstruction, target, torch.ones_like(originals[:, :1], dtype=torch.bool))
-        found = diversify(problem, sound & ~already, k, self._searcher(judge), self.relaxation, noise)
-        return _fields(judge, problem, found, before, already, sound, offset, self.target_probability)
+        wanting = sound & (before.argmax(1) != target)
+        found = diversify(problem, wanting, k, self._searcher(judge), self.relaxation, noise)
+        return _fields(judge, problem, found, before, sound, offset, self.target_probability)
 
     def _searcher(self, judge: Judge) -> Searcher:
         slope = Judge(self.surrogate, "logits") if self.smoothing == "surrogate" else judge
@@ -247,7 +247,6 @@ def _fields(
     problem: Problem,
     found: Attempts,
     before: Tensor,
-    already: Tensor,
     sound: Tensor,
     offset: int,
     enough: float,
@@ -258,7 +257,7 @@ def _fields(
     after = judge.probabilities(images, batch_size=n)
     originals, target, before = (part.repeat_interleave(k, 0) for part in (problem.originals, problem.target, before))
     wrong = {
-        VisualStatus.ALREADY_TARGET: already.repeat_interleave(k),
+        VisualStatus.ALREADY_TARGET: before.argmax(1) == target,
         VisualStatus.RECONSTRUCTION_FAILED: ~sound.repeat_interleave(k),
         VisualStatus.NOTHING_LEFT: found.nothing_left.flatten(),
         VisualStatus.NOT_VALID: after.argmax(1) != target,

@@ -273,7 +273,7 @@ def test_no_epoch_is_kept_where_none_beats_the_start(parts: Parts) -> None:
     best = EarlyStopping(parts.network, 5)
     best.update((0.0,))
     for record in epochs(parts, "classifier", 2, 1.0, 1.0):
-        best.update((-1.0,), record["epoch"])
+        best.update((-1.0,), record)
     best.finish("classifier", parts.history)
     assert not any("kept" in record for record in parts.history.records)
 
