@@ -2,46 +2,33 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin
-from sklearn.exceptions import ConvergenceWarning
+from sklearn.base import ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._answer.counterfactuals import Counterfactuals
-from ._common.messages import user_stacklevel
 from ._common.parameters import check_parameters, check_query
-from ._common.runtime import (
-    choose_threads,
-    chunks,
-    in_chunks,
-    placed,
-    plain_torch,
-    resolve_device,
-    seeded,
-    thread_limit,
-)
+from ._common.runtime import choose_threads, in_chunks, plain_torch, resolve_device, seeded, thread_limit
 from ._model.encoded_space import EncodedSpace
+from ._model.hypernetwork import step_work
 from ._rules.actionability import EVERYDAY, Actionability
 from ._rules.compile import compile_rules
 from ._saving.estimator import Kept
+from ._saving.model_file import Fitted
 from ._search.explainer import Explainer
 from ._table.check_input import check_labels, check_table, target_numbers
 from ._table.codec import TableCodec
-from ._training.fit_model import Settings, fit_model
-from ._training.history import History
+from ._training.fit_model import fit_model
+from ._training.history import Clock
+from ._training.loop import Training
 from ._training.rows import split
-
-_CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may hold
-_CHUNK_ROWS = 4_096
 
 
 class HyConExClassifier(ClassifierMixin, Kept):
@@ -224,48 +211,30 @@ class HyConExClassifier(ClassifierMixin, Kept):
             If the table, the labels or a parameter can't be used, or training diverges.
         """
         check_parameters(self)
-        # A twin does the work, so that whatever goes wrong, and whenever it is interrupted, this estimator stays what
-        # it was: unfitted, or fitted to the earlier table.
-        twin = object.__new__(type(self))
-        twin.__dict__ = dict(self.__dict__)
-        twin._fit(X, y)
-        self.__dict__ = twin.__dict__
-        return self
-
-    def _fit(self, X: Any, y: ArrayLike) -> None:
+        clock = Clock(self.max_time)
         resolve_device(self.device, 0.0)  # a device that is not there is told before any work
-        history = History(int(self.verbose), self.max_time)
-        X = check_table(self, X, reset=True)
-        self.classes_, labels, weight = check_labels(y, len(X), self.class_weight)
+        # All is kept in places of its own until the end, so that whatever goes wrong, and whenever it is interrupted,
+        # this estimator stays what it was: unfitted, or fitted to the earlier table.
+        fresh = clone(self)
+        X = check_table(fresh, X, reset=True)
+        names = getattr(fresh, "feature_names_in_", None)
+        classes, labels, weight = check_labels(y, len(X), self.class_weight)
         codec = TableCodec.fit(X, self.categorical_features)
-        device = resolve_device(self.device, self._work(self.batch_size, codec))
+        work = step_work(self.batch_size, codec.schema.n_encoded, len(classes), self.hidden_size, self.n_blocks)
+        device = resolve_device(self.device, work)
         seed = int(check_random_state(self.random_state).randint(2**31))
-        settings = Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
-        threads = choose_threads(self.n_jobs, self._work(self.batch_size, codec))
-        with plain_torch(), seeded(seed, device), thread_limit(threads):
+        with plain_torch(), seeded(seed, device), thread_limit(choose_threads(self.n_jobs, work)):
             space = EncodedSpace(codec.schema).to(device)
-            train, valid = split(codec, X, labels, weight, settings.validation_fraction, seed, device)
+            rows = split(codec, X, labels, weight, self.validation_fraction, seed, device)
             del labels, weight  # which are as long as the table
-            free = compile_rules(Actionability(), codec.schema, None, train.x[:1].cpu().numpy())
-            model = fit_model(train, valid, space, free, settings, seed, history)
-        self._codec, self._model, self.device_ = codec, model, device
-        self.history_, self.n_iter_ = history.records, len(history.records)
-        self._warn_unconverged(history)
-
-    def _warn_unconverged(self, history: History) -> None:
-        epochs = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
-        messages = [
-            f"The {phase} phase was still improving when its {history.count(phase)} epoch(s) ran out. Raise "
-            f"{epochs[phase]}, or learning_rate."
-            for phase in history.unconverged
-        ]
-        if history.stopped:
-            messages.append(
-                f"max_time={self.max_time} seconds ran out in phases {', '.join(history.stopped)}: the best models so "
-                "far are kept. Raise max_time, or ask for fewer epochs."
-            )
-        for message in messages:
-            warnings.warn(message, ConvergenceWarning, stacklevel=user_stacklevel())
+            training = Training(self, *rows, seed, torch.Generator(device).manual_seed(seed), clock)
+            rules = compile_rules(Actionability(), codec.schema, None, training.train.x[:1].cpu().numpy())
+            model = fit_model(space, rules, training)
+        history = training.history
+        history.warn(self.max_time)
+        parts = (codec.schema, classes, names, history.records, len(history.records), model)
+        self._take(Fitted(self.get_params(deep=False), *parts))
+        return self
 
     # -------------------------------------------------------------------------------------------------- predictions
 
@@ -305,8 +274,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
         ndarray of shape (n, K), float32
             Columns in the order of `classes_`; each row sums to one. Raises what `predict` does.
         """
-        with self._asked(X) as (_, encoded):
-            logits = in_chunks(self._model.network.logits, encoded, size=self._chunk_size)
+        with self._encoded(X) as (_, encoded):
+            network = self._model.network
+            logits = in_chunks(network.logits, encoded, size=network.rows_at_once)
             return (logits / self._model.temperature).softmax(1).cpu().numpy()
 
     def local_linear(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -324,13 +294,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
         intercept : ndarray of shape (n, K)
             Logit of each class where the encoded row is zero. Raises what `predict` does.
         """
-        with self._asked(X) as (_, encoded):
-            return self._local_linear(encoded)
-
-    def _local_linear(self, encoded: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
-        parts = ((rows, self._model.network(encoded[rows])) for rows in chunks(len(encoded), self._chunk_size))
-        coef, intercept = (part.cpu().numpy() for part in placed(len(encoded), parts))
-        return coef, intercept
+        with self._encoded(X) as (_, encoded):
+            coef, intercept = (part.cpu().numpy() for part in self._model.network.in_chunks(encoded))
+            return coef, intercept
 
     def _contributions(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return what each column of X adds to each class, by the row's own linear classifier, and the intercepts.
@@ -338,8 +304,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Shapes (n, K, n_features), in the order of X's columns, and (n, K), in calibrated logits: the softmax of their
         sum is `predict_proba`.
         """
-        with self._asked(X) as (X, encoded):
-            coef, intercept = self._local_linear(encoded)
+        with self._encoded(X) as (X, encoded):
+            coef, intercept = (part.cpu().numpy() for part in self._model.network.in_chunks(encoded))
             terms = self._codec.schema.by_column(coef * encoded.cpu().numpy()[:, None])
             temperature = float(self._model.temperature)
             return terms[:, :, np.argsort(self._codec.match(X))] / temperature, intercept / temperature
@@ -364,25 +330,23 @@ class HyConExClassifier(ClassifierMixin, Kept):
         NotFittedError, TypeError, ValueError
             As of `predict`, or if a label is not among `classes_`.
         """
-        with self._asked(X) as (_, encoded):
-            density = in_chunks(self._model.density.log_prob_all, encoded, size=self._chunk_size).cpu().numpy()
+        with self._encoded(X) as (_, encoded):
+            size = self._model.network.rows_at_once
+            density = in_chunks(self._model.density.log_prob_all, encoded, size=size).cpu().numpy()
         if y is None:
             return density
         return density[np.arange(len(density)), target_numbers(column_or_1d(y), len(density), self.classes_)]
 
     @contextmanager
-    def _asked(self, X: Any) -> Iterator[tuple[Any, torch.Tensor]]:
-        """Check and encode X, and compute on as many threads as the work deserves, without gradients."""
+    def _encoded(self, X: Any) -> Iterator[tuple[Any, torch.Tensor]]:
+        """Check and encode X, yield both, and compute on as many threads as the work deserves, without gradients."""
         check_is_fitted(self)
         X = check_table(self, X, reset=False)
         encoded = self._codec.encode(X)
-        threads = choose_threads(self.n_jobs, self._work(min(len(encoded), _CHUNK_ROWS), self._codec))
+        network = self._model.network
+        threads = choose_threads(self.n_jobs, network.work(min(len(encoded), network.rows_at_once)))
         with plain_torch(), torch.no_grad(), thread_limit(threads):
             yield X, torch.from_numpy(encoded).to(self.device_)
-
-    @property
-    def _chunk_size(self) -> int:
-        return int(np.clip(_CHUNK_CELLS // (len(self.classes_) * self._codec.schema.n_encoded), 1, _CHUNK_ROWS))
 
     # ---------------------------------------------------------------------------------------------- counterfactuals
 
@@ -468,7 +432,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         )
         check_query(search, n_counterfactuals)
         seed = 0 if random_state is None else int(check_random_state(random_state).randint(2**31))
-        with self._asked(X) as (X, encoded):
+        with self._encoded(X) as (X, encoded):
             wanted = self._wanted(target, len(encoded))
             return self._explainer.explain(X, encoded, wanted, rules, search, n_counterfactuals, seed)
 
@@ -480,12 +444,12 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     @property
     def _explainer(self) -> Explainer:
-        return Explainer(self._model, self._codec, self.classes_, self._chunk_size)
+        return Explainer(self._model, self._codec, self.classes_, self._model.network.rows_at_once)
 
     def _certify_rows(self, data: Any, report: Any, X: Any, **asked: Any) -> Any:
         """Return `report` anew for rows that came back changed; `X` and `asked` are what the query was called with."""
         rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
-        with self._asked(X) as (X, encoded):
+        with self._encoded(X) as (X, encoded):
             return self._explainer.report_again(X, encoded, rules, data, report)
 
     # ------------------------------------------------------------------------------------------------ scikit-learn

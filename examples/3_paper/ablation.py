@@ -34,7 +34,7 @@ from hyconex_sklearn._model.encoded_space import EncodedSpace
 from hyconex_sklearn._model.hypernetwork import HyperNetwork
 from hyconex_sklearn._model.losses import log_odds
 from hyconex_sklearn._training.density_phase import fit_density
-from hyconex_sklearn._training.loop import Schedule
+from hyconex_sklearn._training.loop import Training
 from hyconex_sklearn._training.rows import Rows
 from hyconex_sklearn.metrics import evaluate_counterfactuals, independent_classifier
 
@@ -131,14 +131,13 @@ class Densities:
     def __init__(self) -> None:
         self._fitted: tuple[Any, ...] | None = None
 
-    def __call__(self, density: MixedDensity, space: EncodedSpace, *given: Any) -> None:
-        schedule: Schedule = given[2]
+    def __call__(self, density: MixedDensity, space: EncodedSpace, training: Training, n_epochs: int) -> None:
         if self._fitted is None:
-            fit_density(density, space, *given)
-            self._fitted = density.state_dict(), schedule.generator.get_state(), torch.get_rng_state()
+            fit_density(density, space, training, n_epochs)
+            self._fitted = density.state_dict(), training.generator.get_state(), torch.get_rng_state()
         state, generator, torch_state = self._fitted
         density.load_state_dict(state)
-        schedule.generator.set_state(generator)
+        training.generator.set_state(generator)
         torch.set_rng_state(torch_state)
 
 

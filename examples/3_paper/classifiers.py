@@ -24,8 +24,7 @@ from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._training.calibrate import fit_temperature
 from hyconex_sklearn._training.classifier_phase import pretrain_classifier
 from hyconex_sklearn._training.fit_model import _CLASSIFIER_STEPS
-from hyconex_sklearn._training.history import History
-from hyconex_sklearn._training.loop import Schedule, n_epochs
+from hyconex_sklearn._training.loop import Training
 from hyconex_sklearn._training.rows import Rows, draw_held_out
 
 try:
@@ -98,12 +97,11 @@ class TabResNet(ClassifierMixin, BaseEstimator):
         train, valid = (
             Rows(x[rows], torch.from_numpy(labels)[rows], torch.ones(int(rows.sum()))) for rows in (~held_out, held_out)
         )
-        generator = torch.Generator().manual_seed(seed)
-        schedule = Schedule(same.batch_size, same.learning_rate, same.weight_decay, same.patience, seed, generator)
+        training = Training(same, train, valid, seed, torch.Generator().manual_seed(seed))
         with seeded(seed, torch.device("cpu")):
             self.network_ = _PlainNetwork(x.shape[1], len(self.classes_), same.hidden_size, same.n_blocks, same.dropout)
-            epochs = n_epochs(None, len(train), schedule, _CLASSIFIER_STEPS + len(train) // 20)
-            pretrain_classifier(self.network_, train, valid, schedule, epochs, History(0))
+            epochs = training.n_epochs(None, _CLASSIFIER_STEPS + len(train) // 20)
+            pretrain_classifier(self.network_, training, epochs)
         with torch.no_grad():
             self.temperature_ = fit_temperature(self.network_.eval().logits(valid.x), valid.labels, valid.weight)
         return self

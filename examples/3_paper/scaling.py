@@ -27,7 +27,7 @@ from timing import numbers
 
 import hyconex_sklearn
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._training.history import History
+from hyconex_sklearn._training.loop import Training
 
 BASE = {"rows": 10_000, "features": 20, "classes": 2}
 FULL: dict[str, tuple[int, ...]] = {
@@ -77,16 +77,20 @@ class Clock:
 
     @contextmanager
     def over_fits(self) -> Iterator[None]:
-        """Take the time of the parts of fits in the block: an epoch lies between two numbers of `History.epochs`."""
-        numbered = History.epochs
+        """Take the time of the parts of fits in the block: an epoch ends with each record of `Training.epochs`."""
+        recorded = Training.epochs
 
-        def epochs(history: History, phase: str, n_epochs: int) -> Iterator[int]:
-            for epoch in numbered(history, phase, n_epochs):
+        def epochs(training: Training, phase: str, *given: Any) -> Iterator[dict[str, Any]]:
+            records = recorded(training, phase, *given)
+            while True:
                 with self.running(phase):
-                    yield epoch
+                    record = next(records, None)
+                if record is None:
+                    return
+                yield record
 
         with ExitStack() as stack:
-            stack.enter_context(patch.object(History, "epochs", epochs))
+            stack.enter_context(patch.object(Training, "epochs", epochs))
             for name, functions in PARTS.items():
                 for path in functions:
                     timed = self.timed(name, attrgetter(path)(hyconex_sklearn))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,24 +15,35 @@ from .messages import listing
 #: Names of the searches that a query may ask for, the default first; what each of them does is told in the search room.
 SEARCHES = ("auto", "latent", "steps", "one_shot")
 
-# ---------------------------------------------------------------------------------------------------- parameters
 
-
-@dataclass(frozen=True)
-class Rule:
-    """One constructor parameter: which types and which values are fine, in words and as functions."""
+class Rule(NamedTuple):
+    """What a parameter must be: in words, by its type, and by its value where the type is right."""
 
     expected: str
     has_type: Callable[[Any], bool]
     has_value: Callable[[Any], bool] = lambda value: True
 
+    def check(self, name: str, value: Any, advice: str = "") -> None:
+        """Raise a TypeError or ValueError if the value is not what it must be."""
+        if not self.has_type(value) or not self.has_value(value):
+            problem = ValueError if self.has_type(value) else TypeError
+            raise problem(f"{name} must be {self.expected}, got {value!r}. {advice}".rstrip())
 
-def _is_real(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+    def or_none(self) -> Rule:
+        """Return the rule that lets None pass, too."""
+        return Rule(
+            f"None or {self.expected}",
+            lambda value: value is None or self.has_type(value),
+            lambda value: value is None or self.has_value(value),
+        )
 
 
 def is_int(value: Any) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.bool_)
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
 def _is_finite(value: Any) -> bool:
@@ -44,21 +54,8 @@ def _is_finite(value: Any) -> bool:
 
 
 def _is_int_sequence(value: Any) -> bool:
-    if isinstance(value, str | bytes | dict | set) or not isinstance(value, Iterable):
-        return False
-    return all(is_int(item) for item in value)
-
-
-def _is_array_like(value: Any) -> bool:
-    return isinstance(value, list | tuple | set | frozenset | range | np.ndarray | pd.Index | pd.Series)
-
-
-def _is_device(value: Any) -> bool:
-    return value is None or isinstance(value, str) or hasattr(value, "type")
-
-
-def _is_random_state(value: Any) -> bool:
-    return value is None or is_int(value) or isinstance(value, np.random.RandomState)
+    unordered_or_text = isinstance(value, str | bytes | dict | set)
+    return not unordered_or_text and isinstance(value, Iterable) and all(is_int(item) for item in value)
 
 
 def real_rule(low: float, high: float = np.inf, *, open_low: bool = False) -> Rule:
@@ -79,16 +76,13 @@ def integer_rule(low: int) -> Rule:
     return Rule(f"an integer >= {low} (of 64 bits)", is_int, lambda value: bool(low <= value < 2**63))
 
 
-_EPOCHS = Rule(
-    "None or an integer >= 0",
-    lambda value: value is None or is_int(value),
-    lambda value: value is None or value >= 0,
-)
+_EPOCHS = Rule("an integer >= 0", is_int, lambda value: value >= 0).or_none()
 SEED = Rule(
     "None, an integer >= 0 or a numpy RandomState",
-    _is_random_state,
+    lambda value: value is None or is_int(value) or isinstance(value, np.random.RandomState),
     lambda value: not is_int(value) or 0 <= value < 2**32,
 )
+_LISTS = list | tuple | set | frozenset | range | np.ndarray | pd.Index | pd.Series
 _RULES: dict[str, tuple[Rule, str]] = {
     "alpha_validity": (
         real_rule(0),
@@ -124,17 +118,13 @@ _RULES: dict[str, tuple[Rule, str]] = {
     ),
     "patience": (integer_rule(1), "It is the number of epochs without progress before training stops."),
     "max_time": (
-        Rule(
-            "None or a finite number > 0",
-            lambda value: value is None or _is_real(value),
-            lambda value: value is None or (_is_finite(value) and value > 0),
-        ),
+        real_rule(0, open_low=True).or_none(),
         "It is the number of seconds that training may take; None sets no limit.",
     ),
     "categorical_features": (
         Rule(
             "'from_dtype', None, or a mask, indices or names of columns",
-            lambda value: value is None or isinstance(value, str) or _is_array_like(value),
+            lambda value: value is None or isinstance(value, str | _LISTS),
             lambda value: not isinstance(value, str) or value == "from_dtype",
         ),
         "To name a single column, put it into a list.",
@@ -148,14 +138,16 @@ _RULES: dict[str, tuple[Rule, str]] = {
         "Use 'balanced' where rare classes shall count as much as frequent ones.",
     ),
     "n_jobs": (
-        Rule(
-            "None or an integer other than 0",
-            lambda value: value is None or is_int(value),
-            lambda value: value is None or value != 0,
-        ),
+        Rule("an integer other than 0", is_int, bool).or_none(),
         "Use -1 for all processors, None to leave the number of threads to the estimator.",
     ),
-    "device": (Rule("None, text such as 'cpu' or 'cuda:0', or a torch.device", _is_device), "Use None for the CPU."),
+    "device": (
+        Rule(
+            "None, text such as 'cpu' or 'cuda:0', or a torch.device",
+            lambda value: value is None or isinstance(value, str) or hasattr(value, "type"),
+        ),
+        "Use None for the CPU.",
+    ),
     "random_state": (SEED, "Pass an integer for results that can be repeated."),
     "verbose": (
         Rule(
@@ -168,15 +160,8 @@ _RULES: dict[str, tuple[Rule, str]] = {
 }
 
 
-def check_parameters(estimator: Any, rules: Mapping[str, tuple[Rule, str]] | None = None) -> None:
-    """Check every constructor parameter of an estimator.
-
-    Parameters
-    ----------
-    estimator : object with ``get_params``
-        Parameters without a rule are left alone.
-    rules : mapping from name to rule and advice, or None
-        None takes those of the classifier.
+def check_parameters(estimator: Any, rules: Mapping[str, tuple[Rule, str]] = _RULES) -> None:
+    """Check every constructor parameter of an estimator; those without a rule, by default the classifier's, are let be.
 
     Raises
     ------
@@ -185,18 +170,10 @@ def check_parameters(estimator: Any, rules: Mapping[str, tuple[Rule, str]] | Non
     ValueError
         A parameter has the right type and a value out of range.
     """
-    rules = _RULES if rules is None else rules
     for name, value in estimator.get_params(deep=False).items():
-        if name not in rules:
-            continue
-        rule, advice = rules[name]
-        problem: type[Exception] | None = None
-        if not rule.has_type(value):
-            problem = TypeError
-        elif not rule.has_value(value):
-            problem = ValueError
-        if problem is not None:
-            raise problem(f"{name} must be {rule.expected}, got {value!r}. {advice}")
+        if name in rules:
+            rule, advice = rules[name]
+            rule.check(name, value, advice)
 
 
 def check_query(search: Any, n_counterfactuals: Any) -> None:
@@ -208,6 +185,4 @@ def check_query(search: Any, n_counterfactuals: Any) -> None:
 
 def check_number(n_counterfactuals: Any, advice: str) -> None:
     """Raise if a query asks for no positive number of alternatives."""
-    if not is_int(n_counterfactuals) or n_counterfactuals < 1:
-        problem = ValueError if is_int(n_counterfactuals) else TypeError
-        raise problem(f"n_counterfactuals must be an integer >= 1, got {n_counterfactuals!r}. {advice}")
+    Rule("an integer >= 1", is_int, lambda value: value >= 1).check("n_counterfactuals", n_counterfactuals, advice)

@@ -7,6 +7,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .._common.runtime import chunks, placed
+
+_CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may hold
+_CHUNK_ROWS = 4_096
+
+
+def step_work(n_rows: int, n_features: int, n_classes: int, hidden_size: int, n_blocks: int) -> float:
+    """Return the work of a training step of `n_rows` rows, in flop."""
+    return 6.0 * n_rows * hidden_size * (n_features * n_classes + 2 * n_blocks * hidden_size)
+
 
 class LocalLinear(NamedTuple):
     """Linear classifiers, one for each row.
@@ -80,6 +90,15 @@ class HyperNetwork(nn.Module):
         """Numbers that are computed of a row, in the widest place."""
         return self.n_classes * (self.n_features + 1)
 
+    @property
+    def rows_at_once(self) -> int:
+        """How many rows to write classifiers for at once: thousands, and fewer where these are large."""
+        return max(1, min(_CHUNK_ROWS, _CHUNK_CELLS // (self.n_classes * self.n_features)))
+
+    def work(self, n_rows: int) -> float:
+        """Return the work of a training step of `n_rows` rows, in flop."""
+        return step_work(n_rows, self.n_features, self.n_classes, self.norm.normalized_shape[0], len(self.blocks))
+
     def set_linear(self, weight: Tensor, bias: Tensor) -> None:
         """Start from the linear model with `weight` (K, d) and `bias` (K,)."""
         with torch.no_grad():
@@ -92,6 +111,10 @@ class HyperNetwork(nn.Module):
         hidden = self.norm(self.blocks(self.stem(torch.cat([x, mask], dim=1))))  # (n, hidden)
         out = self.head(hidden).unflatten(1, (self.n_classes, self.n_features + 1))  # (n, K, d + 1)
         return LocalLinear(self.weight0 + out[..., :-1], self.bias0 + out[..., -1])
+
+    def in_chunks(self, x: Tensor) -> LocalLinear:
+        """Return the classifiers of rows `x` (n, d), every feature free to move, `rows_at_once` at a time."""
+        return LocalLinear(*placed(len(x), ((rows, self(x[rows])) for rows in chunks(len(x), self.rows_at_once))))
 
     def logits(self, x: Tensor) -> Tensor:
         """Return class logits (n, K) of rows `x` (n, d), every feature free to move."""

@@ -22,7 +22,6 @@ from .relations import Relation, Room, project, spread
 Array = NDArray[Any]
 
 
-
 @dataclass(frozen=True)
 class FeasibleSet:
     """What the rules allow each of n query rows; d encoded positions, p value columns, C table columns.

@@ -40,8 +40,6 @@ class Kept(BaseEstimator):
     n_iter_: int
     history_: list[dict[str, Any]]
     batch_size: int
-    hidden_size: int
-    n_blocks: int
     device_: torch.device
     device: Any
 
@@ -156,28 +154,30 @@ class Kept(BaseEstimator):
         return estimator
 
     def _take(self, fitted: Fitted) -> None:
-        """Become the fitted estimator."""
-        self.n_features_in_ = len(fitted.schema.columns)
-        if fitted.names is not None:
-            self.feature_names_in_ = fitted.names
-        self.classes_ = fitted.classes
-        self._codec, self._model = TableCodec(fitted.schema), fitted.model
-        self.history_, self.n_iter_ = fitted.history, fitted.n_iter
-        self._settle()
+        """Become the fitted estimator, at once; nothing of an earlier fit remains."""
+        device = self._place(fitted.model)
+        names = {} if fitted.names is None else {"feature_names_in_": fitted.names}
+        self.__dict__ = {
+            **{name: value for name, value in vars(self).items() if name != "feature_names_in_"},
+            **names,
+            "n_features_in_": len(fitted.schema.columns),
+            "classes_": fitted.classes,
+            "history_": fitted.history,
+            "n_iter_": fitted.n_iter,
+            "device_": device,
+            "_codec": TableCodec(fitted.schema),
+            "_model": fitted.model,
+        }
 
-    def _work(self, n_rows: int, codec: TableCodec) -> float:
-        """Return the work of a training step of `n_rows` rows, in flop."""
-        width = codec.schema.n_encoded * len(self.classes_) + 2 * self.n_blocks * self.hidden_size
-        return 6.0 * n_rows * self.hidden_size * width
-
-    def _settle(self) -> None:
-        """Move to the device that was asked for, or to one that is here."""
-        work = self._work(self.batch_size, self._codec)
+    def _place(self, model: Model) -> torch.device:
+        """Move a model to the device that was asked for, or to one that is here; return that one."""
+        work = model.network.work(self.batch_size)
         try:
-            self.device_ = resolve_device(self.device, work)
+            device = resolve_device(self.device, work)
         except ValueError:  # fitted on a device that this machine lacks
-            self.device_ = resolve_device(None, work)
-        self._model.to(self.device_)
+            device = resolve_device(None, work)
+        model.to(device)
+        return device
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickles hold CPU tensors, so that a model trained on a GPU loads anywhere, and the version of the package."""
@@ -203,4 +203,4 @@ class Kept(BaseEstimator):
                 ),
                 stacklevel=user_stacklevel(),
             )
-        self._settle()
+        self.device_ = self._place(self._model)

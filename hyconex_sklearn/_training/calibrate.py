@@ -1,8 +1,9 @@
-"""A model and held-out rows in; temperature, confidence and plausibility thresholds out."""
+"""A trained model and held-out rows in; temperature, confidence and plausibility thresholds out."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from scipy.optimize import minimize_scalar
@@ -45,25 +46,48 @@ def quantile_of(values: Tensor, quantile: float) -> Tensor:
     return values[:_MOST_FOR_QUANTILE].quantile(quantile)
 
 
+class Confidence(NamedTuple):
+    """Log-odds of each class: calibrated ones, and of the committee's mean probability; shapes (K,)."""
+
+    calibrated: Tensor
+    committee: Tensor
+
+
+class Calibration(NamedTuple):
+    """What held-out rows say of a model, whose network and committee are trained."""
+
+    temperature: Tensor  # scalar
+    aimed: Confidence  # what the one pass is trained to reach, and rows of the reservoir have
+    asked: Confidence  # what certificates ask
+
+
 @torch.no_grad()
-def calibrate(model: Model, valid: Rows, quantile: float, least: float, most: float) -> None:
-    """Read temperature and confidence off held-out rows."""
+def calibrate(model: Model, valid: Rows) -> Calibration:
+    """Read temperature and confidence off held-out rows; the model stays as it is."""
     logits = in_chunks(model.network.logits, valid.x, width=model.network.width)
-    model.temperature = logits.new_tensor(fit_temperature(logits, valid.labels, valid.weight))
-    logits = logits / model.temperature
-    reached = {
-        "confidence": log_odds(logits, valid.labels),
-        "committee_confidence": in_chunks(
-            lambda x, y: mean_log_odds(model.committee(x), y), valid.x, valid.labels, width=model.committee.width
-        ),
-    }
+    temperature = logits.new_tensor(fit_temperature(logits, valid.labels, valid.weight))
+    logits = logits / temperature
     right = logits.argmax(1) == valid.labels
-    for label in range(model.n_classes):
-        own = right & (valid.labels == label)
-        rows = own if bool(own.any()) else right
-        for name, odds in reached.items():
-            typical = quantile_of(odds[rows], quantile) if bool(rows.any()) else odds.new_zeros(())
-            getattr(model, name)[label] = typical.clamp(least, most)
+
+    def committee_odds(x: Tensor, labels: Tensor) -> Tensor:
+        return mean_log_odds(model.committee(x), labels)
+
+    reached = (
+        log_odds(logits, valid.labels),
+        in_chunks(committee_odds, valid.x, valid.labels, width=model.committee.width),
+    )
+    rows = [right & (valid.labels == label) for label in range(model.n_classes)]
+    rows = [own if bool(own.any()) else right for own in rows]
+    aimed, asked = (Confidence(*(typical(odds, rows, *what) for odds in reached)) for what in (AIMED, ASKED))
+    return Calibration(temperature, aimed, asked)
+
+
+def typical(odds: Tensor, rows_of_classes: list[Tensor], quantile: float, least: float, most: float) -> Tensor:
+    """Return the quantile of the log-odds (n,) over the rows, bool (n,), of each class, within limits; shape (K,)."""
+    quantiles = (
+        quantile_of(odds[rows], quantile) if bool(rows.any()) else odds.new_zeros(()) for rows in rows_of_classes
+    )
+    return torch.stack([each.clamp(least, most) for each in quantiles])
 
 
 def fit_temperature(logits: Tensor, labels: Tensor, weight: Tensor) -> float:

@@ -15,67 +15,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from .._common.runtime import in_chunks
 from .._model.hypernetwork import HyperNetwork
 from .._model.losses import classification_loss
-from .history import History
-from .loop import (
-    EarlyStopping,
-    Schedule,
-    epoch_batches,
-    finish_phase,
-    make_optimiser,
-    mean_loss,
-    steps_of_epoch,
-    take_step,
-)
+from .loop import EarlyStopping, Training
 from .rows import Rows
-
-_AVERAGED = 50  # steps that the running average of the classifier's weights looks back, a tenth of all at most
-
-
-@torch.no_grad()
-def held_out_loss(network: HyperNetwork, rows: Rows) -> float:
-    """Return the weighted cross-entropy of the labels of held-out rows."""
-
-    def loss(x: Tensor, labels: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(network.logits(x), labels, reduction="none")
-
-    losses = in_chunks(loss, rows.x, rows.labels, width=network.width)
-    return float((rows.weight * losses).sum() / rows.weight.sum())
-
-
-def pretrain_classifier(
-    network: HyperNetwork, train: Rows, valid: Rows, schedule: Schedule, epochs: int, history: History
-) -> None:
-    """Phase 2a: cross-entropy with the labels, best epoch by held-out cross-entropy.
-
-    Judged and kept is the running average of the weights: on tables of a few hundred rows the best single epoch is
-    chosen by luck as much as by merit.
-    """
-    optimiser = make_optimiser(network, schedule)
-    looks_back = max(1.0, min(_AVERAGED, epochs * steps_of_epoch(len(train), schedule) / 10))
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / looks_back)).eval()
-    averaged = cast(HyperNetwork, average.module)
-    best = EarlyStopping(averaged, schedule.patience)
-
-    best.update((-held_out_loss(averaged, valid),))  # never worse on held-out rows than the linear model it starts from
-    network.train()
-    for epoch in history.epochs("classifier", epochs):
-        losses = []
-        for rows in history.steps(epoch_batches(len(train), schedule)):
-            goal = nn.functional.one_hot(train.labels[rows], network.n_classes).float()
-            loss = classification_loss(network.logits(train.x[rows]), goal, train.weight[rows])
-            losses.append(take_step(loss, network, optimiser))
-            average.update_parameters(network)
-        valid_loss = held_out_loss(averaged, valid)
-        history.add("classifier", epoch, mean_loss(losses), valid_loss)
-        if best.update((-valid_loss,), epoch):
-            break
-    finish_phase(best, "classifier", history)
-    network.load_state_dict(averaged.state_dict())
-    network.eval()
-
 
 _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear start
 _LINEAR_ROWS = 5_000
+_AVERAGED = 50  # steps that the running average of the classifier's weights looks back, a tenth of all at most
 
 
 def linear_start(rows: Rows, n_classes: int) -> tuple[Tensor, Tensor]:
@@ -105,3 +50,45 @@ def _best_regression(x: np.ndarray, labels: np.ndarray, fewest: int) -> Logistic
         log_loss(labels, cross_val_predict(each, x, labels, cv=folds, method="predict_proba")) for each in candidates
     ]
     return candidates[int(np.argmin(losses))]
+
+
+@torch.no_grad()
+def held_out_loss(network: HyperNetwork, rows: Rows) -> float:
+    """Return the weighted cross-entropy of the labels of held-out rows."""
+
+    def loss(x: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(network.logits(x), labels, reduction="none")
+
+    losses = in_chunks(loss, rows.x, rows.labels, width=network.width)
+    return float((rows.weight * losses).sum() / rows.weight.sum())
+
+
+def pretrain_classifier(network: HyperNetwork, training: Training, n_epochs: int) -> None:
+    """Phase 2a: cross-entropy with the labels, best epoch by held-out cross-entropy.
+
+    Judged and kept is the running average of the weights: on tables of a few hundred rows the best single epoch is
+    chosen by luck as much as by merit.
+    """
+    train = training.train
+    looks_back = max(1.0, min(_AVERAGED, n_epochs * training.steps_of_epoch / 10))
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / looks_back)).eval()
+    averaged = cast(HyperNetwork, average.module)
+
+    def loss(rows: Tensor, _: float) -> Tensor:
+        goal = nn.functional.one_hot(train.labels[rows], network.n_classes).float()
+        return classification_loss(network.logits(train.x[rows]), goal, train.weight[rows])
+
+    def take_in() -> None:
+        average.update_parameters(network)
+
+    def validate() -> dict[str, float]:
+        return {"valid_loss": held_out_loss(averaged, training.valid)}
+
+    best = EarlyStopping(averaged, training.settings.patience)
+    best.update((-validate()["valid_loss"],))  # never worse on held-out rows than the linear model it starts from
+    for record in training.epochs("classifier", network, n_epochs, loss, validate, after_step=take_in):
+        if best.update((-record["valid_loss"],), record):
+            break
+    best.finish("classifier", training.history)
+    network.load_state_dict(averaged.state_dict())
+    network.eval()

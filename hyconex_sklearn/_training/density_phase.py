@@ -8,23 +8,13 @@ from torch import Tensor
 from .._common.runtime import in_chunks
 from .._model.density import MixedDensity
 from .._model.encoded_space import EncodedSpace
-from .history import History
-from .loop import EarlyStopping, Schedule, epoch_batches, finish_phase, make_optimiser, mean_loss, take_step
-from .rows import Rows
+from .loop import EarlyStopping, Training
 
 _DENSITY_RATE = 2.0  # how much faster than the others the density learns: as good in two thirds of the steps
 _NOISE = 0.1  # least noise of a number while the density trains, in standard deviations
 
 
-def fit_density(
-    density: MixedDensity,
-    space: EncodedSpace,
-    train: Rows,
-    valid: Rows,
-    schedule: Schedule,
-    epochs: int,
-    history: History,
-) -> None:
+def fit_density(density: MixedDensity, space: EncodedSpace, training: Training, n_epochs: int) -> None:
     """Phase 1: maximum likelihood of log p(x | y) with early stopping on held-out rows.
 
     Numbers are dequantised: noise of the column's own resolution and of 0.1 standard deviations at least. Ties and
@@ -32,23 +22,23 @@ def fit_density(
     """
     if not any(True for _ in density.parameters()):
         return  # every column is constant
-    optimiser = make_optimiser(density, schedule, _DENSITY_RATE)
+    train, valid = training.train, training.valid
     scale = (0.3 * space.step).clamp(min=_NOISE)
 
     def noisy(x: Tensor) -> Tensor:
-        noise = torch.randn(len(x), len(scale), generator=schedule.generator, device=x.device)
+        noise = torch.randn(len(x), len(scale), generator=training.generator, device=x.device)
         return x.index_add(1, space.numeric, noise * scale)
 
-    best = EarlyStopping(density, schedule.patience)
+    def loss(rows: Tensor, _: float) -> Tensor:
+        return -density.log_prob(noisy(train.x[rows]), train.labels[rows]).mean()
+
+    @torch.no_grad()
+    def validate() -> dict[str, float]:
+        return {"valid_loss": float(-in_chunks(density.log_prob, x_valid, valid.labels).mean())}
+
+    best = EarlyStopping(density, training.settings.patience)
     x_valid = noisy(valid.x)
-    for epoch in history.epochs("density", epochs):
-        losses = [
-            take_step(-density.log_prob(noisy(train.x[rows]), train.labels[rows]).mean(), density, optimiser)
-            for rows in history.steps(epoch_batches(len(train), schedule))
-        ]
-        with torch.no_grad():
-            valid_loss = float(-in_chunks(density.log_prob, x_valid, valid.labels).mean())
-        history.add("density", epoch, mean_loss(losses), valid_loss)
-        if best.update((-valid_loss,), epoch):
+    for record in training.epochs("density", density, n_epochs, loss, validate, rate=lambda _: _DENSITY_RATE):
+        if best.update((-record["valid_loss"],), record):
             break
-    finish_phase(best, "density", history)
+    best.finish("density", training.history)

@@ -1,83 +1,77 @@
-"""Epochs of all phases in, their records out, with the clock where time is limited."""
+"""Losses of each epoch in, records and the warnings about them out; beside them the clock where time is limited."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+import warnings
+from collections import Counter
 from time import monotonic
+from typing import Any
 
-from torch import Tensor
-from tqdm.auto import tqdm
+from sklearn.exceptions import ConvergenceWarning
+
+from .._common.messages import user_stacklevel
 
 # Share of the time left that a phase may take; the rest is for those that follow, and for the reservoir.
 _SHARES = {"density": 0.4, "classifier": 0.4, "clusters": 0.1, "joint": 0.9}
+_EPOCHS = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
 
 
-class History:
-    """Every epoch of every phase as a record, with a progress bar where asked, and the clock where time is limited.
+class Clock:
+    """Tells whether a phase has used up its share of the time that was left when it began."""
 
-    A phase may take its share of the time that is left when it begins; it takes one step at least.
-    """
-
-    def __init__(self, verbose: int, max_time: float | None = None) -> None:
-        self.records: list[dict[str, object]] = []
-        self.unconverged: list[str] = []
-        self.stopped: list[str] = []  # phases that time cut short
-        self._verbose = verbose
+    def __init__(self, max_time: float | None = None) -> None:
         self._end = self._until = math.inf if max_time is None else monotonic() + max_time
-        self._cut = False
+        self.has_rung = False
 
-    def epochs(self, phase: str, n_epochs: int) -> Iterator[int]:
-        """Yield epoch numbers under a progress bar named after the phase, as long as it has time."""
+    def start(self, phase: str) -> None:
         if self._end < math.inf:
             now = monotonic()
             self._until = now + _SHARES[phase] * (self._end - now)
-        self._cut = False
-        with tqdm(total=n_epochs, desc=phase, disable=not self._verbose, unit="epoch") as self._bar:
-            for epoch in range(n_epochs):
-                yield epoch
-                self._bar.update()
-                if self._cut or (epoch + 1 < n_epochs and self._out_of_time()):
-                    self.records[-1]["stopped"] = "max_time"
-                    self.stopped.append(phase)
-                    break
+        self.has_rung = False
 
-    def steps(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Yield the batches of an epoch, one at least, as long as the phase has time."""
-        for number, rows in enumerate(batches):
-            self._cut = number > 0 and self._out_of_time()
-            if self._cut:
-                break
-            yield rows
+    def rings(self) -> bool:
+        """Return, and remember, whether the time of the phase is up."""
+        self.has_rung = self._until < math.inf and monotonic() >= self._until
+        return self.has_rung
 
-    def _out_of_time(self) -> bool:
-        return self._until < math.inf and monotonic() >= self._until
 
-    def count(self, phase: str) -> int:
-        """Return how many epochs of the phase were recorded."""
-        return sum(record["phase"] == phase for record in self.records)
+class History:
+    """Every epoch of every phase as a record, and which phases were cut short."""
 
-    def keep(self, phase: str, epoch: int | None) -> None:
-        """Mark the record of the epoch whose state the phase keeps; None for a state that no epoch left."""
-        for record in self.records:
-            if epoch is not None and (record["phase"], record["epoch"]) == (phase, epoch):
-                record["kept"] = True
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+        self.unconverged: list[str] = []  # phases that were still improving when their epochs ran out
+        self.stopped: list[str] = []  # phases that time cut short
 
-    def add(self, phase: str, epoch: int, train_loss: float, valid_loss: float, **more: float) -> None:
-        """Record an epoch.
+    def stop(self, phase: str) -> None:
+        """Note that time has cut the phase short."""
+        self.records[-1]["stopped"] = "max_time"
+        self.stopped.append(phase)
 
-        Raises
-        ------
-        ValueError
-            If a loss is not finite: training has diverged.
-        """
-        self.records.append(
-            {"phase": phase, "epoch": epoch, "train_loss": train_loss, "valid_loss": valid_loss, **more}
-        )
-        if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
-            raise ValueError(
-                f"Training diverged in epoch {epoch} of the {phase} phase: train loss {train_loss}, held-out loss "
-                f"{valid_loss}. Lower learning_rate (or a large alpha or weight_decay), or scale down extreme values "
-                "in X."
+    def warn(self, max_time: float | None) -> None:
+        """Warn of phases that were cut short, by their epochs or by `max_time`."""
+        n_epochs = Counter(record["phase"] for record in self.records)
+        messages = [
+            f"The {phase} phase was still improving when its {n_epochs[phase]} epoch(s) ran out. Raise "
+            f"{_EPOCHS[phase]}, or learning_rate."
+            for phase in self.unconverged
+        ]
+        if self.stopped:
+            messages.append(
+                f"max_time={max_time} seconds ran out in phases {', '.join(self.stopped)}: the best models so far are "
+                "kept. Raise max_time, or ask for fewer epochs."
             )
-        self._bar.set_postfix(train=f"{train_loss:.3g}", valid=f"{valid_loss:.3g}", refresh=False)
+        for message in messages:
+            warnings.warn(message, ConvergenceWarning, stacklevel=user_stacklevel())
+
+
+def check_finite_losses(record: dict[str, Any]) -> None:
+    """Raise a ValueError if a loss of an epoch is not finite: training has diverged."""
+    train_loss, valid_loss = record["train_loss"], record["valid_loss"]
+    if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
+        raise ValueError(
+            f"Training diverged in epoch {record['epoch']} of the {record['phase']} phase: train loss {train_loss}, "
+            f"held-out loss {valid_loss}. Lower learning_rate (or a large alpha or weight_decay), or scale down "
+            "extreme values in X."
+        )

@@ -1,31 +1,118 @@
-"""What all phases of training share: epochs, batches, steps, and the best epoch kept."""
+"""Settings and rows in, epochs out: batches, steps, records, and the best epoch kept, as all phases share them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from .._common.runtime import copy_state, minibatches
-from .._model.hypernetwork import HyperNetwork
-from .history import History
+from .history import Clock, History, check_finite_losses
+from .rows import Rows
 
 _MIN_STEPS = 4  # steps of an epoch, however small the table
 
 
-@dataclass(frozen=True)
-class Schedule:
-    """How to train: sizes, rates and the source of randomness that all three phases share."""
+class Settings(Protocol):
+    """The constructor parameters that concern training, under their public names: the estimator itself has them."""
 
+    alpha_validity: float
+    alpha_proximity: float
+    alpha_plausibility: float
+    plausibility_quantile: float
+    hidden_size: int
+    n_blocks: int
+    dropout: float
+    flow_transforms: int
+    flow_hidden: tuple[int, ...]
+    flow_epochs: int | None
+    pretrain_epochs: int | None
+    joint_epochs: int | None
     batch_size: int
     learning_rate: float
     weight_decay: float
     patience: int
+    verbose: int
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training: its settings and rows, and the source of randomness, clock and history that its phases share."""
+
+    settings: Settings
+    train: Rows
+    valid: Rows
     seed: int
     generator: torch.Generator
+    clock: Clock = field(default_factory=Clock)
+    history: History = field(default_factory=History)
+
+    @property
+    def steps_of_epoch(self) -> int:
+        n = len(self.train)
+        return max(n // min(self.settings.batch_size, n), _MIN_STEPS)
+
+    def n_epochs(self, wanted: int | None, steps: int) -> int:
+        """Return the epochs of a phase: as wanted, else as many as make about `steps` steps, 5 at least."""
+        return max(5, steps // self.steps_of_epoch) if wanted is None else wanted
+
+    def epochs(
+        self,
+        phase: str,
+        module: nn.Module,
+        n_epochs: int,
+        loss: Callable[[Tensor, float], Tensor],
+        validate: Callable[[], dict[str, float]],
+        rate: Callable[[float], float] = lambda progress: 1.0,
+        after_step: Callable[[], object] = lambda: None,
+    ) -> Iterator[dict[str, Any]]:
+        """Train a module under a progress bar named after the phase, as long as it has time; yield each epoch's record.
+
+        Parameters
+        ----------
+        loss : callable
+            Takes the rows of a batch and the share of the epochs that are over.
+        validate : callable
+            Returns the held-out loss, "valid_loss", and what else belongs into the record, of the module without
+            dropout.
+        rate : callable
+            Takes the share of the epochs that are over, returns the factor of the learning rate.
+        """
+        decay, learning_rate = self.settings.weight_decay, self.settings.learning_rate
+        optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=decay, fused=True)
+        self.clock.start(phase)
+        with tqdm(total=n_epochs, desc=phase, disable=not self.settings.verbose, unit="epoch") as bar:
+            for epoch in range(n_epochs):
+                progress, losses = epoch / n_epochs, []
+                optimiser.param_groups[0]["lr"] = rate(progress) * learning_rate
+                module.train()
+                for rows in self._batches():
+                    losses.append(_take_step(loss(rows, progress), module, optimiser))
+                    after_step()
+                module.eval()
+                train_loss = float(torch.stack(losses).double().mean())
+                record = {"phase": phase, "epoch": epoch, "train_loss": train_loss, **validate()}
+                self.history.records.append(record)
+                check_finite_losses(record)
+                bar.set_postfix(train=f"{train_loss:.3g}", valid=f"{record['valid_loss']:.3g}", refresh=False)
+                yield record
+                bar.update()
+                if self.clock.has_rung or (epoch + 1 < n_epochs and self.clock.rings()):
+                    self.history.stop(phase)
+                    break
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Yield the rows of each step of an epoch, of one at least, as long as the phase has time."""
+        batches = minibatches(len(self.train), self.settings.batch_size, _MIN_STEPS, self.generator)
+        for number, rows in enumerate(batches):
+            if number > 0 and self.clock.rings():
+                break
+            yield rows
 
 
 class EarlyStopping:
@@ -35,13 +122,13 @@ class EarlyStopping:
         self._module, self._patience = module, patience
         self._since = 1  # the state before training is not an improvement
         self.best: tuple[float, ...] = (-math.inf,)
-        self.kept: int | None = None  # epoch of the best state; None: that before the first one
+        self._record: dict[str, Any] = {}  # of the epoch of the best state; that before the first one has none
         self._state = copy_state(module)
 
-    def update(self, score: tuple[float, ...], epoch: int | None = None) -> bool:
-        """Note the epoch's score (larger is better, compared item by item); return whether to stop."""
+    def update(self, score: tuple[float, ...], record: dict[str, Any] | None = None) -> bool:
+        """Note the score of an epoch (larger is better, compared item by item); return whether to stop."""
         if score > self.best:
-            self.best, self._since, self._state, self.kept = score, 0, copy_state(self._module), epoch
+            self.best, self._since, self._state, self._record = score, 0, copy_state(self._module), record or {}
         else:
             self._since += 1
         return self._since >= self._patience
@@ -51,74 +138,18 @@ class EarlyStopping:
         """Whether the last epoch was the best one: training ended before it converged."""
         return self._since == 0
 
-    def restore(self) -> None:
-        """Put the best epoch's state back."""
+    def finish(self, phase: str, history: History, good_enough: bool = False) -> None:
+        """Put the best epoch's state back, and note a phase that was still improving when its epochs ran out."""
+        if self.still_improving and not good_enough and phase not in history.stopped and self._record:
+            history.unconverged.append(phase)
+        self._record["kept"] = True
         self._module.load_state_dict(self._state)
 
 
-def n_epochs(asked: int | None, n_rows: int, schedule: Schedule, steps: int) -> int:
-    """Return the epochs of a phase: as asked, else as many as make about `steps` steps, 5 at least."""
-    if asked is not None:
-        return asked
-    return max(5, steps // steps_of_epoch(n_rows, schedule))
-
-
-def steps_of_epoch(n_rows: int, schedule: Schedule) -> int:
-    return max(n_rows // min(schedule.batch_size, n_rows), _MIN_STEPS)
-
-
-def epoch_batches(n_rows: int, schedule: Schedule) -> Iterator[Tensor]:
-    return minibatches(n_rows, schedule.batch_size, _MIN_STEPS, schedule.generator)
-
-
-def make_optimiser(module: nn.Module, schedule: Schedule, faster: float = 1.0) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(
-        module.parameters(), lr=faster * schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True
-    )
-
-
-def take_step(loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:
+def _take_step(loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:
     """Take one optimiser step down the loss, gradients clipped; return the loss, for which nothing has to wait yet."""
     optimiser.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(module.parameters(), 5.0)
     optimiser.step()
     return loss.detach()
-
-
-def mean_loss(losses: list[Tensor]) -> float:
-    return float(torch.stack(losses).double().mean())
-
-
-def finish_phase(best: EarlyStopping, phase: str, history: History) -> None:
-    """Restore the best epoch and note a phase that was still improving when its epochs ran out."""
-    if best.still_improving and phase not in history.stopped and history.count(phase):
-        history.unconverged.append(phase)
-    history.keep(phase, best.kept)
-    best.restore()
-
-
-def annealed(
-    network: HyperNetwork,
-    loss: Callable[[Tensor, float], Tensor],
-    n_rows: int,
-    schedule: Schedule,
-    phase: str,
-    epochs: int,
-    history: History,
-    validate: Callable[[], dict[str, float]],
-) -> Iterator[dict[str, float]]:
-    """Descend `loss(rows, progress)` for some epochs under a cosine learning rate, yielding each epoch's record."""
-    optimiser = make_optimiser(network, schedule)
-    for epoch in history.epochs(phase, epochs):
-        network.train()
-        losses = []
-        for rows in history.steps(epoch_batches(n_rows, schedule)):
-            progress = epoch / epochs
-            for group in optimiser.param_groups:
-                group["lr"] = schedule.learning_rate * (0.51 + 0.49 * math.cos(math.pi * progress))
-            losses.append(take_step(loss(rows, progress), network, optimiser))
-        network.eval()
-        record = validate()
-        history.add(phase, epoch, mean_loss(losses), **record)
-        yield record

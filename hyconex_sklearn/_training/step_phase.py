@@ -1,7 +1,8 @@
-"""The joint phase as a plain loop, and the prototypes before it: the network learns to write counterfactuals."""
+"""Phases 2b and 3: a trained classifier in, a network out whose weights also lead to rows of other classes."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,8 +17,7 @@ from .._model.encoded_space import EncodedSpace
 from .._model.hypernetwork import HyperNetwork, LocalLinear
 from .._model.losses import classification_loss, distance, log_odds, plausibility_loss, prototype_loss, validity_loss
 from .classifier_phase import held_out_loss
-from .history import History
-from .loop import EarlyStopping, Schedule, annealed
+from .loop import EarlyStopping, Training
 from .rows import Rows
 
 _MAX_TARGETS = 3  # counterfactuals per row and step; with more classes they are sampled
@@ -83,6 +83,13 @@ class Moves:
     target: Tensor
     free: Tensor
 
+    @classmethod
+    def along(cls, weight: Tensor, x: Tensor, targets: Tensor, free: Tensor, space: EncodedSpace) -> Moves:
+        """Move rows `x` (n, d) by their weights (n, K, d) toward each of their `targets` (n, T); m = n * T."""
+        steps = weight.gather(1, targets[:, :, None].expand(-1, -1, x.shape[1])).flatten(0, 1)
+        rows, frees = (part.repeat_interleave(targets.shape[1], 0) for part in (x, free))
+        return cls(rows, space.move(rows, steps, frees), targets.flatten(), frees)
+
 
 def draw_targets(labels: Tensor, n_classes: int, generator: torch.Generator) -> Tensor:
     """Return up to three other classes for each label, shape (n, T): all of them, or a sample without repetition."""
@@ -106,17 +113,15 @@ def propose(
 
     Random masks in half of the rows teach the network to honour constraints in one pass.
     """
-    n, n_targets = targets.shape
+    n = len(x)
     half = n // 2
     mask = draw_mask(half, space, generator)
     local = network(torch.cat([x, x[:half]]), torch.cat([torch.ones_like(x), mask]))
-    weight = torch.cat([local.weight[n:], local.weight[half:n]])
-    weight = weight.gather(1, targets[:, :, None].expand(-1, -1, x.shape[1])).flatten(0, 1)  # (n * T, d)
     free = space.movable_in(x).clone()
     free[:half] *= mask
-    rows, frees = x.repeat_interleave(n_targets, 0), free.repeat_interleave(n_targets, 0)
     logits = LocalLinear(local.weight[:n], local.bias[:n]).logits(x)
-    return logits, Moves(rows, space.move(rows, weight, frees), targets.flatten(), frees)
+    weight = torch.cat([local.weight[n:], local.weight[half:n]])
+    return logits, Moves.along(weight, x, targets, free, space)
 
 
 def judge_detached(network: HyperNetwork, x: Tensor) -> Tensor:
@@ -159,13 +164,15 @@ def lessons(teacher: HyperNetwork, x: Tensor) -> Tensor:
         return in_chunks(lambda rows: teacher.logits(rows).softmax(1), x, width=teacher.width)
 
 
-def held_on_moves(network: HyperNetwork, teacher: HyperNetwork, moves: Moves, n: int, schedule: Schedule) -> Tensor:
+def held_on_moves(
+    network: HyperNetwork, teacher: HyperNetwork, moves: Moves, n: int, generator: torch.Generator
+) -> Tensor:
     """Return the loss of holding the classifier on `n` of the moved rows, as they are: no gradient reaches the move.
 
     Held on training rows alone, the classifier drifts everywhere else, and counterfactuals chase a judge that keeps
     moving; in a trial on digits (one seed) a third of them fell short. Held here, too, it stays, and they reach it.
     """
-    some = torch.randperm(len(moves.moved), generator=schedule.generator, device=moves.moved.device)[:n]
+    some = torch.randperm(len(moves.moved), generator=generator, device=moves.moved.device)[:n]
     moved = moves.moved.detach()[some]
     return classification_loss(network.logits(moved), lessons(teacher, moved))
 
@@ -176,83 +183,72 @@ def _nearest_prototype(moves: Moves, centroids: Tensor, classes: Tensor) -> Tens
     return torch.where(moves.free > 0, centroids[away.argmin(1)], moves.x)
 
 
+def _annealed(progress: float) -> float:
+    """Return the factor of the learning rate: a cosine from 1 to nearly 0."""
+    return 0.51 + 0.49 * math.cos(math.pi * progress)
+
+
 def pretrain_on_clusters(
-    network: HyperNetwork,
-    space: EncodedSpace,
-    train: Rows,
-    valid: Rows,
-    teacher: HyperNetwork,
-    schedule: Schedule,
-    epochs: int,
-    history: History,
+    network: HyperNetwork, space: EncodedSpace, teacher: HyperNetwork, training: Training, n_epochs: int
 ) -> None:
     """Phase 2b: each W_m learns to lead to the nearest k-means centroid of class m, predictions held where they are.
 
-    Parameters
-    ----------
-    teacher : HyperNetwork
-        The classifier as phase 2a left it, frozen.
+    `teacher` is the classifier as phase 2a left it, frozen.
     """
-    n_clusters = int(np.clip(_CLUSTERS // network.n_classes, _FEWEST_CLUSTERS, _CLUSTERS // 10))
-    centroids, classes = class_prototypes(train, network.n_classes, n_clusters, schedule.seed)
+    train, n_classes = training.train, network.n_classes
+    n_clusters = int(np.clip(_CLUSTERS // n_classes, _FEWEST_CLUSTERS, _CLUSTERS // 10))
+    centroids, classes = class_prototypes(train, n_classes, n_clusters, training.seed)
     lesson = lessons(teacher, train.x)
 
     def loss(rows: Tensor, _: float) -> Tensor:
-        targets = draw_targets(train.labels[rows], network.n_classes, schedule.generator)
-        logits, moves = propose(network, space, train.x[rows], targets, schedule.generator)
+        targets = draw_targets(train.labels[rows], n_classes, training.generator)
+        logits, moves = propose(network, space, train.x[rows], targets, training.generator)
         prototype = _nearest_prototype(moves, centroids, classes)
         return classification_loss(logits, lesson[rows]) + prototype_loss(moves.moved, prototype).mean()
 
     def validate() -> dict[str, float]:
-        return {"valid_loss": held_out_loss(network, valid)}
+        return {"valid_loss": held_out_loss(network, training.valid)}
 
-    for _ in annealed(network, loss, len(train), schedule, "clusters", epochs, history, validate):
+    for _ in training.epochs("clusters", network, n_epochs, loss, validate, _annealed):
         pass
 
 
 def fit_jointly(
     network: HyperNetwork,
     space: EncodedSpace,
-    train: Rows,
-    valid: Rows,
     teacher: HyperNetwork,
     objective: Objective,
-    schedule: Schedule,
-    epochs: int,
-    history: History,
+    training: Training,
+    n_epochs: int,
 ) -> None:
     """Phase 3: validity, proximity and plausibility of the counterfactuals, the classifier held; see `Objective`.
 
     The best epoch is kept: by validity on held-out rows, then plausibility, then distance, among those whose
     classification did not get worse, if there is one; else among all.
     """
-
+    train, valid, generator = training.train, training.valid, training.generator
     lesson = lessons(teacher, train.x)
 
     def loss(rows: Tensor, progress: float) -> Tensor:
-        targets = draw_targets(train.labels[rows], network.n_classes, schedule.generator)
-        logits, moves = propose(network, space, train.x[rows], targets, schedule.generator)
+        targets = draw_targets(train.labels[rows], network.n_classes, generator)
+        logits, moves = propose(network, space, train.x[rows], targets, generator)
         kept = classification_loss(logits, lesson[rows])
-        kept = kept + held_on_moves(network, teacher, moves, len(rows), schedule)
+        kept = kept + held_on_moves(network, teacher, moves, len(rows), generator)
         terms = counterfactual_terms(judged(network, moves, objective), moves, space, objective).sum(1)
         ramp = min(1.0, (progress + 0.02) / 0.1)
         weight = 3.0 * targets.shape[1] * ramp
         return _HELD * kept + weight * terms.mean()
 
-    sample = Rows(valid.x[:_MAX_VALID], valid.labels[:_MAX_VALID], valid.weight[:_MAX_VALID])
-    targets = draw_targets(sample.labels, network.n_classes, schedule.generator)
+    sample = Rows(*(part[:_MAX_VALID] for part in (valid.x, valid.labels, valid.weight)))
+    targets = draw_targets(sample.labels, network.n_classes, generator)
     validate = partial(_held_out_record, network, space, sample, targets, objective)
     before = validate()["cross_entropy"]
-    best = EarlyStopping(network, schedule.patience)
-    records = annealed(network, loss, len(train), schedule, "joint", epochs, history, validate)
-    for epoch, record in enumerate(records):
+    best = EarlyStopping(network, training.settings.patience)
+    for record in training.epochs("joint", network, n_epochs, loss, validate, _annealed):
         honest = record["cross_entropy"] <= before + max(0.02, 0.05 * before)
         score = (honest, round(record["valid"], 2), round(record["plausible"], 1), -record["distance"])
-        best.update(score, epoch)
-    if best.still_improving and best.best[1] < _CONVERGED_VALIDITY and "joint" not in history.stopped:
-        history.unconverged.append("joint")
-    history.keep("joint", best.kept)
-    best.restore()
+        best.update(score, record)
+    best.finish("joint", training.history, good_enough=best.best[1] >= _CONVERGED_VALIDITY)
 
 
 @torch.no_grad()
@@ -263,11 +259,7 @@ def _held_out_record(
     local = network(rows.x)
     goal = nn.functional.one_hot(rows.labels, network.n_classes).float()
     cross_entropy = float(classification_loss(local.logits(rows.x), goal, rows.weight))
-    n_targets = targets.shape[1]
-    weight = local.weight.gather(1, targets[:, :, None].expand(-1, -1, rows.x.shape[1])).flatten(0, 1)
-    x = rows.x.repeat_interleave(n_targets, 0)
-    free = space.movable_in(x)
-    moves = Moves(x, space.move(x, weight, free), targets.flatten(), free)
+    moves = Moves.along(local.weight, rows.x, targets, space.movable_in(rows.x), space)
     logits, density = judged(network, moves, objective)
     terms = counterfactual_terms((logits, density), moves, space, objective)
     return {

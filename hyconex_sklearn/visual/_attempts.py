@@ -32,16 +32,6 @@ class Attempts:
     steps: Tensor
     nothing_left: Tensor
 
-    @classmethod
-    def none_of(cls, originals: Tensor, k: int) -> Attempts:
-        """Return k times the originals, not yet attempted."""
-        n, device = len(originals), originals.device
-        return cls(
-            images=originals[:, None].repeat(1, k, 1, 1, 1),
-            steps=torch.zeros(n, k, dtype=torch.long, device=device),
-            nothing_left=torch.zeros(n, k, dtype=torch.bool, device=device),
-        )
-
 
 def diversify(
     problem: Problem,
@@ -57,7 +47,8 @@ def diversify(
     pull to the start and its mask threshold are lower by `relaxation` each time, since what is left is the harder part.
     `noise` gives the source of randomness of each attempt.
     """
-    found = Attempts.none_of(problem.originals, k)
+    none = torch.zeros(len(asked), k, dtype=torch.long, device=asked.device)
+    found = Attempts(problem.originals[:, None].repeat(1, k, 1, 1, 1), steps=none, nothing_left=none.bool())
     allowed = problem.allowed.clone()
     for attempt in range(k):
         left = _something_left(allowed, problem.start)

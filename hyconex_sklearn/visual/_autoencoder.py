@@ -14,12 +14,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .._common.parameters import SEED, Rule, integer_rule, real_rule
-from .._common.runtime import minibatches, plain_torch, seeded
-from ._checks import check_images, check_rules
+from .._common.runtime import plain_torch, seeded
+from ._checks import check_images
 from ._pixels import quantise
+from ._train import train
 
 _KIND = "hyconex_sklearn.visual.ConvAutoencoder"
 _HALVINGS = 3  # of height and width
+_RULES = {
+    "image_shape": Rule(
+        "three integers >= 1, height and width multiples of 8",
+        lambda value: len(value) == 3 and all(isinstance(side, int) for side in value),
+        lambda value: min(value) >= 1 and value[1] % 8 == 0 and value[2] % 8 == 0,
+    ),
+    "latent_size": integer_rule(1),
+    "width": integer_rule(1),
+    "n_epochs": integer_rule(1),
+    "batch_size": integer_rule(2),
+    "learning_rate": real_rule(0, open_low=True),
+    "noise": real_rule(0),
+    "random_state": SEED,
+}
 
 
 class ConvAutoencoder(nn.Module):
@@ -75,7 +90,8 @@ class ConvAutoencoder(nn.Module):
             "learning_rate": learning_rate,
             "noise": noise,
         }
-        _check_settings(self.settings, random_state)
+        for name, rule in _RULES.items():
+            rule.check(name, random_state if name == "random_state" else self.settings[name])
         self.random_state = random_state
         self.history_: list[float] = []
         self._seed = int(check_random_state(random_state).randint(2**31))
@@ -145,25 +161,15 @@ class ConvAutoencoder(nn.Module):
         return self
 
     def _train(self, pixels: Tensor) -> None:
-        n, settings = len(pixels), self.settings
-        size = min(settings["batch_size"], n)
-        total = settings["n_epochs"] * max(1, n // size)
-        optimiser = torch.optim.AdamW(self.parameters(), lr=settings["learning_rate"], weight_decay=1e-4)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings["learning_rate"], total_steps=total + 1)
-        shuffle = torch.Generator().manual_seed(self._seed + 2)
-        self.history_ = []
-        for _ in range(settings["n_epochs"]):
-            errors = []
-            for rows in minibatches(n, size, 1, shuffle):
-                batch = pixels[rows]
-                latents = self.encode(batch)
-                loss = functional.mse_loss(self.decode(latents + settings["noise"] * torch.randn_like(latents)), batch)
-                optimiser.zero_grad()
-                loss.backward()
-                optimiser.step()
-                schedule.step()
-                errors.append(float(loss.detach()))
-            self.history_.append(sum(errors) / len(errors))
+        noise = self.settings["noise"]
+
+        def loss(rows: Tensor) -> Tensor:
+            batch = pixels[rows]
+            latents = self.encode(batch)
+            return functional.mse_loss(self.decode(latents + noise * torch.randn_like(latents)), batch)
+
+        schedule = {name: self.settings[name] for name in ("n_epochs", "batch_size", "learning_rate")}
+        self.history_ = train(self, loss, len(pixels), **schedule, weight_decay=1e-4, seed=self._seed + 2)
 
     def save(self, path: str | Path) -> None:
         """Write weights and settings to one safetensors file.
@@ -215,23 +221,3 @@ def _halve(channels: int, out: int) -> nn.Module:
 
 def _double(channels: int, out: int) -> nn.Module:
     return nn.ConvTranspose2d(channels, out, 4, stride=2, padding=1)
-
-
-def _check_settings(settings: dict[str, Any], random_state: Any) -> None:
-    shape = Rule(
-        "three integers >= 1, height and width multiples of 8",
-        lambda value: len(value) == 3 and all(isinstance(side, int) for side in value),
-        lambda value: min(value) >= 1 and value[1] % 8 == 0 and value[2] % 8 == 0,
-    )
-    rules = {
-        "image_shape": shape,
-        "latent_size": integer_rule(1),
-        "width": integer_rule(1),
-        "n_epochs": integer_rule(1),
-        "batch_size": integer_rule(2),
-        "learning_rate": real_rule(0, open_low=True),
-        "noise": real_rule(0),
-        "random_state": SEED,
-    }
-    given = {**settings, "random_state": random_state}
-    check_rules({name: (given[name], rule) for name, rule in rules.items()})

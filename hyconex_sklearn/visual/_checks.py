@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .._common.parameters import SEED, Rule, check_number, integer_rule, real_rule
+from .._common.parameters import SEED, Rule, integer_rule, real_rule
 from ._generators import Generator
 from ._objective import OBJECTIVES, PULLS
 
@@ -51,15 +51,6 @@ RULES: dict[str, tuple[Rule, str]] = {
     "batch_size": (integer_rule(1), "It is the number of images that are searched at once."),
     "random_state": (SEED, "Pass an integer for results that can be repeated."),
 }
-
-
-def check_rules(given: dict[str, tuple[Any, Rule]]) -> None:
-    """Raise if one of several values, by name, breaks its rule."""
-    for name, (value, rule) in given.items():
-        if not rule.has_type(value):
-            raise TypeError(f"{name} must be {rule.expected}, got {value!r}.")
-        if not rule.has_value(value):
-            raise ValueError(f"{name} must be {rule.expected}, got {value!r}.")
 
 
 def check_surrogate(smoothing: str | None, surrogate: Any) -> None:
@@ -128,11 +119,6 @@ def check_target_range(target: np.ndarray, n_classes: int) -> None:
             f"target contains the class {wrong[0]}, but the classifier has {n_classes} classes. Ask for a number from "
             f"0 to {n_classes - 1}."
         )
-
-
-def check_attempts(n_counterfactuals: Any) -> None:
-    """Raise if the number of attempts is no positive integer."""
-    check_number(n_counterfactuals, "It is the number of attempts for each image.")
 
 
 def check_same_device(latents: Tensor, images: Tensor) -> None:

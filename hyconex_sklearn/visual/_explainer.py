@@ -11,12 +11,11 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from torch import Tensor
 
-from .._common.parameters import check_parameters
+from .._common.parameters import check_number, check_parameters
 from .._common.runtime import chunks, plain_torch
 from ._attempts import Attempts, diversify, reconstruct
 from ._checks import (
     RULES,
-    check_attempts,
     check_images,
     check_latents,
     check_same_device,
@@ -28,7 +27,7 @@ from ._judge import Judge, common_device, evaluating
 from ._objective import Objective, Problem
 from ._pixels import quantise
 from ._result import VisualCounterfactuals, VisualStatus
-from ._search import Plan, Searcher
+from ._search import Searcher
 
 _ROUNDING = 1e-5  # a network's values differ by so much between batches of different sizes
 
@@ -173,7 +172,7 @@ class VisualCounterfactualExplainer(BaseEstimator):
         """
         check_parameters(self, RULES)
         check_surrogate(self.smoothing, self.surrogate)
-        check_attempts(n_counterfactuals)
+        check_number(n_counterfactuals, "It is the number of attempts for each image.")
         pixels = check_images(images)
         wanted = check_target(target, len(pixels))
         device = common_device(pixels, classifier=self.classifier, generator=self.generator, surrogate=self.surrogate)
@@ -209,12 +208,12 @@ class VisualCounterfactualExplainer(BaseEstimator):
         check_same_device(start, originals)
         start = start.detach().float()
         reconstruction, seen = reconstruct(self.generator, start, originals)
-        already = before.argmax(1) == target
         # Not finite: a half-precision decoder that overflows. The class of such an image would be an accident.
         sound = reconstruction.isfinite().flatten(1).all(1) & (judge.probabilities(seen).argmax(1) == before.argmax(1))
         problem = Problem(originals, start, reconstruction, target, torch.ones_like(originals[:, :1], dtype=torch.bool))
-        found = diversify(problem, sound & ~already, k, self._searcher(judge), self.relaxation, noise)
-        return _fields(judge, problem, found, before, already, sound, offset, self.target_probability)
+        wanting = sound & (before.argmax(1) != target)
+        found = diversify(problem, wanting, k, self._searcher(judge), self.relaxation, noise)
+        return _fields(judge, problem, found, before, sound, offset, self.target_probability)
 
     def _searcher(self, judge: Judge) -> Searcher:
         slope = Judge(self.surrogate, "logits") if self.smoothing == "surrogate" else judge
@@ -227,8 +226,8 @@ class VisualCounterfactualExplainer(BaseEstimator):
             n_copies=self.n_smooth if self.smoothing == "noise" else 0,
             noise_scale=self.noise_scale,
         )
-        plan = Plan(self.n_steps, self.learning_rate, self.mask_threshold, self.mask_blur, self.target_probability)
-        return Searcher(self.generator, judge, objective, plan)
+        steps, mask = (self.n_steps, self.learning_rate), (self.mask_threshold, self.mask_blur)
+        return Searcher(self.generator, judge, objective, *steps, *mask, self.target_probability)
 
 
 def _targets(wanted: np.ndarray | None, before: Tensor) -> Tensor:
@@ -248,7 +247,6 @@ def _fields(
     problem: Problem,
     found: Attempts,
     before: Tensor,
-    already: Tensor,
     sound: Tensor,
     offset: int,
     enough: float,
@@ -259,7 +257,7 @@ def _fields(
     after = judge.probabilities(images, batch_size=n)
     originals, target, before = (part.repeat_interleave(k, 0) for part in (problem.originals, problem.target, before))
     wrong = {
-        VisualStatus.ALREADY_TARGET: already.repeat_interleave(k),
+        VisualStatus.ALREADY_TARGET: before.argmax(1) == target,
         VisualStatus.RECONSTRUCTION_FAILED: ~sound.repeat_interleave(k),
         VisualStatus.NOTHING_LEFT: found.nothing_left.flatten(),
         VisualStatus.NOT_VALID: after.argmax(1) != target,

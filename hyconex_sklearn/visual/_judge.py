@@ -56,11 +56,16 @@ class Judge:
 
 
 def parameters_of(part: object) -> Iterator[Tensor]:
-    """Return an iterator over the parameters and buffers of a module, of one that `part` wraps as `model`, or none."""
-    module = part if isinstance(part, nn.Module) else getattr(part, "model", None)
-    if isinstance(module, nn.Module):
+    """Return an iterator over the parameters and buffers of a part, where it is or wraps a module."""
+    for module in _modules(part):
         yield from module.parameters()
         yield from module.buffers()
+
+
+def _modules(*parts: object) -> list[nn.Module]:
+    """Return the modules among some parts, or that these wrap as `model`."""
+    inner = (part if isinstance(part, nn.Module) else getattr(part, "model", None) for part in parts)
+    return [module for module in inner if isinstance(module, nn.Module)]
 
 
 def device_of(part: object) -> torch.device | None:
@@ -91,10 +96,8 @@ def common_device(images: Tensor, **parts: object) -> torch.device:
 def evaluating(*parts: object) -> Iterator[None]:
     """Run the block with modules in evaluation mode; each submodule's own mode returns afterwards."""
     with ExitStack() as stack:
-        for part in parts:
-            module = part if isinstance(part, nn.Module) else getattr(part, "model", None)
-            if isinstance(module, nn.Module):
-                for child in module.modules():
-                    stack.callback(setattr, child, "training", child.training)
-                module.eval()
+        for module in _modules(*parts):
+            for child in module.modules():
+                stack.callback(setattr, child, "training", child.training)
+            module.eval()
         yield

@@ -60,11 +60,6 @@ def change_mask(decoded: Tensor, reference: Tensor, allowed: Tensor, threshold: 
     return (difference >= threshold * largest) & allowed  # all allowed ones, too, where nothing differs yet
 
 
-def changed_pixels(images: Tensor, originals: Tensor) -> Tensor:
-    """Return which pixels differ in any channel, bool (n, 1, h, w)."""
-    return (images != originals).any(1, keepdim=True)
-
-
 def allowed_latents(allowed: Tensor, latents: Tensor) -> Tensor:
     """Return which latents may move, bool, to be broadcast over `latents`.
 

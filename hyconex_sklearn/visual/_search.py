@@ -14,31 +14,6 @@ from ._pixels import allowed_latents, change_mask, compose
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to search.
-
-    Parameters
-    ----------
-    n_steps : int
-        Most steps of descent.
-    learning_rate : float
-        Length of a step, in units of the start latent's root mean square.
-    threshold : float
-        Share of the largest difference from which on a pixel counts as changed; 0 takes all.
-    blur_share : float
-        Width of the blur, as a share of the image's shorter side.
-    probability : float
-        Certified probability of the target at which an image stops.
-    """
-
-    n_steps: int
-    learning_rate: float
-    threshold: float
-    blur_share: float
-    probability: float
-
-
-@dataclass(frozen=True)
 class Best:
     """The best image so far for each of n: valid before not valid, then the more probable.
 
@@ -80,19 +55,40 @@ class Best:
 
 @dataclass(frozen=True)
 class Searcher:
-    """The parts of a search: what generates, what judges, what to descend, and how."""
+    """A search: what generates, what judges, what to descend, and how.
+
+    Parameters
+    ----------
+    generator : Generator
+    judge : Judge
+    objective : Objective
+    n_steps : int
+        Most steps of descent.
+    learning_rate : float
+        Length of a step, in units of the start latent's root mean square.
+    threshold : float
+        Share of the largest difference from which on a pixel counts as changed; 0 takes all.
+    blur_share : float
+        Width of the blur, as a share of the image's shorter side.
+    probability : float
+        Certified probability of the target at which an image stops.
+    """
 
     generator: Generator
     judge: Judge
     objective: Objective
-    plan: Plan
+    n_steps: int
+    learning_rate: float
+    threshold: float
+    blur_share: float
+    probability: float
 
     def relaxed(self, factor: float) -> Searcher:
         """Return the search with its pull to the start and its mask threshold multiplied by `factor`."""
         return replace(
             self,
             objective=replace(self.objective, alpha_proximity=self.objective.alpha_proximity * factor),
-            plan=replace(self.plan, threshold=self.plan.threshold * factor),
+            threshold=self.threshold * factor,
         )
 
     def search(self, problem: Problem, noise: torch.Generator) -> Best:
@@ -100,11 +96,11 @@ class Searcher:
         best, rows = Best.of(problem), torch.arange(len(problem.start), device=problem.start.device)
         latents, masks = problem.start, problem.allowed
         free = allowed_latents(problem.allowed, problem.start)
-        for step in range(1, self.plan.n_steps + 1):
+        for step in range(1, self.n_steps + 1):
             gradient = self.objective.gradient(latents, masks, problem, noise)
-            latents = descend(latents, gradient * free, problem, self.plan.learning_rate)
+            latents = descend(latents, gradient * free, problem, self.learning_rate)
             images, masks = self._candidates(latents, problem)
-            score, enough = certify(self.judge, images, problem.target, self.plan.probability)
+            score, enough = certify(self.judge, images, problem.target, self.probability)
             best.update(rows, images, masks, score, step)
             going = ~enough
             if not bool(going.any()):
@@ -117,8 +113,8 @@ class Searcher:
     def _candidates(self, latents: Tensor, problem: Problem) -> tuple[Tensor, Tensor]:
         """Return the images that these latents stand for, untouched regions reset, and the regions that were not."""
         decoded = self.generator.decode(latents)
-        sigma = self.plan.blur_share * min(problem.originals.shape[-2:])
-        masks = change_mask(decoded, problem.reconstruction, problem.allowed, self.plan.threshold, sigma)
+        sigma = self.blur_share * min(problem.originals.shape[-2:])
+        masks = change_mask(decoded, problem.reconstruction, problem.allowed, self.threshold, sigma)
         return compose(decoded, problem.originals, masks), masks
 
 

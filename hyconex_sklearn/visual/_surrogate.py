@@ -10,17 +10,27 @@ from sklearn.utils import check_random_state
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .._common.parameters import SEED, Rule, integer_rule, real_rule
-from .._common.runtime import chunks, minibatches, plain_torch, seeded
-from ._checks import OUTPUTS, check_images, check_rules, one_of
+from .._common.parameters import SEED, Rule, integer_rule, is_int, real_rule
+from .._common.runtime import chunks, plain_torch, seeded
+from ._checks import OUTPUTS, check_images, one_of
 from ._generators import Generator
 from ._judge import Judge, common_device, evaluating
 from ._pixels import quantise
+from ._train import train
 
 _HALVINGS = 3  # of height and width
 _GRID = 4  # cells that remain on each side, whatever the size of the images
 _SMOOTHING = 0.02  # of the labels: certainty would need logits without bound, and a gradient that says nothing
 _ENCODED_AT_ONCE = 64
+_RULES = {
+    "classifier_output": one_of(*OUTPUTS),
+    "width": Rule("a positive multiple of 4", is_int, lambda value: value > 0 and value % 4 == 0),
+    "n_epochs": integer_rule(1),
+    "batch_size": integer_rule(1),
+    "learning_rate": real_rule(0, open_low=True),
+    "noise": real_rule(0),
+    "random_state": SEED,
+}
 
 
 class SmoothSurrogate(nn.Module):
@@ -96,7 +106,10 @@ def distill_surrogate(
     SmoothSurrogate
         In evaluation mode, on the classifier's device.
     """
-    _check_settings(classifier_output, width, n_epochs, batch_size, learning_rate, noise, random_state)
+    schedule: dict[str, Any] = {"n_epochs": n_epochs, "batch_size": batch_size, "learning_rate": learning_rate}
+    others = {"classifier_output": classifier_output, "width": width, "noise": noise, "random_state": random_state}
+    for name, value in {**others, **schedule}.items():
+        _RULES[name].check(name, value)
     pixels = check_images(images)
     device = common_device(pixels, classifier=classifier, generator=generator)
     pixels = quantise(pixels.to(device))
@@ -105,7 +118,12 @@ def distill_surrogate(
         n_classes = judge.probabilities(pixels[:1]).shape[1]
         surrogate = SmoothSurrogate(pixels.shape[1], n_classes, width).to(device)
         shown = _Shown(pixels, generator, noise)
-        _imitate(surrogate, judge, shown, n_epochs, batch_size, learning_rate, seed)
+
+        def loss(rows: Tensor) -> Tensor:
+            batch = shown.batch(rows.to(device))
+            return functional.cross_entropy(surrogate(batch), judge.probabilities(batch), label_smoothing=_SMOOTHING)
+
+        train(surrogate, loss, len(pixels), **schedule, weight_decay=1e-3, seed=seed)
     return surrogate.eval()
 
 
@@ -129,47 +147,3 @@ class _Shown:
         mixed = mixed + level * torch.randn_like(mixed)
         decoded = mixed if self._generator is None else self._generator.decode(mixed)
         return torch.cat([self.images[rows], quantise(decoded)])
-
-
-def _imitate(
-    surrogate: SmoothSurrogate,
-    judge: Judge,
-    shown: _Shown,
-    n_epochs: int,
-    batch_size: int,
-    learning_rate: float,
-    seed: int,
-) -> None:
-    n = len(shown.images)
-    size = min(batch_size, n)
-    total = n_epochs * max(1, n // size)
-    optimiser = torch.optim.AdamW(surrogate.parameters(), lr=learning_rate, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=total + 1)
-    shuffle = torch.Generator().manual_seed(seed)
-    for _ in range(n_epochs):
-        for rows in minibatches(n, size, 1, shuffle):
-            images = shown.batch(rows.to(shown.images.device))
-            loss = functional.cross_entropy(surrogate(images), judge.probabilities(images), label_smoothing=_SMOOTHING)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-
-
-def _check_settings(
-    classifier_output: Any, width: Any, n_epochs: Any, batch_size: Any, learning_rate: Any, noise: Any, seed: Any
-) -> None:
-    check_rules(
-        {
-            "classifier_output": (classifier_output, one_of(*OUTPUTS)),
-            "width": (
-                width,
-                Rule("a positive multiple of 4", integer_rule(4).has_type, lambda v: v > 0 and v % 4 == 0),
-            ),
-            "n_epochs": (n_epochs, integer_rule(1)),
-            "batch_size": (batch_size, integer_rule(1)),
-            "learning_rate": (learning_rate, real_rule(0, open_low=True)),
-            "noise": (noise, real_rule(0)),
-            "random_state": (seed, SEED),
-        }
-    )

@@ -177,10 +177,10 @@ def test_an_interruption_says_so_in_one_line_and_writes_nothing(tmp_path: Path) 
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     code = (  # tells when the fit has begun
         "import sys; from hyconex_sklearn._command_line import main\n"
-        "from hyconex_sklearn._training.history import History\n"
-        "fit = History.epochs\n"
+        "from hyconex_sklearn._training.loop import Training\n"
+        "fit = Training.epochs\n"
         "def told(*a): print('started', flush=True); yield from fit(*a)\n"
-        "History.epochs = told\n"
+        "Training.epochs = told\n"
         "sys.exit(main(['fit', 'people.csv', '--target', 'granted', '--output', 'model', '--drop', 'id']))"
     )
     process = subprocess.Popen(

@@ -203,7 +203,7 @@ def test_an_answer_does_not_depend_on_the_rows_asked_along_with_it(
 ) -> None:
     clf, X = rows_of("mixed")
     whole = clf.counterfactuals(X[:6], **how)
-    monkeypatch.setattr("hyconex_sklearn._classifier._CHUNK_ROWS", 4)  # 4 rows, then 2
+    monkeypatch.setattr("hyconex_sklearn._model.hypernetwork._CHUNK_ROWS", 4)  # 4 rows, then 2
     chunked = clf.counterfactuals(X[:6], **how)
     for name, dtype in whole.data.dtypes.items():
         if pd.api.types.is_float_dtype(dtype):  # sums of float32 depend on the batch in their last digits

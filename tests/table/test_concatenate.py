@@ -48,7 +48,7 @@ def test_blocks_give_the_answer_of_a_single_block(
     name: str, question: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clf, X = queries()[name]
-    monkeypatch.setattr("hyconex_sklearn._classifier._CHUNK_ROWS", 7)
+    monkeypatch.setattr("hyconex_sklearn._model.hypernetwork._CHUNK_ROWS", 7)
     whole = clf.counterfactuals(X, **question)
     monkeypatch.setattr(_explaining, "_BLOCK_CELLS", 1)
     monkeypatch.setattr(_codec, "CELLS_AT_ONCE", 1)

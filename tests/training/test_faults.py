@@ -22,8 +22,8 @@ from hyconex_sklearn._model.hypernetwork import HyperNetwork
 from hyconex_sklearn._model.losses import classification_loss
 from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._training.classifier_phase import pretrain_classifier
-from hyconex_sklearn._training.history import History
-from hyconex_sklearn._training.loop import Schedule
+from hyconex_sklearn._training.history import Clock
+from hyconex_sklearn._training.loop import Training
 from hyconex_sklearn._training.rows import Rows
 
 __all__ = ["short_fits", "short_searches", "small_parts"]  # fixtures
@@ -80,7 +80,7 @@ STATIONS = [
     "_training.fit_model.linear_start",
     "_training.fit_model.pretrain_on_clusters",
     "_training.fit_model.fill_reservoir",
-    "_classifier.HyConExClassifier._warn_unconverged",
+    "_training.history.History.warn",
 ]
 
 
@@ -157,10 +157,11 @@ def test_what_is_kept_when_time_runs_out_is_the_best_model_so_far() -> None:
     torch.manual_seed(0)
     network = HyperNetwork(4, 3, 16, 1, 0.0).eval()
     # So large a step that later epochs are worse than earlier ones.
-    schedule = Schedule(32, 0.5, 0.0, 1_000, 0, torch.Generator().manual_seed(0))
+    settings = HyConExClassifier(batch_size=32, learning_rate=0.5, weight_decay=0.0, patience=1_000)
     with slow_clock():
-        history = History(0, max_time=200.0)
-        pretrain_classifier(network, train, valid, schedule, 1_000, history)
+        training = Training(settings, train, valid, 0, torch.Generator().manual_seed(0), Clock(max_time=200.0))
+        pretrain_classifier(network, training, 1_000)
+    history = training.history
     losses = [float(str(record["valid_loss"])) for record in history.records]
     goal = torch.nn.functional.one_hot(valid.labels, 3).float()
     with torch.no_grad():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from _helpers import state_of
 from _models import fitted, iris
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +18,8 @@ from hyconex_sklearn._model.committee import mean_log_odds
 from hyconex_sklearn._model.losses import log_odds
 from hyconex_sklearn._model.model import Model
 from hyconex_sklearn._training.calibrate import (
-    AIMED,
-    ASKED,
+    Calibration,
+    Confidence,
     calibrate,
     fit_temperature,
     plausible_threshold,
@@ -142,53 +143,59 @@ def test_a_higher_quantile_asks_more_of_a_counterfactual() -> None:
 
 def calibrated(
     quantile: float, least: float, most: float = 3.5, labels: np.ndarray | None = None
-) -> tuple[Model, Rows]:
-    """The model of iris, calibrated anew on all rows; the labels may be wrong on purpose."""
+) -> tuple[Calibration, Model, Rows]:
+    """What all rows say of the model of iris, with these limits; the labels may be wrong on purpose."""
     clf, X, y = iris()
-    model, rows = copy.deepcopy(clf._model), rows_of(clf._codec.encode(X), y if labels is None else labels)
-    calibrate(model, rows, quantile, least, most)
-    return model, rows
+    rows = rows_of(clf._codec.encode(X), y if labels is None else labels)
+    limits = (quantile, least, most)
+    with patch.multiple("hyconex_sklearn._training.calibrate", AIMED=limits, ASKED=limits):
+        found = calibrate(clf._model, rows)
+    assert all(torch.equal(*pair) for pair in zip(found.aimed, found.asked, strict=True))
+    return found, clf._model, rows
 
 
 @pytest.mark.parametrize("quantile", [0.1, 0.25, 0.5])
 def test_the_confidence_is_what_rows_of_the_class_that_are_told_right_typically_reach(quantile: float) -> None:
-    model, rows = calibrated(quantile, 0.1)
-    logits = model.network.logits(rows.x) / model.temperature
-    reached = {
-        "confidence": log_odds(logits, rows.labels),
-        "committee_confidence": mean_log_odds(model.committee(rows.x), rows.labels),
-    }
-    for name, odds in reached.items():
+    found, model, rows = calibrated(quantile, 0.1)
+    logits = model.network.logits(rows.x) / found.temperature
+    reached = Confidence(log_odds(logits, rows.labels), mean_log_odds(model.committee(rows.x), rows.labels))
+    for odds, confidence in zip(reached, found.asked, strict=True):
         for label in range(3):
             own = odds[(rows.labels == label) & (logits.argmax(1) == label)]
-            typical = own.quantile(quantile).clamp(0.1, 3.5)
-            torch.testing.assert_close(getattr(model, name)[label], typical)
+            torch.testing.assert_close(confidence[label], own.quantile(quantile).clamp(0.1, 3.5))
 
 
 def test_the_confidence_has_a_floor_and_a_ceiling() -> None:
-    floor, _ = calibrated(0.0, 1.0)
-    assert (floor.confidence >= 1.0).all() and (floor.confidence == 1.0).any()
+    floor = calibrated(0.0, 1.0)[0].asked.calibrated
+    assert (floor >= 1.0).all() and (floor == 1.0).any()
     for most in (2.0, 3.5):
-        ceiling, _ = calibrated(1.0, 1.0, most)
-        assert (ceiling.confidence <= most).all() and (ceiling.committee_confidence == most).any()
+        ceiling = calibrated(1.0, 1.0, most)[0].asked
+        assert (ceiling.calibrated <= most).all() and (ceiling.committee == most).any()
 
 
 def test_a_class_that_is_never_told_right_asks_what_the_others_reach() -> None:
     _, _, y = iris()
-    model, rows = calibrated(0.5, 0.0, labels=np.where(y == 2, 0, y))  # no row is labelled 2
-    logits = model.network.logits(rows.x) / model.temperature
+    found, model, rows = calibrated(0.5, 0.0, labels=np.where(y == 2, 0, y))  # no row is labelled 2
+    logits = model.network.logits(rows.x) / found.temperature
     right = logits.argmax(1) == rows.labels
     typical = log_odds(logits, rows.labels)[right].quantile(0.5).clamp(0.0, 3.5)
-    torch.testing.assert_close(model.confidence[2], typical)
+    torch.testing.assert_close(found.asked.calibrated[2], typical)
 
 
 def test_a_model_that_is_always_wrong_asks_the_least() -> None:
     clf, X, _ = iris()
-    model, _ = calibrated(0.25, 1.0, labels=(clf.predict(X) + 1) % 3)
-    assert model.confidence.tolist() == model.committee_confidence.tolist() == [1.0, 1.0, 1.0]
+    found, *_ = calibrated(0.25, 1.0, labels=(clf.predict(X) + 1) % 3)
+    assert found.asked.calibrated.tolist() == found.asked.committee.tolist() == [1.0, 1.0, 1.0]
 
 
 def test_a_search_may_stop_earlier_than_the_one_pass_is_trained_to_go() -> None:
-    aimed, asked = calibrated(*AIMED)[0], calibrated(*ASKED)[0]
-    assert (asked.confidence <= aimed.confidence).all() and (asked.confidence < aimed.confidence).any()
-    torch.testing.assert_close(asked.temperature, aimed.temperature)
+    clf, X, y = iris()
+    _, aimed, asked = calibrate(clf._model, rows_of(clf._codec.encode(X), y))
+    assert (asked.calibrated <= aimed.calibrated).all() and (asked.calibrated < aimed.calibrated).any()
+
+
+def test_calibration_leaves_the_model_as_it_is() -> None:
+    clf, X, y = iris()
+    before = state_of(clf)
+    calibrate(clf._model, rows_of(clf._codec.encode(X[::2]), y[::2]))
+    assert state_of(clf) == before

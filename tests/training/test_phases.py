@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
 
+from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._model.density import MixedDensity
 from hyconex_sklearn._model.encoded_space import EncodedSpace
 from hyconex_sklearn._model.hypernetwork import HyperNetwork
@@ -23,7 +24,7 @@ from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._training.classifier_phase import pretrain_classifier
 from hyconex_sklearn._training.density_phase import fit_density
 from hyconex_sklearn._training.history import History
-from hyconex_sklearn._training.loop import EarlyStopping, Schedule
+from hyconex_sklearn._training.loop import EarlyStopping, Training
 from hyconex_sklearn._training.rows import Rows
 from hyconex_sklearn._training.step_phase import (
     Moves,
@@ -55,11 +56,12 @@ class Parts:
         rows = Rows(torch.from_numpy(codec.encode(table)), torch.from_numpy(y), torch.ones(len(y)))
         odd = torch.arange(len(y)) % 3 == 0
         self.train, self.valid = (Rows(rows.x[at], rows.labels[at], rows.weight[at]) for at in (~odd, odd))
+        settings = HyConExClassifier(batch_size=32, learning_rate=5e-3, weight_decay=1e-4, patience=20)
+        self.training = Training(settings, self.train, self.valid, 0, seeded())
+        self.history = self.training.history
         torch.manual_seed(0)
         self.network = HyperNetwork(self.space.n_features, 3, 16, 1, 0.1).eval()
         self.density = MixedDensity(self.space, 3, 2, (16,))
-        self.schedule = Schedule(32, 5e-3, 1e-4, 20, 0, seeded())
-        self.history = History(0)
 
     def objective(self, validity: float = 1.0, proximity: float = 0.1, plausibility: float = 0.1) -> Objective:
         self.density.requires_grad_(False).eval()
@@ -77,34 +79,37 @@ def parts() -> Parts:
 # ------------------------------------------------------------------------------------- history and early stopping
 
 
-def test_history_records_and_numbers_the_epochs() -> None:
-    history = History(0)
-    for epoch in history.epochs("density", 3):
-        history.add("density", epoch, 1.0 - epoch, 2.0, extra=0.5)
-    assert [record["epoch"] for record in history.records] == [0, 1, 2]
-    assert history.records[0] == {"phase": "density", "epoch": 0, "train_loss": 1.0, "valid_loss": 2.0, "extra": 0.5}
+def epochs(parts: Parts, phase: str, n_epochs: int, train_loss: float, valid_loss: float, **more: float) -> Any:
+    """The records of a training that does nothing."""
+    record, module = {"valid_loss": valid_loss, **more}, torch.nn.Linear(1, 1)
+
+    def loss(rows: torch.Tensor, progress: float) -> torch.Tensor:
+        return train_loss + 0 * module.weight.sum()
+
+    return parts.training.epochs(phase, module, n_epochs, loss, lambda: record)
+
+
+def test_history_records_and_numbers_the_epochs(parts: Parts) -> None:
+    told = list(epochs(parts, "density", 3, 1.0, 2.0, extra=0.5))
+    assert parts.history.records == told and [record["epoch"] for record in told] == [0, 1, 2]
+    assert told[0] == {"phase": "density", "epoch": 0, "train_loss": 1.0, "valid_loss": 2.0, "extra": 0.5}
 
 
 @pytest.mark.parametrize("losses", [(math.nan, 1.0), (1.0, math.inf), (-math.inf, 0.0)])
-def test_a_loss_that_is_no_number_stops_everything_and_says_what_to_do(losses: tuple[float, float]) -> None:
-    history = History(0)
-
-    def train() -> None:
-        for epoch in history.epochs("joint", 3):
-            history.add("joint", epoch, *losses)
-
+def test_a_loss_that_is_no_number_stops_everything_and_says_what_to_do(
+    losses: tuple[float, float], parts: Parts
+) -> None:
     with pytest.raises(ValueError, match=r"diverged in epoch 0 of the joint phase.*Lower learning_rate"):
-        train()
-    assert len(history.records) == 1
+        list(epochs(parts, "joint", 3, *losses))
+    assert len(parts.history.records) == 1
 
 
 @pytest.mark.parametrize("verbose", [0, 1])
-def test_a_bar_for_each_phase_if_asked(verbose: int) -> None:
+def test_a_bar_for_each_phase_if_asked(verbose: int, parts: Parts) -> None:
     stream = io.StringIO()
+    parts.training.settings.verbose = verbose
     with redirect_stderr(stream):
-        history = History(verbose)
-        for epoch in history.epochs("density", 2):
-            history.add("density", epoch, 1.25, 1.5)
+        list(epochs(parts, "density", 2, 1.25, 1.5))
     assert ("density" in stream.getvalue() and "2/2" in stream.getvalue()) == bool(verbose)
 
 
@@ -123,7 +128,7 @@ def test_early_stopping_keeps_the_best_and_waits_for_its_patience(scores: list[f
         assert stopping.still_improving == (best == epoch)
         if stop:
             break
-    stopping.restore()
+    stopping.finish("classifier", History())
     assert module.weight.item() == seen.index(max(seen))
     assert stopping.best == (max(seen),)
 
@@ -249,14 +254,14 @@ def test_the_density_learns(parts: Parts) -> None:
             return float(parts.density.log_prob(parts.valid.x, parts.valid.labels).mean())
 
     before = held_out()
-    fit_density(parts.density, parts.space, parts.train, parts.valid, parts.schedule, 8, parts.history)
+    fit_density(parts.density, parts.space, parts.training, 8)
     assert held_out() > before + 1.0
     assert parts.history.unconverged == ["density"]
 
 
 def test_the_classifier_learns_and_keeps_its_best_epoch(parts: Parts) -> None:
     before = cross_entropy(parts)
-    pretrain_classifier(parts.network, parts.train, parts.valid, parts.schedule, 40, parts.history)
+    pretrain_classifier(parts.network, parts.training, 40)
     assert cross_entropy(parts) < before - 0.3
     losses = [record["valid_loss"] for record in parts.history.records]
     assert cross_entropy(parts) == pytest.approx(min(losses), abs=1e-5)
@@ -267,17 +272,16 @@ def test_the_classifier_learns_and_keeps_its_best_epoch(parts: Parts) -> None:
 def test_no_epoch_is_kept_where_none_beats_the_start(parts: Parts) -> None:
     best = EarlyStopping(parts.network, 5)
     best.update((0.0,))
-    for epoch in parts.history.epochs("classifier", 2):
-        parts.history.add("classifier", epoch, 1.0, 1.0)
-        best.update((-1.0,), epoch)
-    parts.history.keep("classifier", best.kept)
+    for record in epochs(parts, "classifier", 2, 1.0, 1.0):
+        best.update((-1.0,), record)
+    best.finish("classifier", parts.history)
     assert not any("kept" in record for record in parts.history.records)
 
 
 def test_phases_of_no_epochs_change_nothing_and_do_not_complain(parts: Parts) -> None:
     before = {name: tensor.clone() for name, tensor in parts.network.state_dict().items()}
-    fit_density(parts.density, parts.space, parts.train, parts.valid, parts.schedule, 0, parts.history)
-    pretrain_classifier(parts.network, parts.train, parts.valid, parts.schedule, 0, parts.history)
+    fit_density(parts.density, parts.space, parts.training, 0)
+    pretrain_classifier(parts.network, parts.training, 0)
     assert all(torch.equal(tensor, before[name]) for name, tensor in parts.network.state_dict().items())
     assert not parts.history.records and not parts.history.unconverged
 
@@ -295,17 +299,13 @@ def one_shot_quality(parts: Parts, objective: Objective) -> dict[str, float]:
         }
 
 
-def trained_jointly(parts: Parts, epochs: int = 25, **alphas: float) -> dict[str, float]:
-    fit_density(parts.density, parts.space, parts.train, parts.valid, parts.schedule, 8, parts.history)
-    pretrain_classifier(parts.network, parts.train, parts.valid, parts.schedule, 40, parts.history)
+def trained_jointly(parts: Parts, n_epochs: int = 25, **alphas: float) -> dict[str, float]:
+    fit_density(parts.density, parts.space, parts.training, 8)
+    pretrain_classifier(parts.network, parts.training, 40)
     parts.teacher = teacher = copy.deepcopy(parts.network).requires_grad_(False)
-    pretrain_on_clusters(
-        parts.network, parts.space, parts.train, parts.valid, teacher, parts.schedule, 5, parts.history
-    )
+    pretrain_on_clusters(parts.network, parts.space, teacher, parts.training, 5)
     objective = parts.objective(**alphas)
-    fit_jointly(
-        parts.network, parts.space, parts.train, parts.valid, teacher, objective, parts.schedule, epochs, parts.history
-    )
+    fit_jointly(parts.network, parts.space, teacher, objective, parts.training, n_epochs)
     return one_shot_quality(parts, objective)
 
 
@@ -321,7 +321,7 @@ def test_the_joint_phase_makes_the_weights_lead_to_other_classes(parts: Parts) -
 
 
 def test_the_joint_phase_leaves_the_classifier_where_it_was_even_on_counterfactuals(parts: Parts) -> None:
-    trained_jointly(parts, epochs=40)
+    trained_jointly(parts, n_epochs=40)
     targets = draw_targets(parts.train.labels, 3, seeded())
     with torch.no_grad():
         _, moves = propose(parts.network, parts.space, parts.train.x, targets, seeded())
@@ -340,6 +340,6 @@ def test_the_same_generator_gives_the_same_network() -> None:
     for _ in range(2):
         parts = Parts()
         torch.manual_seed(0)
-        trained_jointly(parts, epochs=2)
+        trained_jointly(parts, n_epochs=2)
         states.append(parts.network.state_dict())
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
