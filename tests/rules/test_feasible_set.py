@@ -273,8 +273,20 @@ def test_thawed_cells_are_seen() -> None:
     assert not obeyed[3] and obeyed.sum() == 39
 
 
+def test_more_changes_than_may_be_are_seen() -> None:
+    case = simple(max_changes=1)
+    moved = case.home.copy()
+    moved[2:4, 0] += 0.5
+    moved[3, case.codec.schema.columns[3].start] += 0.5
+    assert np.flatnonzero(~case.feasible.obeyed(moved, case.home, case.codec.numbers(case.query))).tolist() == [3]
+
+
 def test_the_numbers_of_the_decoded_row_are_what_counts() -> None:
     case = simple(bounds={"height": (100, 190)}, relations=[({"count": 1}, 40)])
     numbers = case.codec.numbers(case.query)
-    numbers[0, 0], numbers[1, 5] = 190.5, 41
-    assert np.flatnonzero(~case.feasible.obeyed(case.home, case.home, numbers)).tolist() == [0, 1]
+    numbers[:3, 0] = [190.5, np.nextafter(190, 200), 190]
+    numbers[3:6, 5] = [41, np.nextafter(40, 50), 40]  # nothing is forgiven, not a bit
+    assert np.flatnonzero(~case.feasible.obeyed(case.home, case.home, numbers)).tolist() == [0, 1, 3, 4]
+    rises, numbers = simple(monotonic_cst={"height": 1}), case.codec.numbers(case.query)
+    numbers[2:4, 0] = np.nextafter(numbers[2:4, 0], [0, 999])
+    assert np.flatnonzero(~rises.feasible.obeyed(case.home, case.home, numbers)).tolist() == [2]
