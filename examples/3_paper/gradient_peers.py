@@ -31,7 +31,7 @@ class Query:
         self.x = torch.from_numpy(self.codec.encode(X, warn_unseen=False)).to(device)  # (n, d)
         self.target = torch.from_numpy(np.searchsorted(clf.classes_, target)).to(device)  # (n,)
         space = self.model.space
-        self.free = space.free_mask(self.x)  # 1 where a number or a level may change
+        self.free = space.movable_in(self.x)  # 1 where a number or a level may change
         self.lower = torch.where(self.free > 0, torch.minimum(space.lower, self.x), self.x)
         self.upper = torch.where(self.free > 0, torch.maximum(space.upper, self.x), self.x)
 
