@@ -33,25 +33,20 @@ def search_latent(best: Incumbent, rows: Tensor, copies: int, generator: torch.G
     numeric, start = model.space.numeric, best.x[rows].clone()
     latent = model.density.to_latent(start, query.target).clamp(-_RANGE, _RANGE).requires_grad_(True)
     optimiser = torch.optim.Adam([latent], lr=_RATE)
+    repeated = torch.arange(len(query), device=start.device).repeat(copies)
+    many, starts = query[repeated], start[repeated]
     for step in range(1, _STEPS + 1):
         noise = torch.randn(copies, 1, len(numeric), generator=generator, dtype=start.dtype).to(start.device)
         with torch.enable_grad():
-            (latent.grad,) = torch.autograd.grad(_smoothed(query, start, latent, _NOISE * noise).sum(), latent)
+            noisy = (latent + _NOISE * noise).flatten(0, 1)  # (copies * m, d_num)
+            smoothed = objective(many, _row(many, starts, noisy)).view(copies, -1).mean(0)
+            (latent.grad,) = torch.autograd.grad(smoothed.sum(), latent)
         optimiser.step()
         with torch.no_grad():
             z = _row(query, start, latent)
             latent.copy_(model.density.to_latent(z, query.target).clamp(-_RANGE, _RANGE))
         if step % _SNAP_EVERY == 0:
             best.offer(z, rows)
-
-
-def _smoothed(query: Query, start: Tensor, latent: Tensor, noise: Tensor) -> Tensor:
-    """Return the mean objective over noisy copies of the latents, shape (m,)."""
-    copies = len(noise)
-    repeated = torch.arange(len(query), device=start.device).repeat(copies)
-    noisy = (latent + noise).flatten(0, 1)  # (copies * m, d_num)
-    many = query[repeated]
-    return objective(many, _row(many, start[repeated], noisy)).view(copies, -1).mean(0)
 
 
 def _row(query: Query, start: Tensor, latent: Tensor) -> Tensor:
