@@ -51,7 +51,7 @@ def diversify(
     found = Attempts(problem.originals[:, None].repeat(1, k, 1, 1, 1), steps=none, nothing_left=none.bool())
     allowed = problem.allowed.clone()
     for attempt in range(k):
-        left = _something_left(allowed, problem.start)
+        left = allowed.flatten(1).any(1) & allowed_latents(allowed, problem.start).flatten(1).any(1)
         found.nothing_left[:, attempt] = asked & ~left
         rows = torch.nonzero(asked & left).squeeze(1)
         if not len(rows):
@@ -61,10 +61,6 @@ def diversify(
         found.images[rows, attempt], found.steps[rows, attempt] = best.images, best.steps
         allowed[rows] &= ~best.masks
     return found
-
-
-def _something_left(allowed: Tensor, latents: Tensor) -> Tensor:
-    return allowed.flatten(1).any(1) & allowed_latents(allowed, latents).flatten(1).any(1)
 
 
 def reconstruct(generator: Generator, start: Tensor, originals: Tensor) -> tuple[Tensor, Tensor]:

@@ -121,20 +121,17 @@ def check_target_range(target: np.ndarray, n_classes: int) -> None:
         )
 
 
-def check_same_device(latents: Tensor, images: Tensor) -> None:
-    """Raise if the generator works elsewhere than the classifier."""
-    if latents.device != images.device:
-        raise ValueError(
-            f"The generator's latents are on {latents.device}, but the classifier is on {images.device}. Move one of "
-            "them with .to(device) before you build the explainer."
-        )
-
-
-def check_latents(latents: Any, n: int) -> None:
-    """Raise if the generator's latents are no float tensor with one entry for each image."""
+def check_latents(latents: Any, images: Tensor) -> None:
+    """Raise if the generator's latents are no float tensor with one entry for each image, or are elsewhere."""
+    n = len(images)
     if not isinstance(latents, Tensor) or latents.ndim < 2 or len(latents) != n or not latents.is_floating_point():
         got = tuple(latents.shape) if isinstance(latents, Tensor) else type(latents).__name__
         raise ValueError(
             f"generator.encode returned {got} for {n} images; expected a float tensor of shape ({n}, ...), one latent "
             "for each image. Return the latents themselves, not a distribution or an output object."
+        )
+    if latents.device != images.device:
+        raise ValueError(
+            f"The generator's latents are on {latents.device}, but the classifier is on {images.device}. Move one of "
+            "them with .to(device) before you build the explainer."
         )

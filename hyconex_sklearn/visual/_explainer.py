@@ -14,15 +14,7 @@ from torch import Tensor
 from .._common.parameters import check_number, check_parameters
 from .._common.runtime import chunks, plain_torch
 from ._attempts import Attempts, diversify, reconstruct
-from ._checks import (
-    RULES,
-    check_images,
-    check_latents,
-    check_same_device,
-    check_surrogate,
-    check_target,
-    check_target_range,
-)
+from ._checks import RULES, check_images, check_latents, check_surrogate, check_target, check_target_range
 from ._judge import Judge, common_device, evaluating
 from ._objective import Objective, Problem
 from ._pixels import quantise
@@ -204,8 +196,7 @@ class VisualCounterfactualExplainer(BaseEstimator):
         target = _targets(wanted, before)
         with torch.no_grad():
             start = self.generator.encode(originals)
-        check_latents(start, len(originals))
-        check_same_device(start, originals)
+        check_latents(start, originals)
         start = start.detach().float()
         reconstruction, seen = reconstruct(self.generator, start, originals)
         # Not finite: a half-precision decoder that overflows. The class of such an image would be an accident.

@@ -34,17 +34,6 @@ class Best:
     score: Tensor
     steps: Tensor
 
-    @classmethod
-    def of(cls, problem: Problem) -> Best:
-        """Return the originals, which any step replaces."""
-        n, device = len(problem.originals), problem.originals.device
-        return cls(
-            images=problem.originals.clone(),
-            masks=torch.zeros_like(problem.allowed),
-            score=torch.full((n,), -torch.inf, dtype=torch.float32, device=device),
-            steps=torch.zeros(n, dtype=torch.long, device=device),
-        )
-
     def update(self, rows: Tensor, images: Tensor, masks: Tensor, score: Tensor, step: int) -> None:
         """Take over what is better, for the images at positions `rows`."""
         better = score > self.score[rows]
@@ -93,7 +82,9 @@ class Searcher:
 
     def search(self, problem: Problem, noise: torch.Generator) -> Best:
         """Return the best image found for each image of a problem; `noise` is the source of randomness."""
-        best, rows = Best.of(problem), torch.arange(len(problem.start), device=problem.start.device)
+        rows = torch.arange(len(problem.start), device=problem.start.device)
+        unjudged = torch.full(rows.shape, -torch.inf, dtype=torch.float32, device=rows.device)
+        best = Best(problem.originals.clone(), torch.zeros_like(problem.allowed), unjudged, torch.zeros_like(rows))
         latents, masks = problem.start, problem.allowed
         free = allowed_latents(problem.allowed, problem.start)
         for step in range(1, self.n_steps + 1):

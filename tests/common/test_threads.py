@@ -190,9 +190,11 @@ def test_a_spawned_process_gives_the_same_answers() -> None:
 FORK = """
 import faulthandler, multiprocessing, pickle, sys
 import numpy as np, torch
-from hyconex_sklearn import HyConExClassifier, _committee, _fitting
+from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._model import committee
+from hyconex_sklearn._training import fit_model
 
-_committee._EPOCHS, _fitting._RESERVOIR = 2, 60
+committee._EPOCHS, fit_model._RESERVOIR = 2, 60
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(4000, 40)), rng.integers(0, 8, 4000)
 epochs = dict(flow_epochs=1, pretrain_epochs=1, joint_epochs=1)
