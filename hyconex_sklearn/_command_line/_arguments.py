@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any, NoReturn
 
+from .._common.parameters import SEARCHES
 from .._version import __version__
 from ._commands import evaluate, explain, fit
 from ._console import PROGRAM, complain
@@ -164,7 +165,7 @@ def _several(one: argparse.ArgumentParser, option: str, metavar: str, help: str,
 
 def _search(one: argparse.ArgumentParser) -> None:
     told = "auto (default), or one_shot: much faster, and less sure"
-    one.add_argument("--search", default="auto", choices=("auto", "latent", "steps", "one_shot"), help=told)
+    one.add_argument("--search", default="auto", choices=SEARCHES, help=told)
 
 
 def _common(one: argparse.ArgumentParser, writes: bool) -> None:
