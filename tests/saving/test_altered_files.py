@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from _helpers import short_fits
-from _models import iris, small_parts
+from _models import iris, mixed, small_parts
 from _saved import altered, shared_models_are_fitted_in_full, small_fit, twins
 
 from hyconex_sklearn import HyConExClassifier
@@ -136,6 +136,17 @@ def test_shapes_that_ask_for_more_than_the_file_holds_are_refused_before_a_model
     path = altered(iris()[0], tmp_path, lambda header: None, **tensors)
     monkeypatch.setattr(model_file, "EncodedSpace", None)
     with pytest.raises(ValueError, match=r"can't be loaded: .*(its tensors take|the tensors is)"):
+        HyConExClassifier.load(path)
+
+
+def test_a_flow_that_the_file_lacks_takes_no_memory_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its width would be that of the categories' network, and its inputs those of the table."""
+    clf = mixed()[0]
+    flow = {name: None for name in clf._model.state_dict() if name.startswith("density.flow.transform.")}
+    wide = {"density.categories.net.0.weight": torch.zeros(2**16, 1)}
+    path = altered(clf, tmp_path, lambda header: None, **flow, **wide)
+    monkeypatch.setattr(model_file, "EncodedSpace", None)
+    with pytest.raises(ValueError, match=r"can't be loaded: its tensors take \d+ bytes"):
         HyConExClassifier.load(path)
 
 
