@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from ._arguments import parser
-from ._console import UsageError, complain, interrupted, readable_anywhere, warnings_in_one_line
+from ._console import PROGRAM, UsageError, complain, readable_anywhere, warnings_in_one_line
 
 __all__ = ["main"]
 
@@ -41,6 +41,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(error)
         return _WRONG
     except KeyboardInterrupt:
-        interrupted()
+        print(f"\n{PROGRAM}: interrupted; no file is left half written.", file=sys.stderr)
         return _INTERRUPTED
     return 0

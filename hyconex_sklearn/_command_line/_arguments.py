@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any, NoReturn
 
+from .._common.parameters import SEARCHES
 from .._version import __version__
 from ._commands import evaluate, explain, fit
 from ._console import PROGRAM, complain
@@ -100,17 +101,15 @@ def parser() -> argparse.ArgumentParser:
     root = _Parser(PROGRAM, description=_ABOUT, epilog=_STORY, formatter_class=layout)
     root.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-
-    def command(name: str, run: Any, description: str, epilog: str) -> argparse.ArgumentParser:
-        one = commands.add_parser(
-            name, help=description.split(".")[0], description=description, epilog=epilog, formatter_class=layout
-        )
+    for name, run, arguments, about, story in (
+        ("fit", fit, _fit_arguments, _FIT, _FIT_STORY),
+        ("explain", explain, _explain_arguments, _EXPLAIN, _EXPLAIN_STORY),
+        ("evaluate", evaluate, _evaluate_arguments, _EVALUATE, _EVALUATE_STORY),
+    ):
+        summary = about.split(".")[0]
+        one = commands.add_parser(name, help=summary, description=about, epilog=story, formatter_class=layout)
         one.set_defaults(run=run)
-        return one
-
-    _fit_arguments(command("fit", fit, _FIT, _FIT_STORY))
-    _explain_arguments(command("explain", explain, _EXPLAIN, _EXPLAIN_STORY))
-    _evaluate_arguments(command("evaluate", evaluate, _EVALUATE, _EVALUATE_STORY))
+        arguments(one)
     return root
 
 
@@ -164,7 +163,7 @@ def _several(one: argparse.ArgumentParser, option: str, metavar: str, help: str,
 
 def _search(one: argparse.ArgumentParser) -> None:
     told = "auto (default), or one_shot: much faster, and less sure"
-    one.add_argument("--search", default="auto", choices=("auto", "latent", "steps", "one_shot"), help=told)
+    one.add_argument("--search", default="auto", choices=SEARCHES, help=told)
 
 
 def _common(one: argparse.ArgumentParser, writes: bool) -> None:

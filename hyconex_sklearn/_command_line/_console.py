@@ -35,10 +35,6 @@ def complain(error: BaseException) -> None:
     _tell("error", str(error) or type(error).__name__)
 
 
-def interrupted() -> None:
-    print(f"\n{PROGRAM}: interrupted; no file is left half written.", file=sys.stderr)
-
-
 def readable_anywhere(stream: TextIO) -> None:
     r"""Let a stream write \xe9 where it has no é, as stderr does: a result must not end in the midst of a line."""
     if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":

@@ -222,12 +222,10 @@ def _as_at_fit(table: Table, column: Column) -> pd.Series:
 
 def _as_array(labels: pd.Series) -> np.ndarray:
     """Labels as an array of the plainest dtype."""
-    if labels.dtype == object:
-        return np.array(labels.tolist())
-    if isinstance(labels.dtype, np.dtype):
+    if isinstance(labels.dtype, np.dtype) and labels.dtype != object:
         return labels.to_numpy()
     plain = np.array(labels.tolist())
-    return plain if plain.dtype != object else plain.astype(str)
+    return plain.astype(str) if plain.dtype == object != labels.dtype else plain
 
 
 def _bound(text: str) -> tuple[str, str, str]:

@@ -32,7 +32,7 @@ def guessed(cells: Sequence[str], name: str) -> pd.Series:
     """
     met = _met(cells)
     if met and all(cell.lower() in _BOOLEANS for cell in met):
-        return _booleans(cells, name)
+        return _booleans(cells)
     if all(_NUMBER.fullmatch(cell) for cell in met):
         return _numbers(cells, whole=bool(met) and _all_whole(cells))
     _tell_numbers_among_text(met, name)
@@ -47,7 +47,7 @@ def as_fitted(cells: Sequence[str], column: Column, lines: Sequence[int]) -> pd.
     labels = [label for label in (*column.categories, *column.rare) if label is not None]
     if labels and all(isinstance(label, bool) for label in labels):
         _check(cells, lambda cell: cell.lower() in _BOOLEANS, "true or false", column, lines)
-        return _booleans(cells, str(column.name))
+        return _booleans(cells)
     measured = column.kind in ("numeric", "integer") or (column.kind == "constant" and column.decimals is not None)
     if measured or (labels and all(isinstance(label, int | float) for label in labels)):
         _check(cells, lambda cell: _as_number(cell) is not None, "numbers", column, lines)
@@ -109,16 +109,14 @@ def _texts(cells: Sequence[str]) -> pd.Series:
     return pd.Series([None if is_missing_text(cell) else cell.strip() for cell in cells], dtype=object)
 
 
-def _booleans(cells: Sequence[str], name: str) -> pd.Series:
+def _booleans(cells: Sequence[str]) -> pd.Series:
     values = [None if is_missing_text(cell) else _BOOLEANS[cell.strip().lower()] for cell in cells]
-    return pd.Series(values, dtype="boolean" if None in values else bool, name=name)
+    return pd.Series(values, dtype="boolean" if None in values else bool)
 
 
 def _numbers(cells: Sequence[str], whole: bool) -> pd.Series:
-    if not whole:
-        return pd.Series([np.nan if is_missing_text(cell) else float(cell) for cell in cells], dtype=np.float64)
-    values = [None if is_missing_text(cell) else int(cell) for cell in cells]
-    return pd.Series(values, dtype="Int64" if None in values else np.int64)
+    values = [None if is_missing_text(cell) else (int if whole else float)(cell) for cell in cells]
+    return pd.Series(values, dtype=np.float64 if not whole else "Int64" if None in values else np.int64)
 
 
 def _all_whole(cells: Sequence[str]) -> bool:

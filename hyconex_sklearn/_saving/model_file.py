@@ -47,8 +47,8 @@ _KEYS = ("sha256", "format", "versions", "parameters", "schema", "classes", "nam
 # The largest is one byte for each output and input of a network; for codes also two doubles for each block and input.
 _MASK_BYTES, _ALL_MASK_BYTES, _DOUBLES = 1e9, 4e9, 16
 # Made anew from the schema; the flow's base is a standard normal, whose parts each version of zuko names otherwise.
-_PARTS = ("numeric", "discrete", "categories.block_of", "categories.single", "flow.base.")
-_DERIVED = tuple(f"density.{part}" for part in _PARTS)
+_OF_DENSITY = ("numeric", "discrete", "categories.block_of", "categories.single", "flow.base.")
+_DERIVED = tuple(f"density.{part}" for part in _OF_DENSITY)
 _RANGES = {"temperature": (1e-3, 1e3), "confidence": (-1e3, 1e3), "committee_confidence": (-1e3, 1e3)}
 _LARGEST_TEXTS = 2**26  # bytes of all arrays of text in a header
 _HOSTILE = "The file was altered, or not written by save; save the model anew."
@@ -266,13 +266,13 @@ def _check_room(tensors: dict[str, Tensor], schema: TableSchema, n_classes: int,
     """Raise unless all layers are as large as tensors that are there, and masks can be made in bounded memory."""
     d, n_numbers, n_blocks = schema.n_encoded, len(schema.numeric_index), len(schema.blocks) + len(schema.missing_index)
     n_codes = d - n_numbers - len(schema.constant_index)
-    wide = n_codes + n_classes
+    wide, n_flows = n_codes + n_classes, max(1, sizes.n_flows) if n_numbers else 0
     masks = max(2 * n_numbers * (n_numbers + wide), (n_codes + _DOUBLES * n_blocks) * wide)
-    if masks > _MASK_BYTES or sizes.n_flows * masks > _ALL_MASK_BYTES:
+    if masks > _MASK_BYTES or n_flows * masks > _ALL_MASK_BYTES:
         raise ValueError(f"the table is {d} encoded columns wide, too many for its density")
     inputs = wide + (n_numbers if n_numbers > 1 else 0)  # a single number has no other to look at
     layers = [[2 * d, *(2 * sizes.n_blocks + 1) * [sizes.hidden], n_classes * (d + 1)], [sizes.n_rows, d]]
-    layers += sizes.n_flows * [[inputs, *sizes.flow_hidden, n_numbers]]
+    layers += n_flows * [[inputs, *sizes.flow_hidden, n_numbers]]
     layers += [[wide, *sizes.flow_hidden, n_codes]] if n_codes else []
     needed = 4 * sum(before * after for widths in layers for before, after in pairwise(widths))
     if needed > (there := sum(tensor.nbytes for tensor in tensors.values())):
