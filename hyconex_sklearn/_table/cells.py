@@ -56,6 +56,16 @@ def column_of(table: Table, j: int) -> Column:
     return table.iloc[:, j] if isinstance(table, pd.DataFrame) else table[:, j]
 
 
+def columns_at(table: Table, places: Any) -> Table:
+    """Some columns of a table, by position or by a slice of positions."""
+    return table.iloc[:, places] if isinstance(table, pd.DataFrame) else table[:, places]
+
+
+def names_of(table: Table) -> list[Any]:
+    """What the columns of a table are called: "x0", "x1", ... in an array."""
+    return list(table.columns) if isinstance(table, pd.DataFrame) else [f"x{j}" for j in range(table.shape[1])]
+
+
 def hold_numbers(*columns: Column) -> bool:
     """Whether the columns together hold numbers and gaps only; truth values and the labels of categories are none."""
     if all(isinstance(c.dtype, np.dtype) and c.dtype.kind in "iuf" for c in columns):

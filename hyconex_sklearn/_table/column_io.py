@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .cells import names_of
 from .check_input import cell_types, check_dtype, check_finite, text_in_numbers
 
 Array = NDArray[Any]
@@ -123,7 +124,37 @@ def _python_scalar(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label
 
 
+def kind_in(table: Any, j: int) -> str:
+    """Kind of column j, as a codec would have it; what a codec cannot hold counts as labels."""
+    try:
+        return kind_of(dense_cells(table, j), j, False)
+    except (TypeError, ValueError):
+        return "categorical"
+
+
+def is_number(table: Any, j: int) -> bool:
+    """Whether column j holds numbers."""
+    return kind_in(table, j) in ("integer", "numeric")
+
+
+def numbers_in(table: Any, j: int) -> Array:
+    """Column j as float64, NaN where missing."""
+    return read_numbers(dense_cells(table, j), names_of(table)[j])
+
+
+def labels_in(table: Any, j: int) -> list[Any]:
+    """Column j as plain Python, None where missing."""
+    codes, labels = read_labels(dense_cells(table, j), names_of(table)[j])
+    return [None if code < 0 else labels[code] for code in codes]
+
+
 # ------------------------------------------------------------------------------------------------------- writing
+
+
+def with_values(table: Any, j: int, values: Array, at: Array | None = None) -> Any:
+    """A copy of a table with other numbers or labels in column j, in all rows or at some."""
+    at = np.arange(len(table)) if at is None else at
+    return with_columns(table.copy(), {j: write_cells(own_cells(table, j), at, values)})
 
 
 def write_cells(cells: Cells, at: Array, new: Array, order: tuple[Any, ...] = ()) -> Cells:
@@ -150,8 +181,13 @@ def write_cells(cells: Cells, at: Array, new: Array, order: tuple[Any, ...] = ()
     return _write_numpy(cells, at, new) if isinstance(cells, np.ndarray) else _write_extension(cells, at, new)
 
 
-def with_columns(table: Array, columns: dict[int, Array]) -> Array:
-    """An array with some columns replaced, in the narrowest dtype that holds all of them."""
+def with_columns(table: Any, columns: dict[int, Cells]) -> Any:
+    """A table, which is lost, with some columns replaced; an array in the narrowest dtype that holds all of them."""
+    if isinstance(table, pd.DataFrame):
+        for j, cells in columns.items():
+            # A Series keeps the dtype; a bare array of objects would have its dtype inferred anew.
+            table.isetitem(j, pd.Series(cells, dtype=cells.dtype, index=table.index, copy=False))
+        return table
     dtypes = {cells.dtype for cells in columns.values()} | {table.dtype}
     if len(dtypes) > 1:
         numeric = all(dtype.kind in "fiub" for dtype in dtypes)
