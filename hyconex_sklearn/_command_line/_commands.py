@@ -92,7 +92,7 @@ def _split(X: pd.DataFrame, y: np.ndarray, share: float, seed: int) -> Any:
 
 def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, test: Any, output: str) -> None:
     kinds: dict[str, list[str]] = {}
-    for column in classifier._codec.schema.columns:
+    for column in classifier._columns:
         kinds.setdefault(column.kind, []).append(str(column.name))
     counts = Counter(y.tolist())
     say(f"rows         {len(X)}")

@@ -64,7 +64,7 @@ def table_for(classifier: HyConExClassifier, table: Table, target: str | None = 
     UsageError
         If a column is missing, or a cell is not of the kind that fit has seen.
     """
-    columns = classifier._codec.schema.columns
+    columns = classifier._columns
     lacking = [str(column.name) for column in columns if str(column.name) not in table.names]
     if lacking:
         raise UsageError(f"{table.path!r} lacks columns that the model was fitted to: {listed(lacking)}.")
@@ -125,7 +125,7 @@ def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> di
     UsageError
         If an argument can't be read; what it means for the table is checked by the classifier.
     """
-    columns = {str(column.name): column for column in classifier._codec.schema.columns}
+    columns = {str(column.name): column for column in classifier._columns}
 
     def column(name: str, option: str) -> Column:
         if name not in columns:

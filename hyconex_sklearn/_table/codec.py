@@ -219,6 +219,16 @@ class TableCodec:
         }
         return with_columns(taken, replaced)
 
+    def answer_dtypes(self, example: pd.DataFrame) -> dict[Any, Any]:
+        """The dtypes of a table's columns, widened where decoded rows may say what they can't hold."""
+        dtypes = {}
+        for column, j in zip(self.schema.columns, self.match(example), strict=True):
+            said = _sayings(column)
+            cells = own_cells(example.iloc[np.zeros(len(said), dtype=int)], j)
+            cells = write_cells(cells, np.arange(len(said)), said, column.categories) if len(said) else cells
+            dtypes[example.columns[j]] = cells.dtype
+        return dtypes
+
     def _decode_floats(self, Z: Array, taken: Array, mask: Array, order: Array) -> Array:
         """All columns at once, where all are numbers in a float array."""
         values, lost = self._values(Z)
@@ -254,6 +264,16 @@ class TableCodec:
                     yield int(j), at, _labels_of(column, np.where(gone, _MISSING, new.astype(np.intp)))
                 else:
                     yield int(j), at, np.where(gone, np.nan, new)
+
+
+def _sayings(column: Column) -> Array:
+    """What decoded rows may say in a column: all labels, or numbers that need as much room as any of them."""
+    if column.kind == "constant":
+        return np.empty(0)
+    if column.categories:
+        return np.array([*column.categories[: -1 if column.has_missing_level else None]], dtype=object)
+    whole = column.decimals is not None and column.decimals <= 0
+    return np.array([column.lower, column.upper] + ([] if whole else [np.floor(column.lower) + 0.5]))
 
 
 def rows_of(X: Any, rows: Array) -> Any:
