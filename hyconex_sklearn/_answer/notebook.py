@@ -15,7 +15,6 @@ from .wording import counted, format_probability, format_value, isolated, plain,
 _ROWS = 20
 _COLUMNS = 30
 _REPORT = ["row", "target", "rank", "probability", "valid", "plausible", "status"]  # first, to be in sight
-_MEANINGS = {str(status): status.description for status in Status}
 # Colours that let the notebook's own ground and ink through, so that they do for light and dark themes. Where a viewer
 # drops the style, bold type and arrows are left.
 _STYLE = """
@@ -74,14 +73,11 @@ def _cells(column: ComparedColumn) -> list[str]:
     return cells
 
 
-def _tooltip(status: str) -> str:
-    return f' title="{escape(_MEANINGS[status])}"' if status in _MEANINGS else ""
-
-
 def _plain_cells(column: pd.Series) -> list[str]:
     """Cells of a report column; flags as words, so that no colour is needed to read them, and outcomes explained."""
     if column.name == "status":
-        return [f"<td{_tooltip(str(value))}>{_text(str(value))}</td>" for value in column]
+        titles = {status: f' title="{escape(status.description)}"' for status in Status}
+        return [f"<td{titles.get(value, '')}>{_text(str(value))}</td>" for value in column]
     if column.name == "probability":
         return [f"<td>{_text(format_probability(value))}</td>" for value in column]
     words = {True: "yes", False: "no"} if column.name in ("valid", "plausible") else {}

@@ -12,6 +12,7 @@ from sklearn.pipeline import Pipeline
 
 from .._answer.counterfactuals import Counterfactuals
 from .._table.cells import Table, cells_differ, names_of, take_rows
+from .._table.check_input import as_table
 from .explains_itself import ExplainsItself, explaining
 from .invert_steps import Step, have_moved, is_identity, map_back, thawed, transform_through, type_name
 from .ranges import ranges_before
@@ -83,11 +84,7 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     if not steps:
         return final.counterfactuals(X, **kwargs)
     final = explaining(final, "_certify_rows", "which judges the rows that come back through the steps of a pipeline")
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(
-            f"X has {X.ndim} dimension(s); expected a table of shape (n, d). Give a DataFrame or 2-d array."
-        )
+    X = as_table(X)
     tables = transform_through(steps, X)
 
     def back(rows: np.ndarray, changed: Table) -> Table:

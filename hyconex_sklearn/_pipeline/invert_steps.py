@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
 
 from .._table.cells import Table, cells_differ, column_of, columns_at, objects_of, values_differ
-from .._table.column_io import numbers_in, own_cells, with_columns, write_cells
+from .._table.column_io import as_held, numbers_in, own_cells, with_columns, write_cells
 
 Step = tuple[str, Any]
 
@@ -46,7 +46,8 @@ def _invert_step(name: str, step: Any, before: Table, after: Table, changed: Tab
     if isinstance(step, ColumnTransformer):
         return _invert_columns(name, step, before, after, changed)
     if isinstance(step, Pipeline):
-        return map_back(_named(name, step.steps), transform_through(step.steps, before), changed)
+        inner = [(f"{name}__{own}", inside) for own, inside in step.steps]
+        return map_back(inner, transform_through(inner, before), changed)
     if any(base.__name__ in _IMPUTERS for base in type(step).__mro__):
         return _invert_imputer(step, before, after, changed)
     width = before.shape[1]
@@ -163,7 +164,7 @@ def _written(cells: Any, mask: np.ndarray, values: np.ndarray) -> Any:
     """A column with `values` (objects) where `mask` holds; what its dtype cannot say leaves the cell alone.
 
     Answers of the codec fit a column, or widen its dtype. What an inverse gives is some noise beside such a value: it
-    is rounded and clipped to what the dtype holds, and no dtype is widened for it.
+    is rounded and clipped to what the dtype holds, and no dtype of numbers is widened for it.
     """
     fits = mask & np.array([value is not None for value in values])
     kind = pd.api.types.infer_dtype(cells, skipna=True)
@@ -178,19 +179,8 @@ def _written(cells: Any, mask: np.ndarray, values: np.ndarray) -> Any:
     if kind in _NUMBERS or (cells.dtype != object and pd.api.types.is_float_dtype(cells.dtype)):
         numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
         fits &= np.isfinite(numbers)
-        values = _as_held(cells.dtype, kind, numbers)
+        values = as_held(cells, numbers)
     return write_cells(cells, np.flatnonzero(fits), values[fits])
-
-
-def _as_held(dtype: Any, kind: str, numbers: np.ndarray) -> np.ndarray:
-    """Numbers as a column can hold them: truth values by 0.5, whole numbers rounded and clipped to its dtype."""
-    if kind == "boolean":
-        return (numbers >= 0.5).astype(object)
-    if kind != "integer":
-        return numbers
-    native = getattr(dtype, "numpy_dtype", dtype)
-    limits = (None, None) if native.kind == "O" else (np.iinfo(native).min, np.iinfo(native).max)
-    return np.clip(np.rint(numbers), *limits)
 
 
 def _nearest_labels(categories: pd.Index, labels: np.ndarray) -> np.ndarray:
@@ -248,10 +238,6 @@ def _no_inverse(name: str, step: Any, why: str) -> str:
         "inverse_func), or ask the final classifier about transformed rows: "
         "pipeline[-1].counterfactuals(pipeline[:-1].transform(X))."
     )
-
-
-def _named(prefix: str, steps: Sequence[Step]) -> list[Step]:
-    return [(f"{prefix}__{name}", step) for name, step in steps]
 
 
 def _column_positions(columns: Any, table: Table) -> np.ndarray:

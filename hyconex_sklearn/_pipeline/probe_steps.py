@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from .._table.cells import Table, cells_differ, names_of, take_rows, values_differ
+from .._common.messages import listing
+from .._table.cells import Array, Table, cells_differ, names_of, take_rows, values_differ
 from .._table.column_io import (
     is_number,
     kind_in,
@@ -29,8 +29,6 @@ from .._table.column_io import (
     with_values,
     write_cells,
 )
-
-Array = NDArray[Any]
 
 #: Rows on which the steps are tried, and values from which the shape of a column's map is read.
 _PROBES = 20
@@ -253,6 +251,5 @@ def _step(numbers: Array) -> float:
     return float(np.ceil(numbers.std() or np.abs(numbers).max(initial=1.0)))
 
 
-def _listed(names: list[Any], mask: Array, limit: int = 8) -> str:
-    chosen = [repr(names[j]) for j in np.flatnonzero(mask)]
-    return ", ".join(chosen[:limit]) + (f", ... ({len(chosen)} in all)" if len(chosen) > limit else "") or "nothing"
+def _listed(names: list[Any], mask: Array) -> str:
+    return listing([names[j] for j in np.flatnonzero(mask)], 8) or "nothing"

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+Array = NDArray[Any]
 Table = pd.DataFrame | np.ndarray
-
-
 Column = pd.Series | np.ndarray
-
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "empty")
 

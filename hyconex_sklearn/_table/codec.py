@@ -13,17 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .._common.messages import user_stacklevel
-from .cells import names_of, take_rows
+from .cells import Array, names_of, take_rows
 from .check_input import check_finite, check_n_columns, check_unique_names, match_columns, resolve_categorical
 from .column_io import Cells, as_float64, dense_cells, own_cells, read_labels, read_numbers, with_columns, write_cells
 from .learn_column import fit_column
 from .schema import Column, TableSchema
 from .units import NumericMap
-
-Array = NDArray[Any]
 
 #: Cells that are held in double precision at a time while a table is encoded.
 CELLS_AT_ONCE = 2_000_000

@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from .cells import names_of
+from .cells import Array, names_of
 from .check_input import cell_types, check_dtype, check_finite, text_in_numbers
 
-Array = NDArray[Any]
 Cells = Any  # one column of a table: a 1-d ndarray or a pandas extension array
 
 # ------------------------------------------------------------------------------------------------------- reading
@@ -151,6 +149,18 @@ def labels_in(table: Any, j: int) -> list[Any]:
 # ------------------------------------------------------------------------------------------------------- writing
 
 
+def as_held(cells: Cells, numbers: Array) -> Array:
+    """Numbers as a column can hold them: truth values by 0.5, whole numbers rounded and clipped to its dtype."""
+    kind = pd.api.types.infer_dtype(cells, skipna=True)
+    if kind == "boolean":
+        return (numbers >= 0.5).astype(object)
+    if kind != "integer" and not pd.api.types.is_integer_dtype(cells.dtype):
+        return numbers
+    native = getattr(cells.dtype, "numpy_dtype", cells.dtype)
+    limits = (None, None) if native.kind == "O" else (np.iinfo(native).min, np.iinfo(native).max)
+    return np.clip(np.rint(numbers), *limits)
+
+
 def with_values(table: Any, j: int, values: Array, at: Array | None = None) -> Any:
     """A copy of a table with other numbers or labels in column j, in all rows or at some."""
     at = np.arange(len(table)) if at is None else at
@@ -206,11 +216,14 @@ def _write_numpy(cells: Array, at: Array, new: Array) -> Array:
             return _put(cells, at, new, np.dtype(object))
         text = new.astype(cells.dtype if cells.dtype.kind == "T" else str)
         return _put(cells, at, text, np.promote_types(cells.dtype, text.dtype))
-    if new.dtype == object:
-        return _put_labels(cells, at, new)
-    if cells.dtype.kind == "b" and np.isnan(new).any():
+    if cells.dtype.kind == "b" and missing_cells(new).any():
         return _put(cells, at, new, np.dtype(object))
-    return _put_numbers(cells, at, new)
+    cast_to, last = (_exactly, object) if new.dtype == object else (_cast, np.float64)
+    for dtype in (cells.dtype, np.dtype(np.int64), np.dtype(np.float64)):
+        cast = cast_to(new, dtype)
+        if cast is not None and np.can_cast(cells.dtype, dtype, "safe"):
+            return _put(cells, at, cast, dtype)
+    return _put(cells, at, new, np.dtype(last))
 
 
 def _put(cells: Array, at: Array, new: Array, dtype: np.dtype[Any]) -> Array:
@@ -219,42 +232,18 @@ def _put(cells: Array, at: Array, new: Array, dtype: np.dtype[Any]) -> Array:
     return out
 
 
-_WIDER = (np.dtype(np.int64), np.dtype(np.float64))
-
-
-def _put_labels(cells: Array, at: Array, labels: Array) -> Array:
-    """Labels into a column of numbers or booleans, which becomes one of objects where no number is the label."""
-    gaps = cells.dtype.kind == "b" and missing_cells(labels).any()
-    for dtype in () if gaps else (cells.dtype, *_WIDER):
-        cast = _exactly(labels, dtype)
-        if cast is not None and np.can_cast(cells.dtype, dtype, "safe"):
-            return _put(cells, at, cast, dtype)
-    return _put(cells, at, labels, np.dtype(object))
-
-
 def _exactly(labels: Array, dtype: np.dtype[Any]) -> Array | None:
     """Labels in a numeric dtype; None if they do not fit: a label that is rounded is another one."""
-    if dtype.kind in "iu" and any(isinstance(label, int) and not _in_range(label, dtype) for label in labels):
-        return None
+    if dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if any(isinstance(label, int) and not low <= label <= high for label in labels):
+            return None
     try:
         with np.errstate(all="ignore"):
             cast = labels.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         return None
     return cast if ((cast.astype(object) == labels) | missing_cells(labels)).all() else None
-
-
-def _in_range(number: int, dtype: np.dtype[Any]) -> bool:
-    return np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
-
-
-def _put_numbers(cells: Array, at: Array, numbers: Array) -> Array:
-    """Numbers into a column of integers, booleans or floats; widened to int64, then float64, if they do not fit."""
-    for dtype in (cells.dtype, *_WIDER):
-        cast = _cast(numbers, dtype)
-        if cast is not None and np.can_cast(cells.dtype, dtype, "safe"):
-            return _put(cells, at, cast, dtype)
-    return _put(cells, at, numbers, np.dtype(np.float64))
 
 
 def _cast(numbers: Array, dtype: np.dtype[Any]) -> Array | None:

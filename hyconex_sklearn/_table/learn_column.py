@@ -8,16 +8,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.preprocessing import PowerTransformer
 
 from .._common.messages import user_stacklevel
+from .cells import Array
 from .check_input import check_finite
 from .column_io import Cells, kind_of, read_labels, read_numbers
 from .schema import Column
 from .units import NARROW_FLOATS, inverse_yeo_johnson, yeo_johnson
-
-Array = NDArray[Any]
 
 #: One-hot levels that a column keeps; rarer labels encode to an all-zero block.
 MAX_LEVELS = 255

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from .units import Array, NumericMap
+from .cells import Array
+from .units import NumericMap
 
 VALUE_KINDS = ("numeric", "integer", "ordered")
 ONE_HOT_KINDS = ("categorical", "boolean")

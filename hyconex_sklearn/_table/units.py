@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import boxcox1p, inv_boxcox1p
 
-Array = NDArray[Any]
+from .cells import Array
 
 #: Encoded values are cut off here, so that one absurd cell cannot overflow float32 arithmetic downstream.
 ENCODED_LIMIT = 1e6

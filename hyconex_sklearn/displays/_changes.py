@@ -13,7 +13,7 @@ from .._answer.changes import ComparedColumn
 from .._answer.counterfactuals import Counterfactuals
 from .._answer.status import NO_ANSWER, Status
 from .._answer.wording import is_missing
-from .._table.cells import Column, hold_numbers, objects_of
+from .._table.cells import Column, hold_numbers
 
 
 class ChangedColumn(ComparedColumn):
@@ -22,7 +22,14 @@ class ChangedColumn(ComparedColumn):
     @cached_property
     def direction(self) -> np.ndarray:
         """1 where the column rises, -1 where it falls, 0 for other changes and none: int of shape (m,)."""
-        return _direction(*self.cells, self.changed)
+        # Numbers by the cells themselves: float64 takes large neighbours for equal.
+        old, new = (self.before, self.after) if hold_numbers(*self.cells) else map(_ranks, self.cells)
+        direction = np.zeros(len(self.changed), dtype=int)
+        for i in self.rows:
+            if not is_missing(old[i]) and not is_missing(new[i]):
+                with np.errstate(over="ignore"):  # a narrow float beside a number that it can't hold
+                    direction[i] = int(new[i] > old[i]) - int(new[i] < old[i])
+        return direction
 
     @cached_property
     def scale(self) -> tuple[float, float]:
@@ -61,27 +68,12 @@ def changed_columns(cf: Counterfactuals) -> list[ChangedColumn]:
     return sorted(found, key=lambda column: (-column.changed.sum(), -column.size, column.position))
 
 
-def _direction(before: Column, after: Column, changed: np.ndarray) -> np.ndarray:
-    """The sign of each change of a number or of a category with an order, 0 for others and none, shape (m,)."""
-    direction = np.zeros(len(changed), dtype=int)
-    old, new = _ranks(before), _ranks(after)
-    if hold_numbers(before, after):  # by the cells themselves: float64 takes large neighbours for equal
-        old, new = objects_of(before), objects_of(after)
-    if old is None or new is None:
-        return direction
-    for i in np.flatnonzero(changed).tolist():
-        if not is_missing(old[i]) and not is_missing(new[i]):
-            with np.errstate(over="ignore"):  # a narrow float beside a number that it can't hold
-                direction[i] = int(new[i] > old[i]) - int(new[i] < old[i])
-    return direction
-
-
-def _ranks(column: Column) -> np.ndarray | None:
-    """The ranks of a categorical column as float64, NaN where it has no order or a gap; None for other columns."""
-    if not (isinstance(column, pd.Series) and isinstance(column.dtype, pd.CategoricalDtype)):
-        return None
+def _ranks(column: Column) -> np.ndarray:
+    """The ranks of an ordered categorical column as float64; NaN in its gaps, and in any other column."""
+    if not (isinstance(column, pd.Series) and isinstance(column.dtype, pd.CategoricalDtype) and column.cat.ordered):
+        return np.full(len(column), np.nan)
     codes = column.cat.codes.to_numpy(dtype=float)
-    return np.where(codes < 0, np.nan, codes) if column.cat.ordered else np.full(len(codes), np.nan)
+    return np.where(codes < 0, np.nan, codes)
 
 
 def shares(cf: Counterfactuals) -> pd.DataFrame:

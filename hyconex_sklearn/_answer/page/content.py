@@ -54,9 +54,6 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
     }
 
 
-# -------------------------------------------------------------------------------------------------------------- columns
-
-
 def _ends(column: ComparedColumn) -> tuple[float, float] | None:
     """Smallest and largest value of a column's range: that of the training data where it is known."""
     low, high = column.seen or column.met or (math.nan, math.nan)
@@ -73,9 +70,6 @@ def _feature(column: ComparedColumn) -> dict[str, Any]:
 
 def _name(value: Any) -> str:
     return isolated(plain(value))
-
-
-# -------------------------------------------------------------------------------------------------------- rows, answers
 
 
 def _row(result: AnsweredRows, columns: list[ComparedColumn], position: int, name: str) -> dict[str, Any]:
