@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
@@ -14,7 +15,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._answer.counterfactuals import Counterfactuals
-from ._common.parameters import check_parameters, check_query
+from ._answer.report import example_report
+from ._common.parameters import SEARCHES, check_parameters, check_query
 from ._common.runtime import choose_threads, in_chunks, plain_torch, resolve_device, seeded, thread_limit
 from ._model.encoded_space import EncodedSpace
 from ._model.hypernetwork import step_work
@@ -25,6 +27,7 @@ from ._saving.model_file import Fitted
 from ._search.explainer import Explainer
 from ._table.check_input import check_labels, check_table, target_numbers
 from ._table.codec import TableCodec
+from ._table.schema import Column
 from ._training.fit_model import fit_model
 from ._training.history import Clock
 from ._training.loop import Training
@@ -445,6 +448,29 @@ class HyConExClassifier(ClassifierMixin, Kept):
     @property
     def _explainer(self) -> Explainer:
         return Explainer(self._model, self._codec, self.classes_, self._model.network.rows_at_once)
+
+    # -------------------------------------------- for callers inside the package: `_pipeline.explains_itself`
+
+    @property
+    def _columns(self) -> tuple[Column, ...]:
+        return self._codec.schema.columns
+
+    def _check_query(self, query: dict[str, Any], X: Any = None) -> None:
+        """Raise where a query is wrong whatever the rows; given a table, where its columns or the rules on them are."""
+        inspect.signature(self.counterfactuals).bind(X, **query)
+        check_query(query.get("search", SEARCHES[0]), query.get("n_counterfactuals", 1))
+        self._wanted(query.get("target"), 1)
+        rules = Actionability.merged(query.get("actionability"), **{name: query.get(name) for name in EVERYDAY})
+        if X is not None:
+            compile_rules(rules, self._codec.schema, self._codec.numbers(X), self._codec.encode(X))
+
+    def _example_report(self) -> Any:
+        """Return a report without lines, in the dtypes that all reports have."""
+        return example_report(self.classes_)
+
+    def _answer_dtypes(self, X: Any) -> dict[Any, Any]:
+        """Return the dtype of each column of X, widened where an answer may say what it can't hold."""
+        return self._codec.answer_dtypes(X)
 
     def _certify_rows(self, data: Any, report: Any, X: Any, **asked: Any) -> Any:
         """Return `report` anew for rows that came back changed; `X` and `asked` are what the query was called with."""

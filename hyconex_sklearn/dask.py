@@ -6,7 +6,6 @@ is one task of its own, so that it travels to each worker once.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,18 +13,12 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from ._answer.counterfactuals import Counterfactuals
-from ._answer.report import build_report
-from ._common.parameters import SEARCHES, check_query
 from ._common.runtime import thread_limit
 from ._pipeline.counterfactuals import counterfactuals as ask
 from ._pipeline.counterfactuals import final_classifier
+from ._pipeline.explains_itself import explaining
 from ._rules.actionability import EVERYDAY, Actionability
-from ._rules.compile import compile_rules
 from ._table.cells import free_name, values_differ
-from ._table.check_input import target_numbers
-from ._table.column_io import own_cells, write_cells
-from ._table.schema import Column
 
 __all__ = ["counterfactuals", "predict_proba"]
 
@@ -53,7 +46,7 @@ def predict_proba(estimator: Any, ddf: Any) -> Any:
         Before anything is computed: if `estimator` can't be asked, `ddf` is none, or it has other columns. What only
         its cells can tell is raised where they are computed.
     """
-    _check(estimator, ddf)
+    _check(estimator, ddf, {})
     promised = pd.DataFrame(columns=pd.Index(estimator.classes_), index=ddf._meta.index[:0], dtype=np.float32)
     return _mapped(ddf, _probabilities, _Question(estimator, promised))
 
@@ -96,8 +89,7 @@ def counterfactuals(estimator: Any, ddf: Any, **kwargs: Any) -> Any:
     To number the rows, the lengths of all partitions before it are needed for each: of a single partition of the
     answer, those are read, too.
     """
-    _check(estimator, ddf)
-    _check_rules(estimator, ddf._meta, kwargs)
+    _check(estimator, ddf, kwargs)
     _check_categories(ddf)
     promised = _promised(estimator, ddf)
     answers = _mapped(ddf, _answers, _Question(estimator, promised, kwargs))
@@ -110,8 +102,8 @@ def counterfactuals(estimator: Any, ddf: Any, **kwargs: Any) -> Any:
 # ------------------------------------------------------------------------------------------------ before the work
 
 
-def _check(estimator: Any, ddf: Any) -> None:
-    """Raise where rows of `ddf` can't be what `estimator` was fitted to."""
+def _check(estimator: Any, ddf: Any, query: dict[str, Any]) -> None:
+    """Raise where rows of `ddf` can't be what `estimator` was fitted to, or a query is wrong whatever the rows."""
     try:
         from dask.dataframe import DataFrame
     except ImportError as error:
@@ -126,27 +118,15 @@ def _check(estimator: Any, ddf: Any) -> None:
         )
     final = final_classifier(estimator)
     check_is_fitted(final)
-    if final is estimator:
-        final._codec.encode(ddf._meta)  # no rows, but all columns
+    explaining(final, "_check_query", "which checks a question before any partition is computed")
+    _refuse_row_by_row(query)
+    final._check_query(query, ddf._meta if final is estimator else None)  # no rows, but all columns
 
 
-def _check_rules(estimator: Any, meta: pd.DataFrame, asked: dict[str, Any]) -> None:
-    """Raise where a question is wrong whatever the rows."""
-    final = final_classifier(estimator)
-    inspect.signature(final.counterfactuals).bind(meta, **asked)
-    check_query(asked.get("search", SEARCHES[0]), asked.get("n_counterfactuals", 1))
-    rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
-    target = asked.get("target")
-    _refuse_row_by_row(rules, target)
-    if target is not None and target != "second":
-        target_numbers(target, 1, final.classes_)
-    if final is estimator:
-        compile_rules(rules, final._codec.schema, final._codec.numbers(meta), final._codec.encode(meta))
-
-
-def _refuse_row_by_row(rules: Actionability, target: Any) -> None:
+def _refuse_row_by_row(query: dict[str, Any]) -> None:
+    rules = Actionability.merged(query.get("actionability"), **{name: query.get(name) for name in EVERYDAY})
     by_row = {
-        "target": np.ndim(target) > 0,
+        "target": np.ndim(query.get("target", 0)) > 0,
         "immutable": rules.immutable_kind == "cells",
         "bounds": any(isinstance(side, tuple) for ends in (rules.bounds or {}).values() for side in ends),
     }
@@ -172,63 +152,12 @@ def _check_categories(ddf: Any) -> None:
 
 def _promised(estimator: Any, ddf: Any) -> pd.DataFrame:
     """Return the empty frame whose columns, dtypes and index those of every partition of the answer are."""
-    final, meta = final_classifier(estimator), ddf._meta.iloc[:0]
+    final, data = final_classifier(estimator), ddf._meta.iloc[:0]
     if final is estimator:
-        meta = meta.astype(_roomy_dtypes(final._codec, ddf._meta_nonempty))
-    none = np.empty(0)
-    found = Counterfactuals(
-        data=meta,
-        original=meta,
-        report=_example_report(final.classes_).iloc[:0],
-        feature_names=list(meta.columns),
-        probability_before=none,
-        prediction_before=none,
-    )
-    return found.to_frame().set_index(meta.index)
-
-
-def _example_report(classes: np.ndarray) -> pd.DataFrame:
-    """Return a report with a line for each class: dtypes of labels depend on what they are."""
-    number, zero = np.arange(len(classes)), np.zeros(len(classes))
-    no = zero.astype(bool)
-    names = ("probability", "support", "log_density")
-    flags = ("plausible", "sure", "feasible", "already", "fewer")
-    return build_report(
-        rows=number,
-        target=number,
-        rank=number,
-        prediction=number,
-        classes=classes,
-        moved=zero[:, None],
-        n_changed=number,
-        **dict.fromkeys(names, zero),
-        **dict.fromkeys(flags, no),
-    )
-
-
-def _roomy_dtypes(codec: Any, example: pd.DataFrame) -> dict[Any, Any]:
-    """Return the dtypes of a table's columns, widened where an answer may say what they can't hold."""
-    places = zip(codec.schema.columns, codec.match(example), strict=True)
-    return {example.columns[j]: _roomy_dtype(column, example, j) for column, j in places}
-
-
-def _roomy_dtype(column: Column, example: pd.DataFrame, j: int) -> Any:
-    said = _range_of(column)
-    cells = own_cells(example.iloc[np.zeros(len(said), dtype=int)], j)
-    return write_cells(cells, np.arange(len(said)), said, column.categories).dtype if len(said) else cells.dtype
-
-
-def _range_of(column: Column) -> np.ndarray:
-    """Return what answers may say in a column: all labels, or numbers that need as much room as any of them."""
-    if column.kind == "constant":
-        return np.empty(0)
-    if column.categories:
-        labels = [label for label in column.categories if label is not None]
-        said = np.empty(len(labels), dtype=object)
-        said[:] = labels
-        return said
-    whole = column.decimals is not None and column.decimals <= 0
-    return np.array([column.lower, column.upper] + ([] if whole else [np.floor(column.lower) + 0.5]))
+        data = data.astype(final._answer_dtypes(ddf._meta_nonempty))
+    taken = set(data.columns)
+    report = final._example_report().rename(columns=lambda name: free_name(name, taken))
+    return pd.concat([report.set_axis(data.index), data], axis=1)
 
 
 # ------------------------------------------------------------------------------------------------------ on workers

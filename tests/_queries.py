@@ -123,7 +123,7 @@ def line_model(train: Any, slope: dict[Any, Any], offset: float = 0.0, table: An
     space = EncodedSpace(codec.schema)
     direction = torch.zeros(space.n_features)
     for name, value in slope.items():
-        column = codec.schema.columns[name if isinstance(name, int) else codec.schema.index_of(name)]
+        column = codec.schema.columns[name if isinstance(name, int) else codec.schema.feature_names.index(name)]
         levels = value if isinstance(value, dict) else {0: value}
         for label, score in levels.items():
             place = column.categories.index(label) if isinstance(value, dict) else 0

@@ -1,16 +1,19 @@
-"""A result in words: each change as a pair of texts, each counterfactual as one plain sentence."""
+"""A result in, its columns before and after out: what changed, as values, as texts, and one sentence for each row."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
-from .._table.cells import cells_differ, column_of, objects_of
+from .._table.cells import Column, cells_differ, column_of, numbers_of, objects_of
 from .rows import AnsweredRows
 from .status import Status
-from .wording import format_pair, format_probability, join, plain, spread_of
+from .wording import decimals_for, format_pair, format_probability, format_value, join, plain
 
 _DOUBTS = {
     Status.IMPLAUSIBLE: ", but rows like the changed one are rare",
@@ -18,51 +21,110 @@ _DOUBTS = {
 }
 
 
-class Change(NamedTuple):
-    """One changed cell: its column, both values, and both as text, rounded to the spread of the column."""
+@dataclass(frozen=True, eq=False)
+class ComparedColumn:
+    """One column of a result, before and after.
 
-    column: int
-    before: Any
-    after: Any
-    old: str
-    new: str
-
-
-def spread(result: AnsweredRows, j: int) -> float:
-    """How far column j spreads: in the rows that fit has seen where that is known, else in the result."""
-    if result.ranges is not None:
-        low, high = result.ranges[j].tolist()
-        if high > low:
-            return float(high - low)
-    return spread_of(column_of(result.original, j), column_of(result.data, j))
-
-
-def told_changes(result: AnsweredRows, whole: AnsweredRows | None = None) -> list[list[Change]]:
-    """Return the changed cells of each counterfactual, in the order of the table's columns.
-
-    What is part of a `whole` is rounded as the whole is, so that a cell reads the same wherever it stands.
+    Parameters
+    ----------
+    result : AnsweredRows
+        Of m counterfactuals.
+    position : int
+        Of the column.
+    changed : bool ndarray of shape (m,)
+        Which cells differ.
+    whole : AnsweredRows
+        What the result is a part of, or itself. Texts are rounded as those of the whole are, so that a cell reads the
+        same wherever it stands.
     """
-    changes: list[list[Change]] = [[] for _ in range(len(result))]
-    changed = cells_differ(result.original, result.data)  # (m, d)
-    for j in np.flatnonzero(changed.any(axis=0)).tolist():
-        before, after = column_of(result.original, j), column_of(result.data, j)
-        width, rows = spread(whole or result, j), np.flatnonzero(changed[:, j]).tolist()
-        old, new = objects_of(before), objects_of(after)
-        for row in rows:
-            changes[row].append(Change(j, old[row], new[row], *format_pair(old[row], new[row], width)))
-    return changes
+
+    result: AnsweredRows
+    position: int
+    changed: np.ndarray
+    whole: AnsweredRows
+
+    @classmethod
+    def all_of(cls, result: AnsweredRows, whole: AnsweredRows | None = None) -> list[Self]:
+        """Return the columns of a result, in the order of the table."""
+        changed = cells_differ(result.original, result.data)
+        return [cls(result, j, changed[:, j], whole or result) for j in range(changed.shape[1])]
+
+    @property
+    def name(self) -> Any:
+        return self.result.feature_names[self.position]
+
+    @property
+    def rows(self) -> list[int]:
+        """Positions of the counterfactuals that change it."""
+        return np.flatnonzero(self.changed).tolist()
+
+    @property
+    def cells(self) -> tuple[Column, Column]:
+        """Its cells before and after, as they stand in the tables."""
+        return column_of(self.result.original, self.position), column_of(self.result.data, self.position)
+
+    @cached_property
+    def before(self) -> np.ndarray:
+        """Its cells before, as plain Python objects."""
+        return objects_of(self.cells[0])
+
+    @cached_property
+    def after(self) -> np.ndarray:
+        return objects_of(self.cells[1])
+
+    @cached_property
+    def numbers(self) -> list[np.ndarray]:
+        """Its cells before and after as float64, NaN where they are none."""
+        return numbers_of(*self.cells)
+
+    @property
+    def met(self) -> tuple[float, float] | None:
+        """Smallest and largest finite number among its cells; None where there is none."""
+        numbers = np.concatenate(self.numbers)
+        numbers = numbers[np.isfinite(numbers)]
+        return (float(numbers.min()), float(numbers.max())) if numbers.size else None
+
+    @property
+    def seen(self) -> tuple[float, float] | None:
+        """Smallest and largest number that fit has seen; None where that is not known."""
+        low, high = self._range
+        return (low, high) if math.isfinite(high - low) else None
+
+    @property
+    def _range(self) -> tuple[float, float]:
+        ranges = self.result.ranges
+        return (math.nan, math.nan) if ranges is None else tuple(ranges[self.position].tolist())
+
+    @cached_property
+    def spread(self) -> float:
+        """How far it spreads: in the rows that fit has seen where that is known, else in the whole result."""
+        low, high = self._range
+        if not high > low:
+            low, high = replace(self, result=self.whole).met or (0.0, 0.0)
+        return high - low
+
+    def text(self, value: Any) -> str:
+        """Return a value of the column as text, rounded to its spread."""
+        return format_value(value, decimals_for(self.spread, value))
+
+    def texts(self, i: int) -> tuple[str, str]:
+        """Return the old and the new cell of counterfactual i as text, with more digits where they would look alike."""
+        return format_pair(self.before[i], self.after[i], self.spread)
 
 
 def sentences(
     result: AnsweredRows,
-    changes: list[list[Change]],
+    whole: AnsweredRows | None = None,
     quoted: Callable[[str], str] = str,
     arrow: str = "->",
 ) -> list[str]:
     """Return one sentence per counterfactual, with names, values and labels `quoted` as the reader's medium needs."""
-    names = [quoted(plain(name)) for name in result.feature_names]
-    told = [join([f"{names[c.column]} {quoted(c.old)} {arrow} {quoted(c.new)}" for c in listed]) for listed in changes]
-    return [_sentence(result, position, text, quoted, arrow) for position, text in enumerate(told)]
+    told: list[list[str]] = [[] for _ in range(len(result))]
+    for column in ComparedColumn.all_of(result, whole):
+        for i in column.rows:
+            old, new = map(quoted, column.texts(i))
+            told[i].append(f"{quoted(plain(column.name))} {old} {arrow} {new}")
+    return [_sentence(result, i, join(changes), quoted, arrow) for i, changes in enumerate(told)]
 
 
 def _sentence(result: AnsweredRows, position: int, changes: str, quoted: Callable[[str], str], arrow: str) -> str:

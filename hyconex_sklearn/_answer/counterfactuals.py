@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from .._common.atomic_file import write_file
-from .._table.cells import Table, cells_differ, column_of, free_name, objects_of
-from .changes import sentences, told_changes
+from .._table.cells import Table, column_of, free_name, objects_of
+from .changes import ComparedColumn, sentences
 from .notebook import notebook_table
 from .page import report_page
 from .rows import AnsweredRows
@@ -84,9 +84,18 @@ class Counterfactuals(AnsweredRows):
             Columns ``row``, ``target``, ``rank``, ``feature``, ``from``, ``to``, in the order of the counterfactuals
             and, within one, of the table's columns. ``from`` and ``to`` have dtype object: every value keeps its type.
         """
-        long, at = self._changed_cells()
-        keys = self.report[_KEYS].iloc[at["position"]].reset_index(drop=True)
-        return pd.concat([keys, long], axis=1)
+        columns = ComparedColumn.all_of(self)
+        changed = np.reshape([column.changed for column in columns], (len(columns), len(self)))
+        rows, at = np.nonzero(changed.T)  # by row, then column
+        cells = [(columns[j].before[i], columns[j].after[i]) for i, j in zip(rows.tolist(), at.tolist(), strict=True)]
+        names = np.empty(len(columns), dtype=object)
+        names[:] = self.feature_names
+        long = {
+            "feature": names[at],
+            "from": pd.Series([before for before, _ in cells], dtype=object),
+            "to": pd.Series([after for _, after in cells], dtype=object),
+        }
+        return pd.concat([self.report[_KEYS].iloc[rows].reset_index(drop=True), pd.DataFrame(long)], axis=1)
 
     def explain(self) -> list[str]:
         """One plain sentence per counterfactual.
@@ -99,7 +108,7 @@ class Counterfactuals(AnsweredRows):
             far that two different values look alike. A gap is told as ``missing``; text that says just that, that is
             empty, or that begins or ends with a space stands in quotes.
         """
-        return sentences(self, told_changes(self))
+        return sentences(self)
 
     def to_json(self, *, indent: int | None = None) -> str:
         """The result as JSON text, with plain scalars only; missing and infinite values become ``null``.
@@ -121,10 +130,9 @@ class Counterfactuals(AnsweredRows):
         names = _json_names(self.feature_names)
         for record, row in zip(records, _records(self.data, names), strict=True):
             record |= {"changes": {}, "counterfactual": row}
-        long, at = self._changed_cells()
-        cells = zip(at["position"], at["column"], long["from"], long["to"], strict=True)
-        for position, j, old, new in cells:
-            records[position]["changes"][names[j]] = {"from": _plain(old), "to": _plain(new)}
+        for name, column in zip(names, ComparedColumn.all_of(self), strict=True):
+            for i in column.rows:
+                records[i]["changes"][name] = {"from": _plain(column.before[i]), "to": _plain(column.after[i])}
         return json.dumps(records, indent=indent, allow_nan=False)
 
     def to_html(
@@ -177,8 +185,7 @@ class Counterfactuals(AnsweredRows):
         valid, plausible = (float(self.report[flag].mean()) for flag in ("valid", "plausible"))
         number = counted(len(self), "counterfactual")
         lines = [f"Counterfactuals: {number}, {format_share(valid)} valid, {format_share(plausible)} plausible"]
-        head = self[:_REPR_SENTENCES]
-        shown = sentences(head, told_changes(head, self))
+        shown = sentences(self[:_REPR_SENTENCES], self)
         rows = self.report["row"].head(_REPR_SENTENCES)
         lines += [f"  row {row}: {shorten(text)}" for row, text in zip(rows, shown, strict=True)]
         if len(self) > _REPR_SENTENCES:
@@ -187,24 +194,6 @@ class Counterfactuals(AnsweredRows):
 
     def _repr_html_(self) -> str:
         return notebook_table(self)
-
-    def _changed_cells(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Changed cells as (feature, from, to), and their places as (position, column)."""
-        changed = cells_differ(self.original, self.data)  # (m, d)
-        positions, columns = np.nonzero(changed)  # by row, then column
-        before, after = np.empty(len(positions), dtype=object), np.empty(len(positions), dtype=object)
-        for j in np.flatnonzero(changed.any(axis=0)).tolist():
-            here = columns == j
-            before[here] = objects_of(column_of(self.original, j))[changed[:, j]]
-            after[here] = objects_of(column_of(self.data, j))[changed[:, j]]
-        names = np.empty(len(self.feature_names), dtype=object)
-        names[:] = self.feature_names
-        long = {
-            "feature": names[columns],
-            "from": pd.Series(before, dtype=object),
-            "to": pd.Series(after, dtype=object),
-        }
-        return pd.DataFrame(long), pd.DataFrame({"position": positions, "column": columns})
 
 
 def _plain(value: Any) -> Any:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from html import escape
 
-import numpy as np
 import pandas as pd
 
-from .._table.cells import cells_differ, column_of, free_name, objects_of
-from .changes import spread
+from .._table.cells import free_name, objects_of
+from .changes import ComparedColumn
 from .rows import AnsweredRows
 from .status import Status
-from .wording import counted, decimals_for, format_pair, format_probability, format_value, isolated, plain, shorten
+from .wording import counted, format_probability, format_value, isolated, plain, shorten
 
 _ROWS = 20
 _COLUMNS = 30
 _REPORT = ["row", "target", "rank", "probability", "valid", "plausible", "status"]  # first, to be in sight
-_MEANINGS = {str(status): status.description for status in Status}
 # Colours that let the notebook's own ground and ink through, so that they do for light and dark themes. Where a viewer
 # drops the style, bold type and arrows are left.
 _STYLE = """
@@ -32,14 +30,13 @@ _STYLE = """
 def notebook_table(result: AnsweredRows) -> str:
     """Return the first rows of a result as HTML without scripts; every text in it is escaped and cut."""
     head = result[:_ROWS]
-    changed = cells_differ(head.original, head.data)  # (rows shown, d)
-    columns, notes = _columns_shown(changed)
+    columns, notes = _columns_shown(ComparedColumn.all_of(head, result))
     if len(result) > len(head):
         notes.append(f"... and {len(result) - len(head)} more")
     taken = set(result.feature_names)
-    names = [free_name(name, taken) for name in _REPORT] + [plain(result.feature_names[j]) for j in columns]
+    names = [free_name(name, taken) for name in _REPORT] + [plain(column.name) for column in columns]
     cells = [_plain_cells(head.report[name]) for name in _REPORT]
-    cells += [_cells(head, j, spread(result, j), changed[:, j]) for j in columns]
+    cells += [_cells(column) for column in columns]
     header = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
     body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*cells, strict=True))
     footer = "".join(f"<p>{escape(note)}</p>" for note in notes)
@@ -47,15 +44,14 @@ def notebook_table(result: AnsweredRows) -> str:
     return f'<style>{_STYLE}</style><div class="hyconex"><table>{table}</table>{footer}</div>'
 
 
-def _columns_shown(changed: np.ndarray) -> tuple[list[int], list[str]]:
+def _columns_shown(columns: list[ComparedColumn]) -> tuple[list[ComparedColumn], list[str]]:
     """All columns where they are few, else those that change, as far as there is room; and a note about the rest."""
-    d = changed.shape[1]
-    if d <= _COLUMNS:
-        return list(range(d)), []
-    moving = np.flatnonzero(changed.any(axis=0)).tolist()
+    if len(columns) <= _COLUMNS:
+        return columns, []
+    moving = [column for column in columns if column.changed.any()]
     which = "those that change" if len(moving) <= _COLUMNS else f"the first of {len(moving)} that change"
-    columns = moving[:_COLUMNS]
-    return columns, [f"{len(columns)} of {d} columns shown: {which}"]
+    shown = moving[:_COLUMNS]
+    return shown, [f"{len(shown)} of {len(columns)} columns shown: {which}"]
 
 
 def _caption(result: AnsweredRows) -> str:
@@ -69,25 +65,19 @@ def _text(text: str) -> str:
     return escape(isolated(shorten(text)).encode(errors="replace").decode())  # half of a surrogate pair is no text
 
 
-def _cells(head: AnsweredRows, j: int, width: float, changed: np.ndarray) -> list[str]:
-    before, after, cells = objects_of(column_of(head.original, j)), objects_of(column_of(head.data, j)), []
-    for old, new, differs in zip(before, after, changed, strict=True):
-        if differs:
-            left, right = (_text(text) for text in format_pair(old, new, width))
-            cells.append(f'<td class="hyconex-changed"><b>{left} &rarr; {right}</b></td>')
-        else:
-            cells.append(f"<td>{_text(format_value(new, decimals_for(width, new)))}</td>")
+def _cells(column: ComparedColumn) -> list[str]:
+    cells = [f"<td>{_text(column.text(value))}</td>" for value in column.after]
+    for i in column.rows:
+        old, new = map(_text, column.texts(i))
+        cells[i] = f'<td class="hyconex-changed"><b>{old} &rarr; {new}</b></td>'
     return cells
-
-
-def _tooltip(status: str) -> str:
-    return f' title="{escape(_MEANINGS[status])}"' if status in _MEANINGS else ""
 
 
 def _plain_cells(column: pd.Series) -> list[str]:
     """Cells of a report column; flags as words, so that no colour is needed to read them, and outcomes explained."""
     if column.name == "status":
-        return [f"<td{_tooltip(str(value))}>{_text(str(value))}</td>" for value in column]
+        titles = {status: f' title="{escape(status.description)}"' for status in Status}
+        return [f"<td{titles.get(value, '')}>{_text(str(value))}</td>" for value in column]
     if column.name == "probability":
         return [f"<td>{_text(format_probability(value))}</td>" for value in column]
     words = {True: "yes", False: "no"} if column.name in ("valid", "plausible") else {}

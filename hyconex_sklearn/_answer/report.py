@@ -77,3 +77,16 @@ def build_report(
             "status": status.astype(object),
         }
     )
+
+
+def example_report(classes: np.ndarray) -> pd.DataFrame:
+    """Return a report of counterfactuals without any, in the dtypes that all reports of these classes have."""
+    number, zero = np.arange(len(classes)), np.zeros(len(classes))
+    # With a line for each class, that is cut off again: dtypes of labels depend on what they are.
+    return build_report(
+        **dict.fromkeys(("rows", "target", "rank", "prediction", "n_changed"), number),
+        **dict.fromkeys(("probability", "support", "log_density"), zero),
+        **dict.fromkeys(("plausible", "sure", "feasible", "already", "fewer"), zero > 0),
+        classes=classes,
+        moved=zero[:, None],
+    ).iloc[:0]

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._table.cells import Column, numbers_of
-
 _TURNING = {"R", "AL", "AN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 _MARKS = dict.fromkeys((*range(8234, 8239), *range(8294, 8298)))
 _MISSING = "missing"
@@ -36,13 +34,6 @@ def isolated(text: str) -> str:
     if not any(unicodedata.bidirectional(character) in _TURNING for character in text):
         return text
     return f"\u2068{text.translate(_MARKS)}\u2069"
-
-
-def spread_of(*columns: Column) -> float:
-    """Largest minus smallest finite number of columns; 0.0 where there is none."""
-    numbers = np.concatenate(numbers_of(*columns))
-    finite = numbers[np.isfinite(numbers)]
-    return float(finite.max()) - float(finite.min()) if finite.size else 0.0
 
 
 def is_missing(value: Any) -> bool:

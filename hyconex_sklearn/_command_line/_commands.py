@@ -22,7 +22,7 @@ from .._classifier import HyConExClassifier
 from .._table.concatenate import Joined
 from ..metrics._evaluate import evaluate_counterfactuals
 from ._console import UsageError, listed, say
-from ._rows import answers, columns_of, labels_for, query_of, row_names, table_for, training_table
+from ._rows import answers, labels_for, query_of, row_names, table_for, training_table
 from ._tables import TABLE_ENDINGS, check_kind, check_outputs, read_table, write_table
 from ._text import label_of, written
 
@@ -94,7 +94,7 @@ def _split(X: pd.DataFrame, y: np.ndarray, share: float, seed: int) -> Any:
 
 def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, test: Any, output: str) -> None:
     kinds: dict[str, list[str]] = {}
-    for column in columns_of(classifier):
+    for column in classifier._columns:
         kinds.setdefault(column.kind, []).append(str(column.name))
     counts = Counter(y.tolist())
     say(f"rows         {len(X)}")
@@ -194,7 +194,7 @@ def _ask(classifier: HyConExClassifier, X: pd.DataFrame, query: dict[str, Any]) 
             start += len(block)
             if time.monotonic() - begun < _NEWS:
                 size = min(2 * size, _BLOCK)
-    return _joined(parts, [column.categories for column in columns_of(classifier)])
+    return _joined(parts, [column.categories for column in classifier._columns])
 
 
 def _joined(parts: list[Counterfactuals], orders: list[tuple[Any, ...]]) -> Counterfactuals:

@@ -21,11 +21,6 @@ _MANY_TEXTS = 50  # so many categories, most of them met once, are none
 _MANY_CLASSES = 20  # more classes, some of them met once, are none
 
 
-def columns_of(classifier: HyConExClassifier) -> tuple[Column, ...]:
-    """Return what fit learned of each column: all that is asked of a classifier beside its public methods."""
-    return classifier._codec.schema.columns
-
-
 def training_table(
     table: Table, target: str, drop: list[str], categorical: list[str]
 ) -> tuple[pd.DataFrame, np.ndarray]:
@@ -59,7 +54,7 @@ def table_for(classifier: HyConExClassifier, table: Table, target: str | None = 
 
     Raise where a column is missing, or a cell is not of the kind that fit has seen.
     """
-    columns = columns_of(classifier)
+    columns = classifier._columns
     known = [str(column.name) for column in columns]
     if lacking := [name for name in known if name not in table.names]:
         raise UsageError(f"{table.path!r} lacks columns that the model was fitted to: {listed(lacking)}.")
@@ -104,7 +99,7 @@ def labels_for(classifier: HyConExClassifier, table: Table, target: str) -> np.n
 
 def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> dict[str, Any]:
     """Return what to ask the classifier, which checks what it means; raise where an argument can't be read."""
-    columns = {str(column.name): column for column in columns_of(classifier)}
+    columns = {str(column.name): column for column in classifier._columns}
 
     def column(name: str, option: str) -> Column:
         if name not in columns:

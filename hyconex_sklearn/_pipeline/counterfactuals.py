@@ -11,7 +11,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 
 from .._answer.counterfactuals import Counterfactuals
-from .._table.cells import Table, cells_differ, take_rows
+from .._table.cells import Table, cells_differ, names_of, take_rows
+from .._table.check_input import as_table
+from .explains_itself import ExplainsItself, explaining
 from .invert_steps import Step, have_moved, is_identity, map_back, thawed, transform_through, type_name
 from .ranges import ranges_before
 from .translate_rules import Translation, translate
@@ -28,7 +30,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     Parameters
     ----------
     estimator : fitted classifier, Pipeline, GridSearchCV, RandomizedSearchCV or other search
-        Has to end in a classifier with a ``counterfactuals`` method, such as ``HyConExClassifier``.
+        Has to end in a classifier with a ``counterfactuals`` method, such as ``HyConExClassifier``; behind the steps of
+        a pipeline, in one that can also judge rows again.
     X : DataFrame or array-like of shape (n, d)
         The rows to explain, as `estimator` takes them in ``predict``.
     **kwargs
@@ -55,7 +58,7 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     Raises
     ------
     TypeError
-        If there is no classifier with ``counterfactuals`` at the end.
+        If there is no such classifier at the end.
     ValueError
         If a step cannot be inverted; the message names it. If a rule cannot be told to the final classifier; the
         message names rule and column. Raised before any search.
@@ -80,11 +83,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     steps, final = _unwrap(estimator)
     if not steps:
         return final.counterfactuals(X, **kwargs)
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
-    if X.ndim != 2:
-        raise ValueError(
-            f"X has {X.ndim} dimension(s); expected a table of shape (n, d). Give a DataFrame or 2-d array."
-        )
+    final = explaining(final, "_certify_rows", "which judges the rows that come back through the steps of a pipeline")
+    X = as_table(X)
     tables = transform_through(steps, X)
 
     def back(rows: np.ndarray, changed: Table) -> Table:
@@ -111,7 +111,7 @@ def behind_steps(estimator: Any, X: Table) -> tuple[Any, Table, list[Any]]:
     table = transform_through(steps, X)[-1]
     if isinstance(table, pd.DataFrame):
         return final, table, list(table.columns)
-    names = list(getattr(final, "feature_names_in_", [f"x{j}" for j in range(table.shape[1])]))
+    names = list(getattr(final, "feature_names_in_", names_of(table)))
     told = X.columns.to_numpy(dtype=object) if isinstance(X, pd.DataFrame) else None
     for _, step in steps:
         if not is_identity(step):
@@ -152,7 +152,7 @@ def _no_counterfactuals(estimator: Any) -> str:
 
 def _certified(
     steps: Sequence[Step],
-    final: Any,
+    final: ExplainsItself,
     found: Counterfactuals,
     original: Table,
     data: Table,
@@ -168,7 +168,7 @@ def _certified(
         data=data,
         original=original,
         report=report.assign(n_changed=cells_differ(original, data).sum(axis=1)),
-        feature_names=list(data.columns) if isinstance(data, pd.DataFrame) else [f"x{j}" for j in range(data.shape[1])],
+        feature_names=names_of(data),
         probability_before=found.probability_before,
         prediction_before=found.prediction_before,
         ranges=ranges,

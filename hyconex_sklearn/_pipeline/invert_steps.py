@@ -12,11 +12,12 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
 
-from .._table.cells import Table, cells_differ, values_differ
+from .._table.cells import Table, cells_differ, column_of, columns_at, objects_of, values_differ
+from .._table.column_io import as_held, numbers_in, own_cells, with_columns, write_cells
 
 Step = tuple[str, Any]
 
-
+_NUMBERS = ("boolean", "integer", "floating", "mixed-integer-float")  # in the words of pandas' infer_dtype
 _IMPUTERS = {"SimpleImputer", "KNNImputer", "IterativeImputer"}  # by name: the last is behind an experimental import
 _ROUND_TRIP = 1e-9  # rows that transform back to within this distance are the rows that the classifier certified
 
@@ -45,7 +46,8 @@ def _invert_step(name: str, step: Any, before: Table, after: Table, changed: Tab
     if isinstance(step, ColumnTransformer):
         return _invert_columns(name, step, before, after, changed)
     if isinstance(step, Pipeline):
-        return map_back(_named(name, step.steps), transform_through(step.steps, before), changed)
+        inner = [(f"{name}__{own}", inside) for own, inside in step.steps]
+        return map_back(inner, transform_through(inner, before), changed)
     if any(base.__name__ in _IMPUTERS for base in type(step).__mro__):
         return _invert_imputer(step, before, after, changed)
     width = before.shape[1]
@@ -61,8 +63,10 @@ def _invert_columns(name: str, step: ColumnTransformer, before: Table, after: Ta
         if here.start == here.stop:  # "drop", or nothing selected
             continue
         places = _column_positions(columns, before)
-        inner = _select(before, places)
-        mapped = _invert_step(f"{name}__{block}", transformer, inner, _select(after, here), _select(changed, here))
+        inner = columns_at(before, places)
+        mapped = _invert_step(
+            f"{name}__{block}", transformer, inner, columns_at(after, here), columns_at(changed, here)
+        )
         fresh = cells_differ(inner, mapped) & ~taken[:, places]  # a column in two blocks: the first change counts
         taken[:, places] |= fresh
         result = _replace(result, places, mapped, fresh)
@@ -74,8 +78,8 @@ def _invert_imputer(step: Any, before: Table, after: Table, changed: Table) -> T
     names = list(getattr(step, "feature_names_in_", [f"x{j}" for j in range(before.shape[1])]))
     made = [(names.index(name), k) for k, name in enumerate(step.get_feature_names_out()) if name in names]
     places, kept = np.array([j for j, _ in made], dtype=int), np.array([k for _, k in made], dtype=int)
-    values = _select(changed, kept)
-    return _replace(before, places, values, cells_differ(_select(after, kept), values))
+    values = columns_at(changed, kept)
+    return _replace(before, places, values, cells_differ(columns_at(after, kept), values))
 
 
 def _inverse(name: str, step: Any, table: Table, width: int) -> Table:
@@ -149,83 +153,60 @@ def _encoded_labels(step: OneHotEncoder | OrdinalEncoder, j: int) -> tuple[np.nd
 
 def _replace(table: Table, places: np.ndarray, source: Table, mask: np.ndarray) -> Table:
     """A copy of `table` with ``source[:, k]`` written into column ``places[k]`` where ``mask[:, k]`` holds."""
-    text = isinstance(table, np.ndarray) and table.dtype.kind == "U"
-    result = table.astype(object) if text else table.copy()  # text arrays have a fixed width and would cut new labels
-    for k in np.flatnonzero(mask.any(axis=0)):
-        j, values = int(places[k]), _select(source, [k])
-        column = _write(_series(result, j), mask[:, k], _series(values, 0).to_numpy(dtype=object))
-        if isinstance(result, pd.DataFrame):
-            result.isetitem(j, column.array)
-        else:
-            result[:, j] = column.to_numpy()
-    return result.astype(str) if text else result
+    columns: dict[int, Any] = {}
+    for k in np.flatnonzero(mask.any(axis=0)).tolist():
+        j = int(places[k])
+        columns[j] = _written(columns.get(j, own_cells(table, j)), mask[:, k], objects_of(column_of(source, k)))
+    return with_columns(table.copy(), columns)
 
 
-def _write(column: pd.Series, mask: np.ndarray, values: np.ndarray) -> pd.Series:
-    """`column` with `values` where `mask` holds, in its own dtype; what that dtype cannot say leaves the cell alone."""
-    mask = mask & np.array([value is not None for value in values])
-    kind = _value_kind(column)
-    if kind in ("boolean", "integer", "floating"):
+def _written(cells: Any, mask: np.ndarray, values: np.ndarray) -> Any:
+    """A column with `values` (objects) where `mask` holds; what its dtype cannot say leaves the cell alone.
+
+    Answers of the codec fit a column, or widen its dtype. What an inverse gives is some noise beside such a value: it
+    is rounded and clipped to what the dtype holds, and no dtype of numbers is widened for it.
+    """
+    fits = mask & np.array([value is not None for value in values])
+    kind = pd.api.types.infer_dtype(cells, skipna=True)
+    if isinstance(cells.dtype, pd.CategoricalDtype):
+        labels = _nearest_labels(cells.categories, values[fits])
+        # Labels that an ordered dtype lacks come behind its own.
+        return write_cells(cells, np.flatnonzero(fits), labels, (*cells.categories, *pd.unique(labels)))
+    if cells.dtype.kind in "mM":  # dates and durations, which `write_cells` does not know
+        column = pd.Series(cells, dtype=cells.dtype, copy=True)
+        column.iloc[np.flatnonzero(fits)] = values[fits]
+        return own_cells(column.to_frame(), 0)
+    if kind in _NUMBERS or (cells.dtype != object and pd.api.types.is_float_dtype(cells.dtype)):
         numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-        mask = mask & np.isfinite(numbers)
-        cells = _numbers_as(column.dtype, kind, numbers[mask])
-    elif kind == "categorical":
-        column, cells = _labels_as(column, values[mask])
-    else:
-        cells = values[mask]
-    result = column.copy()
-    result.iloc[np.flatnonzero(mask)] = cells
-    return result
+        fits &= np.isfinite(numbers)
+        values = as_held(cells, numbers)
+    return write_cells(cells, np.flatnonzero(fits), values[fits])
 
 
-def _value_kind(column: pd.Series) -> str:
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return "categorical"
-    kind = pd.api.types.infer_dtype(column, skipna=True)
-    if column.dtype != object and pd.api.types.is_float_dtype(column.dtype):
-        return "floating"  # an empty or all-missing column infers as nothing
-    return "floating" if kind == "mixed-integer-float" else kind
-
-
-def _numbers_as(dtype: Any, kind: str, numbers: np.ndarray) -> np.ndarray:
-    """Finite numbers in the dtype of a column: truth values by 0.5, whole numbers rounded and clipped to the dtype."""
-    native = getattr(dtype, "numpy_dtype", dtype)
-    if kind == "boolean":
-        return (numbers >= 0.5).astype(native)
-    if kind == "floating":
-        return numbers.astype(native)
-    if native.kind == "O":
-        return np.array([round(number) for number in numbers], dtype=object)
-    limits = np.iinfo(native)
-    return np.clip(np.rint(numbers), limits.min, limits.max).astype(native)
-
-
-def _labels_as(column: pd.Series, labels: np.ndarray) -> tuple[pd.Series, np.ndarray]:
-    """Labels for a categorical column: the nearest of numeric categories; unknown text becomes a new category."""
-    categories = column.cat.categories
-    if pd.api.types.is_numeric_dtype(categories.dtype) and not pd.api.types.is_bool_dtype(categories.dtype):
-        known = categories.to_numpy(dtype=float)
-        distance = np.abs(labels.astype(float)[:, None] - known)  # (changed cells, categories)
-        return column, categories.to_numpy()[distance.argmin(axis=1)]
-    missing = [label for label in pd.unique(labels) if not pd.isna(label) and label not in categories]
-    return column.cat.add_categories(missing), labels
+def _nearest_labels(categories: pd.Index, labels: np.ndarray) -> np.ndarray:
+    """Labels for a categorical column: the nearest of numeric categories, others as they are."""
+    if not pd.api.types.is_numeric_dtype(categories.dtype) or pd.api.types.is_bool_dtype(categories.dtype):
+        return labels
+    distance = np.abs(labels.astype(float)[:, None] - categories.to_numpy(dtype=float))  # (changed cells, categories)
+    return categories.to_numpy(dtype=object)[distance.argmin(axis=1)]
 
 
 def _clearly_differ(before: Table, after: Table) -> np.ndarray:
     """Cells that differ by more than the rounding noise of an inverse, shape (m, d)."""
     differ = cells_differ(before, after)
     for j in np.flatnonzero(differ.any(axis=0)).tolist():
-        left, right = _series(before, j), _series(after, j)
-        if all(pd.api.types.is_float_dtype(column.dtype) for column in (left, right)):
-            differ[:, j] &= ~np.isclose(_floats(left), _floats(right), rtol=_ROUND_TRIP, atol=0.0)
+        if all(pd.api.types.is_float_dtype(column_of(table, j).dtype) for table in (before, after)):
+            left, right = numbers_in(before, j), numbers_in(after, j)
+            differ[:, j] &= ~np.isclose(left, right, rtol=_ROUND_TRIP, atol=0.0)
     return differ
 
 
 def have_moved(certified: Table, again: Table) -> bool:
     for j in range(certified.shape[1]):
-        left, right = _series(certified, j), _series(again, j)
+        left, right = column_of(certified, j), column_of(again, j)
         if all(pd.api.types.is_numeric_dtype(column.dtype) for column in (left, right)):
-            if not np.allclose(_floats(left), _floats(right), rtol=_ROUND_TRIP, atol=_ROUND_TRIP, equal_nan=True):
+            before, after = numbers_in(certified, j), numbers_in(again, j)
+            if not np.allclose(before, after, rtol=_ROUND_TRIP, atol=_ROUND_TRIP, equal_nan=True):
                 return True
         elif values_differ(left, right).any():
             return True
@@ -259,10 +240,6 @@ def _no_inverse(name: str, step: Any, why: str) -> str:
     )
 
 
-def _named(prefix: str, steps: Sequence[Step]) -> list[Step]:
-    return [(f"{prefix}__{name}", step) for name, step in steps]
-
-
 def _column_positions(columns: Any, table: Table) -> np.ndarray:
     """Positions of a ColumnTransformer's columns, given as one or many names or positions, a slice or a mask."""
     names = table.columns if isinstance(table, pd.DataFrame) else None
@@ -274,20 +251,8 @@ def _column_positions(columns: Any, table: Table) -> np.ndarray:
     return (positions.loc[keys] if keys and isinstance(keys[0], str) else positions.iloc[keys]).to_numpy()
 
 
-def _select(table: Table, columns: Any) -> Table:
-    return table.iloc[:, columns] if isinstance(table, pd.DataFrame) else table[:, columns]
-
-
-def _series(table: Table, j: int) -> pd.Series:
-    if isinstance(table, pd.DataFrame):
-        return table.iloc[:, j]
-    return pd.Series(table[:, j], dtype=object if table.dtype.kind in "OU" else table.dtype)
-
-
-def _floats(table: Table | pd.Series) -> np.ndarray:
-    if isinstance(table, np.ndarray):
-        return table.astype(float)
-    return table.to_numpy(dtype=float, na_value=np.nan)
+def _floats(table: Table) -> np.ndarray:
+    return table.to_numpy(dtype=float, na_value=np.nan) if isinstance(table, pd.DataFrame) else table.astype(float)
 
 
 def _equals(column: np.ndarray, code: float) -> np.ndarray:

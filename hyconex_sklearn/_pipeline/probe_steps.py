@@ -16,12 +16,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from .._table.cells import Table, cells_differ, take_rows, values_differ
-from .._table.column_io import dense_cells, kind_of, own_cells, read_labels, read_numbers, with_columns, write_cells
-
-Array = NDArray[Any]
+from .._common.messages import listing
+from .._table.cells import Array, Table, cells_differ, names_of, take_rows, values_differ
+from .._table.column_io import (
+    is_number,
+    kind_in,
+    labels_in,
+    numbers_in,
+    own_cells,
+    with_columns,
+    with_values,
+    write_cells,
+)
 
 #: Rows on which the steps are tried, and values from which the shape of a column's map is read.
 _PROBES = 20
@@ -203,7 +210,7 @@ def _tried(
     table: Table, before: Table, changes: list[tuple[int, Any]], apply: Callable[[Table], Table]
 ) -> Iterator[tuple[int, Array]]:
     """Each changed column, and which cells it moves: all changes in one go, or in halves where that fails."""
-    changed: list[Any] = [with_cells(table, j, cells) for j, cells in changes]
+    changed: list[Any] = [with_columns(table.copy(), {j: cells}) for j, cells in changes]
     try:
         after = apply(pd.concat(changed) if isinstance(table, pd.DataFrame) else np.concatenate(changed))
     except Exception:  # a step refuses a value: it is left out
@@ -244,52 +251,5 @@ def _step(numbers: Array) -> float:
     return float(np.ceil(numbers.std() or np.abs(numbers).max(initial=1.0)))
 
 
-# ----------------------------------------------------------------------------------------------- columns of any table
-
-
-def names_of(table: Table) -> list[Any]:
-    """What rules call the columns of a table."""
-    return list(table.columns) if isinstance(table, pd.DataFrame) else [f"x{j}" for j in range(table.shape[1])]
-
-
-def kind_in(table: Table, j: int) -> str:
-    """Kind of column j, as a codec would have it; what a codec cannot hold counts as labels."""
-    try:
-        return kind_of(dense_cells(table, j), j, False)
-    except (TypeError, ValueError):
-        return "categorical"
-
-
-def is_number(table: Table, j: int) -> bool:
-    """Whether column j holds numbers."""
-    return kind_in(table, j) in ("integer", "numeric")
-
-
-def numbers_in(table: Table, j: int) -> Array:
-    """Column j as float64, NaN where missing."""
-    return read_numbers(dense_cells(table, j), names_of(table)[j])
-
-
-def labels_in(table: Table, j: int) -> list[Any]:
-    """Column j as plain Python, None where missing."""
-    codes, labels = read_labels(dense_cells(table, j), names_of(table)[j])
-    return [None if code < 0 else labels[code] for code in codes]
-
-
-def with_cells(table: Table, j: int, cells: Any) -> Table:
-    """The table with another column j."""
-    if isinstance(table, np.ndarray):
-        return with_columns(table.copy(), {j: cells})
-    table = table.copy()
-    table.isetitem(j, pd.Series(cells, dtype=cells.dtype, index=table.index))
-    return table
-
-
-def with_values(table: Table, j: int, values: Array, at: Array | None = None) -> Table:
-    """The table with numbers or labels in column j, in all rows or at some."""
-    return with_cells(table, j, write_cells(own_cells(table, j), np.arange(len(table)) if at is None else at, values))
-
-
-def _listed(names: list[Any], mask: Array, limit: int = 8) -> str:
-    chosen = [repr(names[j]) for j in np.flatnonzero(mask)]
-    return ", ".join(chosen[:limit]) + (f", ... ({len(chosen)} in all)" if len(chosen) > limit else "") or "nothing"
+def _listed(names: list[Any], mask: Array) -> str:
+    return listing([names[j] for j in np.flatnonzero(mask)], 8) or "nothing"

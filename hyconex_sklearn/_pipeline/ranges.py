@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._table.cells import Table, cells_differ, take_rows
-from .probe_steps import is_number, numbers_in, with_values
+from .._table.column_io import is_number, numbers_in, with_values
 
 
 def ranges_before(

@@ -19,11 +19,11 @@ from .._rules import judge
 from .._rules.actionability import EVERYDAY, Actionability
 from .._rules.read import by_column, read_bounds, read_directions, read_movable, read_relations
 from .._rules.relations import Relation
-from .._table.cells import Table, cells_differ
+from .._table.cells import Table, cells_differ, names_of
 from .._table.codec import TableCodec
-from .._table.column_io import own_cells
+from .._table.column_io import is_number, kind_in, labels_in, numbers_in, own_cells, with_columns, with_values
 from .._table.schema import Column, TableSchema
-from .probe_steps import Passage, is_number, kind_in, labels_in, names_of, numbers_in, with_cells, with_values
+from .probe_steps import Passage
 
 Array = NDArray[Any]
 
@@ -189,7 +189,7 @@ def _restored(table: Any, original: Any, mask: Array) -> Any:
     for j in np.flatnonzero(mask.any(axis=0)).tolist():
         column = table.iloc[:, j].copy()
         column.iloc[mask[:, j]] = original.iloc[:, j].array[mask[:, j]]
-        table = with_cells(table, j, column.array)
+        table = with_columns(table.copy(), {j: column.array})
     return table
 
 

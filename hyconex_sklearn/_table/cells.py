@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+Array = NDArray[Any]
 Table = pd.DataFrame | np.ndarray
-
-
 Column = pd.Series | np.ndarray
-
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "empty")
 
@@ -54,6 +53,16 @@ def take_rows(table: Table, rows: np.ndarray | slice) -> Table:
 
 def column_of(table: Table, j: int) -> Column:
     return table.iloc[:, j] if isinstance(table, pd.DataFrame) else table[:, j]
+
+
+def columns_at(table: Table, places: Any) -> Table:
+    """Some columns of a table, by position or by a slice of positions."""
+    return table.iloc[:, places] if isinstance(table, pd.DataFrame) else table[:, places]
+
+
+def names_of(table: Table) -> list[Any]:
+    """What the columns of a table are called: "x0", "x1", ... in an array."""
+    return list(table.columns) if isinstance(table, pd.DataFrame) else [f"x{j}" for j in range(table.shape[1])]
 
 
 def hold_numbers(*columns: Column) -> bool:

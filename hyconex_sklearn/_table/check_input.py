@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
@@ -17,9 +17,7 @@ from sklearn.utils.validation import column_or_1d, validate_data
 
 from .._common.messages import listing
 from .._common.parameters import is_int
-
-Array = NDArray[Any]
-
+from .cells import Array
 
 # ------------------------------------------------------------------------------------------------------- targets
 
@@ -36,34 +34,22 @@ def target_numbers(target: Any, n: int, classes: Any) -> Array:
     classes : array of shape (K,)
         The class labels.
     """
-    classes = np.asarray(classes)
-    if _is_label(target):
-        return np.full(n, _class_numbers([target], classes)[0], dtype=np.intp)
-    labels = target.tolist() if isinstance(target, np.ndarray | pd.Series | pd.Index) else list(target)
-    if len(labels) != n:
+    alone = isinstance(target, str | bytes) or np.ndim(target) == 0
+    given = [target] if alone else target.tolist() if isinstance(target, np.ndarray | pd.Series | pd.Index) else target
+    labels = [label.item() if isinstance(label, np.generic) else label for label in given]
+    if not alone and len(labels) != n:
         raise ValueError(
             f"target has {len(labels)} labels, but X has {n} rows. Pass one label for all rows, one label per row, "
             "or None for every class but the predicted one."
         )
-    return _class_numbers(labels, classes)
-
-
-def _is_label(target: Any) -> bool:
-    return isinstance(target, str | bytes) or np.ndim(target) == 0
-
-
-def _class_numbers(labels: Sequence[Any], classes: Array) -> Array:
-    known = {label: k for k, label in enumerate(classes.tolist())}
-    numbers_ = np.empty(len(labels), dtype=np.intp)
-    for i, label in enumerate(labels):
-        label = label.item() if isinstance(label, np.generic) else label
+    known = {label: k for k, label in enumerate(np.asarray(classes).tolist())}
+    for label in labels:
         if not isinstance(label, Hashable) or label not in known:
             raise ValueError(
-                f"target contains the unknown label {label!r}; the classes are {listing(classes.tolist())}. "
+                f"target contains the unknown label {label!r}; the classes are {listing(list(known))}. "
                 "Ask for one of these."
             )
-        numbers_[i] = known[label]
-    return numbers_
+    return np.resize(np.array([known[label] for label in labels], dtype=np.intp), n)
 
 
 # ------------------------------------------------------------------------------------------------------- columns
@@ -216,9 +202,10 @@ def check_finite(values: Array, names: Sequence[Any]) -> None:
     infinite = np.isinf(values).any(axis=0)
     if infinite.any():
         culprits = [names[j] for j in np.flatnonzero(infinite).tolist()]
+        plural = "columns" if len(culprits) > 1 else "column"
         raise ValueError(
-            f"Input X contains infinity or a value too large for float64, in {_columns(culprits)}. Replace infinities "
-            "by the largest value that makes sense, or by NaN where the value is unknown."
+            f"Input X contains infinity or a value too large for float64, in {plural} {listing(culprits)}. Replace "
+            "infinities by the largest value that makes sense, or by NaN where the value is unknown."
         )
 
 
@@ -247,8 +234,14 @@ def text_in_numbers(name: Any, example: Any) -> ValueError:
     )
 
 
-def _columns(names: Sequence[Any]) -> str:
-    return f"column{'s' if len(names) > 1 else ''} {listing(names)}"
+def as_table(X: Any) -> Any:
+    """Return X as a DataFrame or an ndarray of two dimensions; raise where it is none."""
+    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    if X.ndim != 2:
+        raise ValueError(
+            f"X has {X.ndim} dimension(s); expected a table of shape (n, d). Give a DataFrame or 2-d array."
+        )
+    return X
 
 
 def check_table(estimator: Any, X: Any, reset: bool) -> Any:

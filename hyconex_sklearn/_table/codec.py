@@ -1,8 +1,8 @@
 """Mixed tables <-> float32 matrices: :class:`TableCodec`.
 
-``encode`` turns a table into the matrix that the networks see, ``snap`` rounds a soft matrix to rows that a user can
-hold, ``decode`` writes such rows in the table's own container, columns, dtypes, units and labels. A cell that did not
-change is copied from the table itself, bit for bit.
+``encode`` turns a table into the matrix that the networks see, ``TableSchema.snap`` rounds a soft matrix to rows that a
+user can hold, ``decode`` writes such rows in the table's own container, columns, dtypes, units and labels. A cell that
+did not change is copied from the table itself, bit for bit.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .._common.messages import user_stacklevel
-from .cells import take_rows
+from .cells import Array, names_of, take_rows
 from .check_input import check_finite, check_n_columns, check_unique_names, match_columns, resolve_categorical
 from .column_io import Cells, as_float64, dense_cells, own_cells, read_labels, read_numbers, with_columns, write_cells
 from .learn_column import fit_column
 from .schema import Column, TableSchema
 from .units import NumericMap
-
-Array = NDArray[Any]
 
 #: Cells that are held in double precision at a time while a table is encoded.
 CELLS_AT_ONCE = 2_000_000
@@ -60,13 +57,7 @@ class TableCodec:
         categorical_features : "from_dtype", None, or mask, indices or names
             Columns that are categorical whatever their dtype.
         """
-        if X.shape[0] == 0 or X.shape[1] == 0:
-            raise ValueError(
-                f"Found array with shape {X.shape}: at least one row (0 sample(s) is not enough) and at least one "
-                "column (0 feature(s) is not enough) are required. Pass a table with data."
-            )
-        is_frame = isinstance(X, pd.DataFrame)
-        names = list(X.columns) if is_frame else [f"x{j}" for j in range(X.shape[1])]
+        is_frame, names = isinstance(X, pd.DataFrame), names_of(X)
         check_unique_names(names)
         listed = resolve_categorical(categorical_features, X.shape[1], names if is_frame else ())
         columns: list[Column] = []
@@ -176,32 +167,6 @@ class TableCodec:
         check_n_columns(X.shape[1], len(self.schema.columns))
         return np.arange(X.shape[1])
 
-    # ------------------------------------------------------------------------------------ comparing and rounding
-
-    def snap(self, Z: Array, reference: Array) -> Array:
-        """Round encoded rows to rows that a table can hold: what ``encode(decode(Z))`` would give, without a table.
-
-        Numbers are rounded to their column's decimals and clipped to the seen range, one-hot blocks are made hard.
-        A table cell that does not noticeably differ from the reference is copied from it bit for bit. "Missing" is
-        never newly chosen; a missing number is filled where its value was moved.
-
-        Parameters
-        ----------
-        Z : array of shape (m, d)
-            Soft encoded rows.
-        reference : array of shape (m, d)
-            The encoded query row of each of them.
-
-        Returns
-        -------
-        ndarray of shape (m, d), float32
-        """
-        return self.schema.snap(Z, reference)
-
-    def changed(self, Z: Array, reference: Array) -> Array:
-        """Which table columns differ, bit for bit, between encoded rows: bool (m, n_columns)."""
-        return self.schema.changed(Z, reference)
-
     # -------------------------------------------------------------------------------------------------- decoding
 
     def decode(self, Z: Array, X: Any, rows: Any = None, reference: Array | None = None) -> Any:
@@ -224,11 +189,10 @@ class TableCodec:
             Columns, column order and dtypes of X; a DataFrame gets a fresh RangeIndex. Where a new value does not
             fit into a column's dtype, that column is widened.
         """
-        Z = np.asarray(Z, dtype=np.float32)
-        rows = self._check_rows(Z, X, rows)
+        rows = np.arange(len(Z)) if rows is None else rows
         if reference is None:
             reference = self.encode(X, warn_unseen=False)[rows]
-        return self.rewrite(Z, rows_of(X, rows), reference)
+        return self.rewrite(np.asarray(Z, dtype=np.float32), rows_of(X, rows), reference)
 
     def rewrite(self, Z: Array, taken: Any, reference: Array) -> Any:
         """Write what encoded rows `Z` (m, d) change of the `reference` (m, d) into a table of m rows, which is lost.
@@ -238,7 +202,7 @@ class TableCodec:
         ndarray or DataFrame with m rows
             As of `decode`.
         """
-        order, mask = self.match(taken), self.changed(Z, reference)
+        order, mask = self.match(taken), self.schema.changed(Z, reference)
         if isinstance(taken, np.ndarray) and taken.dtype.kind == "f" and self.schema.all_numbers:
             return self._decode_floats(Z, taken, mask, order)
         if type(taken) is pd.DataFrame and self.schema.all_numbers and set(taken.dtypes.tolist()) == {_FLOAT64}:
@@ -250,23 +214,17 @@ class TableCodec:
             int(order[j]): write_cells(own_cells(taken, order[j]), at, new, self.schema.columns[j].categories)
             for j, at, new in self._new_cells(Z, mask)
         }
-        if isinstance(taken, np.ndarray):
-            return with_columns(taken, replaced)
-        for j, cells in replaced.items():
-            # A Series keeps the dtype; a bare array of objects would have its dtype inferred anew.
-            taken.isetitem(j, pd.Series(cells, dtype=cells.dtype, index=taken.index, copy=False))
-        return taken
+        return with_columns(taken, replaced)
 
-    def _check_rows(self, Z: Array, X: Any, rows: Any) -> Array:
-        if Z.ndim != 2 or Z.shape[1] != self.schema.n_encoded:
-            raise ValueError(f"Z has shape {Z.shape}; expected (m, {self.schema.n_encoded}), as encode returns.")
-        if not np.isfinite(Z).all():
-            raise ValueError("Z holds NaN or infinity, which no table cell stands for; pass finite encoded rows.")
-        if rows is None:
-            if len(Z) != X.shape[0]:
-                raise ValueError(f"Z has {len(Z)} rows and X has {X.shape[0]}; pass rows, one row number of X per row.")
-            return np.arange(len(Z))
-        return np.asarray(rows, dtype=np.intp)
+    def answer_dtypes(self, example: pd.DataFrame) -> dict[Any, Any]:
+        """The dtypes of a table's columns, widened where decoded rows may say what they can't hold."""
+        dtypes = {}
+        for column, j in zip(self.schema.columns, self.match(example), strict=True):
+            said = _sayings(column)
+            cells = own_cells(example.iloc[np.zeros(len(said), dtype=int)], j)
+            cells = write_cells(cells, np.arange(len(said)), said, column.categories) if len(said) else cells
+            dtypes[example.columns[j]] = cells.dtype
+        return dtypes
 
     def _decode_floats(self, Z: Array, taken: Array, mask: Array, order: Array) -> Array:
         """All columns at once, where all are numbers in a float array."""
@@ -303,6 +261,16 @@ class TableCodec:
                     yield int(j), at, _labels_of(column, np.where(gone, _MISSING, new.astype(np.intp)))
                 else:
                     yield int(j), at, np.where(gone, np.nan, new)
+
+
+def _sayings(column: Column) -> Array:
+    """What decoded rows may say in a column: all labels, or numbers that need as much room as any of them."""
+    if column.kind == "constant":
+        return np.empty(0)
+    if column.categories:
+        return np.array([*column.categories[: -1 if column.has_missing_level else None]], dtype=object)
+    whole = column.decimals is not None and column.decimals <= 0
+    return np.array([column.lower, column.upper] + ([] if whole else [np.floor(column.lower) + 0.5]))
 
 
 def rows_of(X: Any, rows: Array) -> Any:

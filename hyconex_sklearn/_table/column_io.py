@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from .cells import Array, names_of
 from .check_input import cell_types, check_dtype, check_finite, text_in_numbers
 
-Array = NDArray[Any]
 Cells = Any  # one column of a table: a 1-d ndarray or a pandas extension array
 
 # ------------------------------------------------------------------------------------------------------- reading
@@ -123,7 +122,49 @@ def _python_scalar(label: Any) -> Any:
     return label.item() if isinstance(label, np.generic) else label
 
 
+def kind_in(table: Any, j: int) -> str:
+    """Kind of column j, as a codec would have it; what a codec cannot hold counts as labels."""
+    try:
+        return kind_of(dense_cells(table, j), j, False)
+    except (TypeError, ValueError):
+        return "categorical"
+
+
+def is_number(table: Any, j: int) -> bool:
+    """Whether column j holds numbers."""
+    return kind_in(table, j) in ("integer", "numeric")
+
+
+def numbers_in(table: Any, j: int) -> Array:
+    """Column j as float64, NaN where missing."""
+    return read_numbers(dense_cells(table, j), names_of(table)[j])
+
+
+def labels_in(table: Any, j: int) -> list[Any]:
+    """Column j as plain Python, None where missing."""
+    codes, labels = read_labels(dense_cells(table, j), names_of(table)[j])
+    return [None if code < 0 else labels[code] for code in codes]
+
+
 # ------------------------------------------------------------------------------------------------------- writing
+
+
+def as_held(cells: Cells, numbers: Array) -> Array:
+    """Numbers as a column can hold them: truth values by 0.5, whole numbers rounded and clipped to its dtype."""
+    kind = pd.api.types.infer_dtype(cells, skipna=True)
+    if kind == "boolean":
+        return (numbers >= 0.5).astype(object)
+    if kind != "integer" and not pd.api.types.is_integer_dtype(cells.dtype):
+        return numbers
+    native = getattr(cells.dtype, "numpy_dtype", cells.dtype)
+    limits = (None, None) if native.kind == "O" else (np.iinfo(native).min, np.iinfo(native).max)
+    return np.clip(np.rint(numbers), *limits)
+
+
+def with_values(table: Any, j: int, values: Array, at: Array | None = None) -> Any:
+    """A copy of a table with other numbers or labels in column j, in all rows or at some."""
+    at = np.arange(len(table)) if at is None else at
+    return with_columns(table.copy(), {j: write_cells(own_cells(table, j), at, values)})
 
 
 def write_cells(cells: Cells, at: Array, new: Array, order: tuple[Any, ...] = ()) -> Cells:
@@ -150,8 +191,13 @@ def write_cells(cells: Cells, at: Array, new: Array, order: tuple[Any, ...] = ()
     return _write_numpy(cells, at, new) if isinstance(cells, np.ndarray) else _write_extension(cells, at, new)
 
 
-def with_columns(table: Array, columns: dict[int, Array]) -> Array:
-    """An array with some columns replaced, in the narrowest dtype that holds all of them."""
+def with_columns(table: Any, columns: dict[int, Cells]) -> Any:
+    """A table, which is lost, with some columns replaced; an array in the narrowest dtype that holds all of them."""
+    if isinstance(table, pd.DataFrame):
+        for j, cells in columns.items():
+            # A Series keeps the dtype; a bare array of objects would have its dtype inferred anew.
+            table.isetitem(j, pd.Series(cells, dtype=cells.dtype, index=table.index, copy=False))
+        return table
     dtypes = {cells.dtype for cells in columns.values()} | {table.dtype}
     if len(dtypes) > 1:
         numeric = all(dtype.kind in "fiub" for dtype in dtypes)
@@ -170,11 +216,14 @@ def _write_numpy(cells: Array, at: Array, new: Array) -> Array:
             return _put(cells, at, new, np.dtype(object))
         text = new.astype(cells.dtype if cells.dtype.kind == "T" else str)
         return _put(cells, at, text, np.promote_types(cells.dtype, text.dtype))
-    if new.dtype == object:
-        return _put_labels(cells, at, new)
-    if cells.dtype.kind == "b" and np.isnan(new).any():
+    if cells.dtype.kind == "b" and missing_cells(new).any():
         return _put(cells, at, new, np.dtype(object))
-    return _put_numbers(cells, at, new)
+    cast_to, last = (_exactly, object) if new.dtype == object else (_cast, np.float64)
+    for dtype in (cells.dtype, np.dtype(np.int64), np.dtype(np.float64)):
+        cast = cast_to(new, dtype)
+        if cast is not None and np.can_cast(cells.dtype, dtype, "safe"):
+            return _put(cells, at, cast, dtype)
+    return _put(cells, at, new, np.dtype(last))
 
 
 def _put(cells: Array, at: Array, new: Array, dtype: np.dtype[Any]) -> Array:
@@ -183,42 +232,18 @@ def _put(cells: Array, at: Array, new: Array, dtype: np.dtype[Any]) -> Array:
     return out
 
 
-_WIDER = (np.dtype(np.int64), np.dtype(np.float64))
-
-
-def _put_labels(cells: Array, at: Array, labels: Array) -> Array:
-    """Labels into a column of numbers or booleans, which becomes one of objects where no number is the label."""
-    gaps = cells.dtype.kind == "b" and missing_cells(labels).any()
-    for dtype in () if gaps else (cells.dtype, *_WIDER):
-        cast = _exactly(labels, dtype)
-        if cast is not None and np.can_cast(cells.dtype, dtype, "safe"):
-            return _put(cells, at, cast, dtype)
-    return _put(cells, at, labels, np.dtype(object))
-
-
 def _exactly(labels: Array, dtype: np.dtype[Any]) -> Array | None:
     """Labels in a numeric dtype; None if they do not fit: a label that is rounded is another one."""
-    if dtype.kind in "iu" and any(isinstance(label, int) and not _in_range(label, dtype) for label in labels):
-        return None
+    if dtype.kind in "iu":
+        low, high = np.iinfo(dtype).min, np.iinfo(dtype).max
+        if any(isinstance(label, int) and not low <= label <= high for label in labels):
+            return None
     try:
         with np.errstate(all="ignore"):
             cast = labels.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         return None
     return cast if ((cast.astype(object) == labels) | missing_cells(labels)).all() else None
-
-
-def _in_range(number: int, dtype: np.dtype[Any]) -> bool:
-    return np.iinfo(dtype).min <= number <= np.iinfo(dtype).max
-
-
-def _put_numbers(cells: Array, at: Array, numbers: Array) -> Array:
-    """Numbers into a column of integers, booleans or floats; widened to int64, then float64, if they do not fit."""
-    for dtype in (cells.dtype, *_WIDER):
-        cast = _cast(numbers, dtype)
-        if cast is not None and np.can_cast(cells.dtype, dtype, "safe"):
-            return _put(cells, at, cast, dtype)
-    return _put(cells, at, numbers, np.dtype(np.float64))
 
 
 def _cast(numbers: Array, dtype: np.dtype[Any]) -> Array | None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.preprocessing import PowerTransformer
 
 from .._common.messages import user_stacklevel
+from .cells import Array
 from .check_input import check_finite
 from .column_io import Cells, kind_of, read_labels, read_numbers
 from .schema import Column
 from .units import NARROW_FLOATS, inverse_yeo_johnson, yeo_johnson
-
-Array = NDArray[Any]
 
 #: One-hot levels that a column keeps; rarer labels encode to an all-zero block.
 MAX_LEVELS = 255
@@ -44,32 +43,25 @@ def fit_column(cells: Cells, name: Any, start: int, listed: bool) -> Column:
     listed : bool
         Whether the user called it categorical.
     """
-    kind, dtype = kind_of(cells, name, listed), str(cells.dtype)
+    kind = kind_of(cells, name, listed)
+    column = Column(name, kind, str(cells.dtype), start, start + 1)
     if kind in ("numeric", "integer"):
-        return _fit_numbers(read_numbers(cells, name), Column(name, kind, dtype, start, start + 1))
+        return _fit_numbers(read_numbers(cells, name), column)
     codes, labels = read_labels(cells, name)
     counts = np.bincount(codes[codes >= 0], minlength=len(labels))
     seen = [code for code in range(len(labels)) if counts[code]]
     any_missing = bool((codes < 0).any())
     if not seen or (len(seen) == 1 and not any_missing):
-        return Column(name, "constant", dtype, start, start + 1, categories=tuple(labels[code] for code in seen))
+        return replace(column, kind="constant", categories=tuple(labels[code] for code in seen))
     if kind == "ordered":
-        return _fit_ordered(codes, seen, labels, Column(name, kind, dtype, start, start + 1))
+        return _fit_ordered(codes, seen, labels, column)
     _warn_of_identifiers(name, len(seen), int(counts.sum()))
     kept, rare = _keep_frequent(seen, counts, MAX_LEVELS - any_missing)
     if not isinstance(cells.dtype, pd.CategoricalDtype):
         kept.sort(key=lambda code: _sort_key(labels[code]))
     categories = tuple(labels[code] for code in kept) + ((None,) if any_missing else ())
-    return Column(
-        name,
-        kind,
-        dtype,
-        start,
-        start + len(categories),
-        categories=categories,
-        rare=tuple(labels[code] for code in rare),
-        upper=1.0,
-    )
+    rare_labels = tuple(labels[code] for code in rare)
+    return replace(column, stop=start + len(categories), categories=categories, rare=rare_labels, upper=1.0)
 
 
 def _warn_of_identifiers(name: Any, n_labels: int, n_cells: int) -> None:
@@ -99,41 +91,30 @@ def _sort_key(label: Any) -> tuple[str, Any]:
 def _fit_ordered(codes: Array, seen: list[int], labels: list[Any], column: Column) -> Column:
     rank = np.full(len(labels) + 1, np.nan)
     rank[seen] = np.arange(len(seen))
-    ranks = rank[codes]
-    return _scaled(ranks, column, decimals=0, power=None, categories=tuple(labels[code] for code in seen))
+    named = replace(column, categories=tuple(labels[code] for code in seen))
+    return _scaled(rank[codes], named, decimals=0, power=None)
 
 
 def _fit_numbers(values: Array, column: Column) -> Column:
     check_finite(values[:, None], [column.name])
     seen = values[~np.isnan(values)]
     if not len(seen):
-        return _constant(column)
+        return replace(column, kind="constant")
     low, high = float(seen.min()), float(seen.max())
     if low == high and len(seen) == len(values):
-        return _constant(column, decimals=0, lower=low, upper=low, fill=low)
+        return replace(column, kind="constant", decimals=0, lower=low, upper=low, fill=low)
     decimals = 0 if column.kind == "integer" else _decimals(seen, column.dtype)
     return _scaled(values, column, decimals=decimals, power=_power(seen))
 
 
-def _constant(column: Column, **parts: Any) -> Column:
-    return Column(column.name, "constant", column.dtype, column.start, column.stop, **parts)
-
-
-def _scaled(
-    values: Array, column: Column, decimals: int | None, power: tuple[float, float] | None, categories: Any = ()
-) -> Column:
+def _scaled(values: Array, column: Column, decimals: int | None, power: tuple[float, float] | None) -> Column:
     """The column with center, scale and range of its values (NaN: missing)."""
     seen = np.sort(values[~np.isnan(values)])
     exponent, unit = power if power is not None else (None, 1.0)
     center, scale = _moments(seen if exponent is None else yeo_johnson(seen / unit, exponent))
-    return Column(
-        column.name,
-        column.kind,
-        column.dtype,
-        column.start,
-        column.stop,
+    return replace(
+        column,
         missing=column.stop if len(seen) < len(values) else None,
-        categories=categories,
         center=center,
         scale=scale,
         power=exponent,

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from .units import Array, NumericMap
+from .cells import Array
+from .units import NumericMap
 
 VALUE_KINDS = ("numeric", "integer", "ordered")
 ONE_HOT_KINDS = ("categorical", "boolean")
@@ -235,17 +236,24 @@ class TableSchema:
         movable[self.numeric_index] = self.numeric_map.lower < self.numeric_map.upper
         return _frozen(movable, np.bool_)
 
-    def index_of(self, name: Any) -> int:
-        """Table column number of a column name."""
-        try:
-            return self.feature_names.index(name)
-        except ValueError:
-            known = ", ".join(map(repr, self.feature_names[:20]))
-            more = "" if len(self.feature_names) <= 20 else f", ... ({len(self.feature_names)} in all)"
-            raise ValueError(f"there is no column {name!r}; the columns at fit were {known}{more}.") from None
-
     def snap(self, encoded: Array, reference: Array) -> Array:
-        """See ``TableCodec.snap``: the encoded rows that the user would hold, unchanged cells bit for bit."""
+        """Round encoded rows to rows that a table can hold: what ``encode(decode(Z))`` would give, without a table.
+
+        Numbers are rounded to their column's decimals and clipped to the seen range, one-hot blocks are made hard.
+        A table cell that does not noticeably differ from the reference is copied from it bit for bit. "Missing" is
+        never newly chosen; a missing number is filled where its value was moved.
+
+        Parameters
+        ----------
+        encoded : array of shape (m, d)
+            Soft encoded rows.
+        reference : array of shape (m, d)
+            The encoded query row of each of them.
+
+        Returns
+        -------
+        ndarray of shape (m, d), float32
+        """
         reference = np.asarray(reference, dtype=np.float32)
         snapped = np.array(reference, order="C")
         if self.numeric_index.size:

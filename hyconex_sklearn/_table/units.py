@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import boxcox1p, inv_boxcox1p
 
-Array = NDArray[Any]
+from .cells import Array
 
 #: Encoded values are cut off here, so that one absurd cell cannot overflow float32 arithmetic downstream.
 ENCODED_LIMIT = 1e6
@@ -55,14 +54,10 @@ class NumericMap:
         def floats(values: Iterable[float | None]) -> Array:
             return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
+        same = ("center", "scale", "power", "unit", "lower", "upper")
         return cls(
-            center=floats(c.center for c in columns),
-            scale=floats(c.scale for c in columns),
-            power=floats(c.power for c in columns),
-            unit=floats(c.unit for c in columns),
+            **{name: floats(getattr(c, name) for c in columns) for name in same},
             factor=floats(None if c.decimals is None else 10.0**c.decimals for c in columns),
-            lower=floats(c.lower for c in columns),
-            upper=floats(c.upper for c in columns),
             single=tuple(
                 (j, NARROW_FLOATS[c.dtype.lower()]) for j, c in enumerate(columns) if c.dtype.lower() in NARROW_FLOATS
             ),

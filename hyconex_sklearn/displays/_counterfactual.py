@@ -8,14 +8,16 @@ from typing import Any, Self
 import pandas as pd
 
 from .._answer.counterfactuals import Counterfactuals
+from .._common.parameters import is_int
 from .._pipeline.counterfactuals import counterfactuals as ask
+from ._axes import AxesDisplay
 from ._changes import shares
 from ._many_rows import draw_shares
 from ._one_row import draw_row
-from ._rows import check_max_features, is_whole, one_row
+from ._rows import check_max_features, one_row
 
 
-class CounterfactualDisplay:
+class CounterfactualDisplay(AxesDisplay):
     """What counterfactuals change: of one row in detail, of many rows in summary.
 
     One row: a panel for each counterfactual, side by side; a line for each column that one of them changes. A number
@@ -55,8 +57,6 @@ class CounterfactualDisplay:
     >>> CounterfactualDisplay.from_counterfactuals(cf).figure_.savefig("all.png")  # doctest: +SKIP
     """
 
-    ax_: Any
-    figure_: Any
     shares_: pd.DataFrame
 
     def __init__(self, counterfactuals: Counterfactuals, *, row: int | None = None, max_features: int = 15) -> None:
@@ -131,34 +131,12 @@ class CounterfactualDisplay:
         cf = replace(cf, report=cf.report.assign(row=row))
         return cls.from_counterfactuals(cf, row=row, max_features=max_features, ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        CounterfactualDisplay
-            This display, drawn.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        TypeError, ValueError
-            If there is nothing to draw, or no such row.
-        """
+    def _draw(self, ax: Any) -> Any:
         cf = self._drawn()
         if self.row is not None or cf.report["row"].nunique() == 1:
-            self.ax_ = draw_row(cf, self.max_features, ax)
-        else:
-            self.shares_ = shares(cf)
-            self.ax_ = draw_shares(cf, self.shares_, self.max_features, ax)
-        self.figure_ = self.ax_.figure
-        return self
+            return draw_row(cf, self.max_features, ax)
+        self.shares_ = shares(cf)
+        return draw_shares(cf, self.shares_, self.max_features, ax)
 
     def _drawn(self) -> Counterfactuals:
         cf = self.counterfactuals
@@ -173,7 +151,7 @@ class CounterfactualDisplay:
         if self.row is None:
             return cf
         found = cf[(cf.report["row"] == self.row).to_numpy()]
-        if not len(found) or not is_whole(self.row):
+        if not len(found) or not is_int(self.row):
             rows = cf.report["row"].unique().tolist()
             shown = ", ".join(map(str, rows[:10])) + (", ..." if len(rows) > 10 else "")
             raise ValueError(f"There is no counterfactual of row {self.row!r}; the result has those of rows {shown}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -12,9 +13,10 @@ from sklearn.utils.validation import check_is_fitted
 from .._answer.counterfactuals import Counterfactuals
 from .._answer.status import CERTIFIED
 from .._answer.wording import counted, plain
+from .._common.parameters import is_int
 from .._common.pyplot import pyplot
-from .._table.cells import Table, column_of, hold_numbers, numbers_of, objects_of
-from ._rows import is_whole
+from .._table.cells import Table, column_of, hold_numbers, names_of, numbers_of, objects_of
+from ._axes import AxesDisplay
 from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, class_name, shorten_middle
 
 _MARGIN = 0.12  # of the span, around the rows
@@ -22,7 +24,8 @@ _INSIDE = (0.9, 0.5)  # shares of a class's rows that its contours enclose
 _FEWEST = 10  # rows of a class from which contours are read
 
 
-class DecisionMapDisplay:
+@dataclass(eq=False, repr=False)
+class DecisionMapDisplay(AxesDisplay):
     """Regions of the classes of a table of two numbers, their densities, rows, and arrows to counterfactuals.
 
     A region has the colour and hatch of the class that is predicted there; contours, with the class's own line style,
@@ -67,30 +70,19 @@ class DecisionMapDisplay:
     >>> DecisionMapDisplay.from_estimator(clf, X_test, y=y_test, counterfactuals=cf)  # doctest: +SKIP
     """
 
-    ax_: Any
-    figure_: Any
-
-    def __init__(
-        self,
-        xx0: np.ndarray,
-        xx1: np.ndarray,
-        probability: np.ndarray,
-        *,
-        classes: Sequence[Any],
-        feature_names: Sequence[Any],
-        predicted: np.ndarray | None = None,
-        log_density: np.ndarray | None = None,
-        levels: Sequence[Sequence[float]] = (),
-        rows: np.ndarray | None = None,
-        row_classes: np.ndarray | None = None,
-        arrows: np.ndarray | None = None,
-        certified: np.ndarray | None = None,
-    ) -> None:
-        self.xx0, self.xx1, self.probability = xx0, xx1, probability
-        self.classes, self.feature_names = classes, feature_names
-        self.predicted, self.log_density, self.levels = predicted, log_density, levels
-        self.rows, self.row_classes = rows, row_classes
-        self.arrows, self.certified = arrows, certified
+    xx0: np.ndarray
+    xx1: np.ndarray
+    probability: np.ndarray
+    _: KW_ONLY
+    classes: Sequence[Any]
+    feature_names: Sequence[Any]
+    predicted: np.ndarray | None = None
+    log_density: np.ndarray | None = None
+    levels: Sequence[Sequence[float]] = ()
+    rows: np.ndarray | None = None
+    row_classes: np.ndarray | None = None
+    arrows: np.ndarray | None = None
+    certified: np.ndarray | None = None
 
     @classmethod
     def from_estimator(
@@ -138,7 +130,7 @@ class DecisionMapDisplay:
         kept = np.isfinite(rows).all(1)
         if not kept.any():
             raise ValueError("X has no row without gaps to draw; give at least one.")
-        if not is_whole(grid_resolution) or grid_resolution < 2:
+        if not is_int(grid_resolution) or grid_resolution < 2:
             raise ValueError(f"grid_resolution must be an integer >= 2, got {grid_resolution!r}. 100 is the default.")
         if not hasattr(estimator, "predict_proba"):
             raise TypeError(f"{type(estimator).__name__} has no predict_proba; expected a fitted classifier that has.")
@@ -149,7 +141,8 @@ class DecisionMapDisplay:
         shown = X[kept]
         labels = np.asarray(estimator.predict(shown)) if y is None else _given(y, kept, classes)
         xx0, xx1 = _grid(np.concatenate([rows[kept], arrows.reshape(-1, 2)]), int(grid_resolution))
-        points = _like(X, np.column_stack([xx0.ravel(), xx1.ravel()]))
+        grid = np.column_stack([xx0.ravel(), xx1.ravel()])
+        points = pd.DataFrame(grid, columns=X.columns) if isinstance(X, pd.DataFrame) else grid
         shape = (*xx0.shape, len(classes))
         density, levels = _density(estimator, points, shown, labels, classes)
         probability, predicted = estimator.predict_proba(points), np.asarray(estimator.predict(points))
@@ -160,7 +153,7 @@ class DecisionMapDisplay:
             probability.reshape(shape),
             predicted=None if (predicted == most_probable).all() else predicted.reshape(xx0.shape),
             classes=classes.tolist(),
-            feature_names=list(X.columns) if isinstance(X, pd.DataFrame) else ["x0", "x1"],
+            feature_names=names_of(X),
             log_density=None if density is None else density.reshape(shape),
             levels=levels,
             rows=rows[kept],
@@ -170,27 +163,10 @@ class DecisionMapDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        DecisionMapDisplay
-            This display, drawn.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
+    def _draw(self, ax: Any) -> Any:
         if ax is None:
             ax = pyplot("DecisionMapDisplay").subplots(figsize=(6.8, 4.6), layout="constrained")[1]
-        self.ax_, self.figure_ = ax, ax.figure
+        self.ax_ = ax
         for k in range(len(self.classes)):
             self._draw_class(k)
         self._draw_arrows()
@@ -198,7 +174,7 @@ class DecisionMapDisplay:
             set_label(shorten_middle(plain(name), 50), **VERBATIM)
         ax.set(xlim=(self.xx0.min(), self.xx0.max()), ylim=(self.xx1.min(), self.xx1.max()))
         self._draw_legend()
-        return self
+        return ax
 
     def _draw_class(self, k: int) -> None:
         """Region, contours and rows of one class."""
@@ -328,10 +304,6 @@ def _grid(points: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:
     axes = [np.linspace(low[j] - margin[j], high[j] + margin[j], resolution) for j in range(2)]
     xx0, xx1 = np.meshgrid(*axes)
     return xx0, xx1
-
-
-def _like(X: Table, points: np.ndarray) -> Table:
-    return pd.DataFrame(points, columns=X.columns) if isinstance(X, pd.DataFrame) else points
 
 
 def _density(

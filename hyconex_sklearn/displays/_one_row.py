@@ -35,7 +35,7 @@ def draw_row(cf: Counterfactuals, most: int, ax: Any) -> Any:
     scaled = [column for column in shown if column.scaled]
     if scaled:
         notes.append(f"○ as it is   ▶ ◀ as it would be, on the range that {_span_in_words(scaled)}")
-        if any(column.seen for column in scaled) and any(c.seen != (c.lower, c.upper) for c in scaled):
+        if any(column.seen for column in scaled) and any(c.seen != c.scale for c in scaled):
             notes.append("thick line: what fit has seen")
         if not cf.report["status"].iloc[:panels].isin([*CERTIFIED, Status.ALREADY_TARGET]).all():
             notes.append("dotted: not certified")
@@ -75,13 +75,13 @@ def _draw_cell(grid: PanelGrid, cell: Cell, column: ChangedColumn, i: int, certi
     width = cell.right - cell.left
     if not column.changed[i]:
         tone: dict[str, Any] = {"color": QUIET, "size": 8, "width": width}
-        on_scale = column.scaled and np.isfinite(column.start[i])
-        grid.text(cell.left, cell.y - 0.09 * on_scale, column.value(i), va="center", **tone)
+        on_scale = column.scaled and np.isfinite(column.numbers[0][i])
+        grid.text(cell.left, cell.y - 0.09 * on_scale, column.text(column.before[i]), va="center", **tone)
         if on_scale:
             _draw_track(grid, cell, column, i, certified)
         return
-    old, new = column.pair(i)
-    on_scale = column.scaled and np.isfinite(column.end[i])
+    old, new = column.texts(i)
+    on_scale = column.scaled and np.isfinite(column.numbers[1][i])
 
     def write(most: int) -> str:
         # A pair that is too long for one line stands on two, if no track needs the second.
@@ -96,10 +96,10 @@ def _draw_cell(grid: PanelGrid, cell: Cell, column: ChangedColumn, i: int, certi
 
 def _draw_track(grid: PanelGrid, cell: Cell, column: ChangedColumn, i: int, certified: bool) -> None:
     """A grey line, thick where fit has seen numbers, the old value as a circle, the new one as a triangle."""
-    start, end = column.start[i], column.end[i]
+    start, end = (numbers[i] for numbers in column.numbers)
 
     def place(value: float) -> float:
-        share = (value - column.lower) / column.span if column.span else 0.5
+        share = (value - column.scale[0]) / column.span if column.span else 0.5
         return cell.left + share * (cell.right - cell.left)
 
     y, ax = cell.y + 0.12, grid.ax

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -10,12 +11,14 @@ import numpy as np
 from .._answer.wording import counted, decimals_for, format_probability, format_value
 from .._pipeline.counterfactuals import behind_steps
 from .._table.cells import column_of, objects_of
+from ._axes import AxesDisplay
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._rows import check_max_features, one_row
 from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, shorten_middle
 
 
-class LocalWeightsDisplay:
+@dataclass(eq=False, repr=False)
+class LocalWeightsDisplay(AxesDisplay):
     """What each column of a row adds to each class, in the row's own linear classifier.
 
     A panel for each class (of two classes, for the predicted one), the most probable first; a bar for each column, to
@@ -62,24 +65,15 @@ class LocalWeightsDisplay:
     >>> LocalWeightsDisplay.from_estimator(clf, X_test, row=3)  # doctest: +SKIP
     """
 
-    ax_: Any
-    figure_: Any
-
-    def __init__(
-        self,
-        contributions: np.ndarray,
-        intercept: np.ndarray,
-        probability: np.ndarray,
-        *,
-        classes: Sequence[Any],
-        feature_names: Sequence[Any],
-        values: Sequence[Any],
-        row: int = 0,
-        max_features: int = 10,
-    ) -> None:
-        self.contributions, self.intercept, self.probability = contributions, intercept, probability
-        self.classes, self.feature_names, self.values = classes, feature_names, values
-        self.row, self.max_features = row, max_features
+    contributions: np.ndarray
+    intercept: np.ndarray
+    probability: np.ndarray
+    _: KW_ONLY
+    classes: Sequence[Any]
+    feature_names: Sequence[Any]
+    values: Sequence[Any]
+    row: int = 0
+    max_features: int = 10
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, *, row: int = 0, max_features: int = 10, ax: Any = None) -> Self:
@@ -132,26 +126,7 @@ class LocalWeightsDisplay:
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw; None makes a figure.
-
-        Returns
-        -------
-        LocalWeightsDisplay
-            This display, drawn.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        ValueError
-            If `max_features` is less than 1.
-        """
+    def _draw(self, ax: Any) -> Any:
         check_max_features(self.max_features)
         shown = np.argsort(-self.probability, kind="stable")[: 1 if len(self.classes) == 2 else MOST_PANELS]
         order = np.argsort(-np.abs(self.contributions[shown[0]]), kind="stable")
@@ -167,9 +142,7 @@ class LocalWeightsDisplay:
         for panel, k in enumerate(shown):
             for place, value in enumerate(bars[k]):
                 _draw_bar(grid, grid.cell(panel, place), float(value), largest)
-        self.ax_ = grid.finish()
-        self.figure_ = self.ax_.figure
-        return self
+        return grid.finish()
 
     def _labels(self, columns: np.ndarray) -> list[tuple[str, str]]:
         labels = labels_of([self.feature_names[j] for j in columns])

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._table.cells import cells_differ
-from ._units import Array, Units, aligned, check_option, found_in, labels_1d, number_columns, numbers_in, placed
+from .._table.cells import Array, cells_differ
+from .._table.column_io import as_held, own_cells, with_columns, write_cells
+from ._units import Units, aligned, check_option, found_in, labels_1d, number_columns, numbers_in, placed
 
 
 def l1_distance(X: Any, X_cf: Any, X_train: Any) -> Array:
@@ -293,16 +294,9 @@ def _disturbed(X: Any, asked: pd.DataFrame, train: pd.DataFrame, noise: float, r
     spread = pd.DataFrame(seen).std(ddof=0).fillna(0.0).to_numpy()
     moved = values + rng.normal(size=values.shape) * noise * spread
     whole = (np.nan_to_num(seen) % 1 == 0).all(axis=0)  # integers that a gap has made floats are integers
-    result = X.copy()
+    columns = {}
     for slot, j in enumerate(np.flatnonzero(numbers).tolist()):
-        dtype = X.dtypes.iloc[j] if isinstance(X, pd.DataFrame) else X.dtype
-        cells = np.rint(moved[:, slot]) if whole[slot] or pd.api.types.is_integer_dtype(dtype) else moved[:, slot]
-        if pd.api.types.is_integer_dtype(dtype):
-            limits = np.iinfo(getattr(dtype, "numpy_dtype", dtype))
-            cells = np.clip(cells, limits.min, limits.max)  # would wrap around
-        if isinstance(X, pd.DataFrame):
-            result.isetitem(j, pd.Series(cells, index=X.index).astype(dtype))
-        else:
-            present = ~np.isnan(cells)
-            result[present, j] = cells[present].astype(dtype)
-    return result
+        cells, at = own_cells(X, j), np.flatnonzero(~np.isnan(values[:, slot]))
+        fresh = np.rint(moved[at, slot]) if whole[slot] else moved[at, slot]
+        columns[j] = write_cells(cells, at, as_held(cells, fresh))
+    return with_columns(X.copy(), columns)

@@ -10,27 +10,10 @@ import pandas as pd
 
 from .._answer.counterfactuals import Counterfactuals
 from .._rules.actionability import Actionability
-from .._table.cells import cells_differ
-from ._distances import (
-    diversity,
-    gower_distance,
-    hamming_distance,
-    jaccard_distance,
-    l1_distance,
-    l2_distance,
-    n_changed,
-)
-from ._judges import (
-    agreement,
-    independent_classifier,
-    isolation_forest,
-    local_outlier_factor,
-    log_density,
-    near_target,
-    plausibility,
-)
+from .._table.cells import Array, cells_differ, take_rows
+from . import _distances, _judges
 from ._rules import broken_rules
-from ._units import Array, aligned, as_frame, found_in, labels_1d, placed, predictions_of, same_labels, take
+from ._units import aligned, as_frame, found_in, labels_1d, placed, predictions_of, same_labels
 
 
 def coverage(X_cf: Any) -> Array:
@@ -151,19 +134,19 @@ def evaluate_counterfactuals(
     if actionability is not None:  # first, since it is quick to tell that a rule does not fit
         asked, answered = aligned(X=before, X_cf=after)
         values["violations"] = broken_rules(X, asked, answered, actionability, rows, len(X))
-    values |= _distances(before, after, X_train) | _judgements(after, target, X_train, labels)
+    values |= _distances_of(before, after, X_train) | _judgements(after, target, X_train, labels)
     if predict is not None:
         values["validity"] = validity(after, target, predict)
     elif isinstance(cf, Counterfactuals):
         values["validity"] = cf.report["valid"].to_numpy()
     if score_samples is not None:
-        values["plausibility"] = plausibility(after, target, X_train, labels, score_samples=score_samples)
-    oracle = independent_classifier(X_train, labels).predict if oracle is None else oracle
-    values["agreement"] = agreement(after, target, oracle)
+        values["plausibility"] = _judges.plausibility(after, target, X_train, labels, score_samples=score_samples)
+    oracle = _judges.independent_classifier(X_train, labels).predict if oracle is None else oracle
+    values["agreement"] = _judges.agreement(after, target, oracle)
     if isinstance(cf, Counterfactuals):
         queries = cf.report.groupby(["row", "target"]).ngroup()
         if queries.duplicated().any():
-            values["diversity"] = diversity(before, after, X_train, queries)
+            values["diversity"] = _distances.diversity(before, after, X_train, queries)
     return _averaged(values, coverage(after))
 
 
@@ -185,34 +168,34 @@ def _answers(cf: Any, X: Any, target: Any) -> tuple[Any, Any, Array, Array]:
     rows = cf.report["row"].to_numpy()
     if len(rows) and rows.max() >= len(X):
         raise ValueError(f"cf answers row {rows.max()}, but X has {len(X)} rows. Pass the table that was asked about.")
-    before = take(X, rows)
+    before = take_rows(X, rows)
     if cells_differ(*aligned(X=before, cf=cf.original)).any():
         raise ValueError("X holds other cells than cf was asked about. Pass the table that was asked about.")
     return before, cf.data, cf.report["target"].to_numpy(), rows
 
 
-def _distances(before: Any, after: Any, X_train: Any) -> dict[str, Array]:
+def _distances_of(before: Any, after: Any, X_train: Any) -> dict[str, Array]:
     tables = before, after, X_train
     return {
-        "l1": l1_distance(*tables),
-        "l2": l2_distance(*tables),
-        "hamming": hamming_distance(*tables),
-        "jaccard": jaccard_distance(*tables),
-        "gower": gower_distance(*tables),
-        "n_changed": n_changed(before, after),
+        "l1": _distances.l1_distance(*tables),
+        "l2": _distances.l2_distance(*tables),
+        "hamming": _distances.hamming_distance(*tables),
+        "jaccard": _distances.jaccard_distance(*tables),
+        "gower": _distances.gower_distance(*tables),
+        "n_changed": _distances.n_changed(before, after),
     }
 
 
 def _judgements(after: Any, target: Array, X_train: Any, labels: Array) -> dict[str, Array]:
     parts = after, target, X_train, labels
     return {
-        "log_density": log_density(*parts),
-        "plausibility_independent": plausibility(*parts),
-        "near_target": near_target(*parts),
-        "lof_target": local_outlier_factor(*parts),
-        "lof_all": local_outlier_factor(*parts, of="all"),
-        "isolation_target": isolation_forest(*parts),
-        "isolation_all": isolation_forest(*parts, of="all"),
+        "log_density": _judges.log_density(*parts),
+        "plausibility_independent": _judges.plausibility(*parts),
+        "near_target": _judges.near_target(*parts),
+        "lof_target": _judges.local_outlier_factor(*parts),
+        "lof_all": _judges.local_outlier_factor(*parts, of="all"),
+        "isolation_target": _judges.isolation_forest(*parts),
+        "isolation_all": _judges.isolation_forest(*parts, of="all"),
     }
 
 

@@ -14,8 +14,8 @@ from sklearn.metrics import euclidean_distances
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from .._table.cells import Array, take_rows
 from ._units import (
-    Array,
     TableEncoder,
     aligned,
     as_frame,
@@ -26,7 +26,6 @@ from ._units import (
     placed,
     predictions_of,
     same_labels,
-    take,
 )
 
 _BANDWIDTHS = np.geomspace(1.0, 0.05, 8)  # the widest first: it is taken where nothing tells them apart
@@ -121,11 +120,11 @@ def plausibility(
         return seen.by_class(usual, missing=False)
     scores = np.full(len(seen.found), np.nan)
     if seen.found.any():
-        scores[seen.found] = np.asarray(score_samples(take(X_cf, seen.found), seen.target[seen.found]))
+        scores[seen.found] = np.asarray(score_samples(take_rows(X_cf, seen.found), seen.target[seen.found]))
     answer = np.zeros(len(scores), dtype=bool)
     for label, rows in seen.classes():
         own = same_labels(seen.labels, label)
-        threshold = np.quantile(np.asarray(score_samples(take(X_train, own), seen.labels[own])), quantile)
+        threshold = np.quantile(np.asarray(score_samples(take_rows(X_train, own), seen.labels[own])), quantile)
         answer[rows] = scores[rows] >= threshold
     return answer
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from .._rules.actionability import Actionability
-from .._table.cells import cells_differ
-from ._units import Array, aligned, check_length, column_at, found_in, labels_in, number_columns, numbers_in
+from .._table.cells import Array, cells_differ
+from ._units import aligned, check_length, found_in, labels_in, number_columns, numbers_in
 
 #: What a sum may exceed its bound by: this share of the size of its terms and of the bound, together.
 _TOLERANCE = 1e-9
@@ -128,7 +128,7 @@ class _Cells:
 
     def moves(self, j: int) -> Iterator[tuple[Any, Any]]:
         """Labels of a column before and after, None where missing."""
-        return zip(labels_in(column_at(self.before, j)), labels_in(column_at(self.after, j)), strict=True)
+        return zip(labels_in(self.before.iloc[:, j]), labels_in(self.after.iloc[:, j]), strict=True)
 
     def out_of_bounds(self, j: int, low: Any, high: Any) -> Array:
         value = self._values(self.after, j, "bounds")
@@ -149,7 +149,7 @@ class _Cells:
 
     def _side(self, j: int, side: Any, unbounded: float) -> Array:
         """One side of a bound for each row (n,), in the units of `_values`."""
-        column = column_at(self.before, j)
+        column = self.before.iloc[:, j]
         cells = side if isinstance(side, tuple) else (side,) * self.n_asked
         check_length(f"bounds[{column.name!r}]", len(cells), self.n_asked, "X")
         if isinstance(column.dtype, pd.CategoricalDtype):
@@ -166,7 +166,7 @@ class _Cells:
 
     def _values(self, table: pd.DataFrame, j: int, rule: str) -> Array:
         """Numbers of a column, or the ranks of ordered labels (n,); NaN where missing."""
-        column, dtype = column_at(table, j), self.before.dtypes.iloc[j]
+        column, dtype = table.iloc[:, j], self.before.dtypes.iloc[j]
         if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
             codes = dtype.categories.get_indexer(pd.Index(column.astype(object)))
             return np.where(codes < 0, np.nan, codes)

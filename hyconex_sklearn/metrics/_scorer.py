@@ -16,8 +16,9 @@ from sklearn.neighbors import NearestNeighbors
 from .._answer.counterfactuals import Counterfactuals
 from .._common.parameters import check_query
 from .._pipeline.counterfactuals import counterfactuals
+from .._table.cells import Array, take_rows
 from ._judges import plausibility
-from ._units import Array, TableEncoder, labels_1d, same_labels, take
+from ._units import TableEncoder, labels_1d, same_labels
 
 _FEWEST = 2  # held-out rows of a class without which there is nothing to compare its counterfactuals with
 
@@ -163,7 +164,7 @@ def _explained(cf: Counterfactuals, X: Any, y: Array, asked: list[str]) -> dict[
     if not {"plausibility", "proximity"}.intersection(asked):
         return terms
     here = _comparable(target, y)
-    data, target, valid = take(cf.data, here), target[here], valid[here]
+    data, target, valid = take_rows(cf.data, here), target[here], valid[here]
     if "plausibility" in asked:
         terms["plausibility"] = float((valid & plausibility(data, target, X, y)).mean())
     if "proximity" in asked:

@@ -8,13 +8,11 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from .._table.cells import cells_differ
-
-Array = NDArray[Any]
+from .._common.messages import listing
+from .._table.cells import Array, cells_differ, objects_of, take_rows
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # in the words of pandas' infer_dtype
 
@@ -28,7 +26,7 @@ def as_frame(table: Any, name: str) -> pd.DataFrame:
         raise TypeError(f"{name} must be a DataFrame or an array of shape (n, d), got {got}. Pass such a table.")
     frame = pd.DataFrame(table).reset_index(drop=True)
     for j in range(frame.shape[1]):
-        column = column_at(frame, j)
+        column = frame.iloc[:, j]
         if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) in _NUMBERS:
             frame.isetitem(j, pd.to_numeric(column, errors="coerce").array)
     return frame
@@ -86,16 +84,6 @@ def found_in(frame: pd.DataFrame) -> Array:
     return np.asarray(frame.notna().any(axis=1), dtype=bool)
 
 
-def column_at(frame: Any, j: int | np.integer) -> pd.Series:
-    """Column j, whatever its name; several may have the same."""
-    return frame.iloc[:, j]
-
-
-def take(table: Any, rows: Array) -> Any:
-    """Some rows of a table in its own container, columns and dtypes."""
-    return table.iloc[rows] if isinstance(table, pd.DataFrame) else table[rows]
-
-
 def placed(found: Array, values: Any, missing: Any = np.nan) -> Array:
     """Values of the rows that were found at their places among all n, ``missing`` at the others."""
     answer = np.full(len(found), missing, dtype=type(missing))
@@ -110,7 +98,7 @@ def same_labels(left: Array, right: Any) -> Array:
 
 def predictions_of(predict: Callable[[Any], Any], X_cf: Any, found: Array) -> Array:
     """Predicted labels of the rows that were found; one call, and none where nothing was found."""
-    predicted = np.asarray(predict(take(X_cf, found)))
+    predicted = np.asarray(predict(take_rows(X_cf, found)))
     if predicted.shape not in ((found.sum(),), (found.sum(), 1)):  # some libraries answer in a column
         raise ValueError(
             f"predict returned shape {predicted.shape} for {found.sum()} rows; expected ({found.sum()},). Pass a "
@@ -130,7 +118,7 @@ def number_columns(frame: pd.DataFrame) -> Array:
 
 def numbers_in(frame: pd.DataFrame, columns: Array) -> Array:
     """Some columns as float64 (n, p), NaN where missing."""
-    values = [_numbers(column_at(frame, j)) for j in np.flatnonzero(columns)]
+    values = [_numbers(frame.iloc[:, j]) for j in np.flatnonzero(columns).tolist()]
     return np.column_stack(values) if values else np.zeros((len(frame), 0))
 
 
@@ -203,7 +191,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         here = np.isfinite(scaled)
         self.means_ = np.divide(scaled.sum(axis=0, where=here), np.maximum(here.sum(axis=0), 1))
         self.levels_ = [
-            list(dict.fromkeys(labels_in(column_at(frame, j)))) for j in np.flatnonzero(~self.units_.numbers)
+            list(dict.fromkeys(labels_in(frame.iloc[:, j]))) for j in np.flatnonzero(~self.units_.numbers).tolist()
         ]
         return self
 
@@ -213,9 +201,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         check_columns("X", frame.columns, self.columns_, "X_train")
         scaled = self._scaled(frame)
         blocks = [np.where(np.isfinite(scaled), scaled, self.means_)]
-        for j, levels in zip(np.flatnonzero(~self.units_.numbers), self.levels_, strict=True):
+        for j, levels in zip(np.flatnonzero(~self.units_.numbers).tolist(), self.levels_, strict=True):
             place = {level: position for position, level in enumerate(levels)}
-            codes = [place.get(label, len(levels)) for label in labels_in(column_at(frame, j))]
+            codes = [place.get(label, len(levels)) for label in labels_in(frame.iloc[:, j])]
             blocks.append(self.one_hot * np.eye(len(levels) + 1)[codes])
         return np.hstack(blocks)
 
@@ -223,18 +211,15 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return (numbers_in(frame, self.units_.numbers) - self.units_.low) / self.units_.span
 
 
-def labels_in(column: pd.Series) -> list[Hashable]:
+def labels_in(column: Any) -> list[Hashable]:
     """The cells of a column as plain Python, None where missing."""
-    gone = column.isna().to_numpy()
-    cells = column.to_numpy(dtype=object)
-    return [None if lost else _plain(cell) for cell, lost in zip(cells, gone, strict=True)]
+    cells = zip(objects_of(column), column.isna().to_numpy(), strict=True)
+    return [None if lost else _plain(cell) for cell, lost in cells]
 
 
 def _plain(cell: Any) -> Hashable:
     return cell.item() if isinstance(cell, np.generic) else cell
 
 
-def _listed(items: Iterable[Any], limit: int = 12) -> str:
-    items = list(items)
-    shown = ", ".join(repr(_plain(item)) for item in items[:limit])
-    return shown if len(items) <= limit else f"{shown}, ... ({len(items)} in all)"
+def _listed(items: Iterable[Any]) -> str:
+    return listing([_plain(item) for item in items], 12)

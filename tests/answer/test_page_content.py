@@ -107,12 +107,12 @@ def test_the_page_names_no_other_place_and_lets_only_its_own_style_and_script_pa
 
 
 def test_the_parts_of_the_page_are_shipped() -> None:
-    folder = resources.files("hyconex_sklearn").joinpath("_page")
+    folder = resources.files("hyconex_sklearn").joinpath("_answer", "page")
     parts = {part.name for part in folder.iterdir() if part.is_file() and not part.name.endswith(".py")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     globs = project["tool"]["setuptools"]["package-data"]["hyconex_sklearn"]
     assert parts == {"page.css", "page.html", "page.js"}
-    assert {f"_page/*{Path(part).suffix}" for part in parts} <= set(globs)
+    assert {f"_answer/page/*{Path(part).suffix}" for part in parts} <= set(globs)
 
 
 # ------------------------------------------------------------------------------------------------------- the content

@@ -15,7 +15,6 @@ import pandas as pd
 import pytest
 from _helpers import short_fits, short_searches
 from _models import fast, iris, mixed, small_parts
-from hyconex_sklearn.metrics._evaluate._scorer import _closeness, _explained
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -25,6 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from hyconex_sklearn import Counterfactuals, make_counterfactual_scorer
+from hyconex_sklearn.metrics._scorer import _closeness, _explained
 
 __all__ = ["short_fits", "short_searches", "small_parts"]  # fixtures
 

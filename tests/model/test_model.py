@@ -172,7 +172,7 @@ def test_the_reservoir_holds_rows_in_their_class_that_a_table_can_hold(shared: o
     assert set(model.reservoir_labels.tolist()) == set(range(len(clf.classes_)))
     assert torch.equal(model.judge(model.reservoir, model.reservoir_labels).prediction, model.reservoir_labels)
     rows = model.reservoir.numpy()
-    assert (clf._codec.snap(rows, rows) == rows).all()
+    assert (clf._codec.schema.snap(rows, rows) == rows).all()
     indicators = model.space.filled_by[:, 0]
     assert (rows[:, indicators] == 0).all()
 

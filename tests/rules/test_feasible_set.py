@@ -85,7 +85,7 @@ def test_no_rule_is_no_more_than_rounding() -> None:
     free = compile_rules(Actionability(), case.codec.schema, None, case.home)
     Z = case.proposals(np.random.default_rng(1))
     settled, good = free.settle(Z, case.home)
-    assert free.trivial and good.all() and (settled == case.codec.snap(Z, case.home)).all()
+    assert free.trivial and good.all() and (settled == case.codec.schema.snap(Z, case.home)).all()
     assert free.lower.strides[0] == 0 and free.take([1, 2]).free.strides[0] == 0  # no memory for what is not said
 
 

@@ -184,7 +184,7 @@ def test_the_reservoir_has_valid_rows_of_every_class_the_certified_ones_first(as
 
 def test_its_rows_are_complete_and_can_be_held_by_a_table(asked: Parts) -> None:
     rows = asked.model.reservoir.numpy()
-    assert (asked.codec.snap(rows, rows) == rows).all()
+    assert (asked.codec.schema.snap(rows, rows) == rows).all()
     assert (rows[:, asked.codec.schema.missing_index] == 0).all()
     assert (rows >= asked.codec.schema.lower - 1e-6).all() and (rows <= asked.codec.schema.upper + 1e-6).all()
     assert np.isfinite(rows).all()

@@ -31,7 +31,7 @@ LAW = {
     "metrics": "_common _table _rules.actionability _answer _pipeline",
     "displays": "_common _table _answer _pipeline",
     "visual": "_common",
-    "dask": "_common _table _rules _search _answer _pipeline",
+    "dask": "_common _table _rules _pipeline",
     "_classifier": "_common _table _rules _model _search _training _answer _saving",
     "_command_line": "_common _table _answer _classifier metrics",
     "__main__": "_command_line",

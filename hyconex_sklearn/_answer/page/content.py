@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
-
-from ..._table.cells import column_of, numbers_of, objects_of
-from ..changes import sentences, spread, told_changes
+from ..changes import ComparedColumn, sentences
 from ..rows import AnsweredRows
 from ..status import Status
-from ..wording import decimals_for, format_pair, format_probability, format_share, format_value, isolated, plain
+from ..wording import format_pair, format_probability, format_share, isolated, plain
 
 # For people who do not program: a mark, a label, and what it means for them. `Status.description` tells what to try.
 _OUTCOMES: dict[str, tuple[str, str, str]] = {
@@ -30,17 +27,6 @@ _OUTCOMES: dict[str, tuple[str, str, str]] = {
 }
 
 
-class _Column(NamedTuple):
-    """One column: cells of the query rows, and what its bars need."""
-
-    values: np.ndarray  # (m,) objects
-    spread: float
-    start: np.ndarray  # (m,) before, as numbers
-    end: np.ndarray  # (m,) after
-    ends: tuple[float, float] | None  # smallest and largest value of its range
-    seen: bool  # whether that is the range of the training data
-
-
 def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -> dict[str, Any]:
     """Return all that the page shows of a result, as values that JSON knows; `row_names` are those of all rows of X.
 
@@ -52,7 +38,7 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
         values as text and ``answers``. Rows come in the order in which they first appear. Names are one line of text
         that keeps its direction to itself.
     """
-    columns = [_column(result, j) for j in range(len(result.feature_names))]
+    columns = ComparedColumn.all_of(result)
     targets = [_name(target) for target in result.report["target"]]
     rows: dict[Any, dict[str, Any]] = {}
     for position, (row, answer) in enumerate(zip(result.report["row"], _answers(result, columns), strict=True)):
@@ -61,67 +47,51 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
             rows[row] = _row(result, columns, position, name)
         rows[row]["answers"].append(answer)
     return {
-        "features": [_feature(name, column) for name, column in zip(result.feature_names, columns, strict=True)],
+        "features": [_feature(column) for column in columns],
         "targets": list(dict.fromkeys(targets)),
         "outcomes": {status: told for status, told in _OUTCOMES.items() if (result.report["status"] == status).any()},
         "rows": list(rows.values()),
     }
 
 
-# -------------------------------------------------------------------------------------------------------------- columns
+def _ends(column: ComparedColumn) -> tuple[float, float] | None:
+    """Smallest and largest value of a column's range: that of the training data where it is known."""
+    low, high = column.seen or column.met or (math.nan, math.nan)
+    return (low, high) if math.isfinite(high - low) else None
 
 
-def _column(result: AnsweredRows, j: int) -> _Column:
-    before, after = column_of(result.original, j), column_of(result.data, j)
-    start, end = numbers_of(before, after)
-    low, high = (math.nan, math.nan) if result.ranges is None else result.ranges[j].tolist()
-    seen = math.isfinite(high - low)
-    if not seen:
-        numbers = np.concatenate([start, end])
-        numbers = numbers[np.isfinite(numbers)]
-        low, high = (float(numbers.min()), float(numbers.max())) if numbers.size else (math.nan, math.nan)
-    ends = (low, high) if math.isfinite(high - low) else None
-    return _Column(objects_of(before), spread(result, j), start, end, ends, seen)
-
-
-def _feature(name: Any, column: _Column) -> dict[str, Any]:
-    if column.ends is None:
-        return {"name": _name(name), "range": None, "seen": False}
-    low, high = column.ends
-    return {"name": _name(name), "range": list(format_pair(low, high, high - low)), "seen": column.seen}
+def _feature(column: ComparedColumn) -> dict[str, Any]:
+    told, ends = {"name": _name(column.name), "range": None, "seen": False}, _ends(column)
+    if ends is None:
+        return told
+    low, high = ends
+    return told | {"range": list(format_pair(low, high, high - low)), "seen": column.seen is not None}
 
 
 def _name(value: Any) -> str:
     return isolated(plain(value))
 
 
-# -------------------------------------------------------------------------------------------------------- rows, answers
-
-
-def _row(result: AnsweredRows, columns: list[_Column], position: int, name: str) -> dict[str, Any]:
-    values = [format_value(c.values[position], decimals_for(c.spread, c.values[position])) for c in columns]
+def _row(result: AnsweredRows, columns: list[ComparedColumn], position: int, name: str) -> dict[str, Any]:
     return {
         "name": _name(name),
         "prediction": _name(result.prediction_before[position]),
-        "values": values,
+        "values": [column.text(column.before[position]) for column in columns],
         "answers": [],
     }
 
 
-def _answers(result: AnsweredRows, columns: list[_Column]) -> Iterator[dict[str, Any]]:
-    changes = told_changes(result)
+def _answers(result: AnsweredRows, columns: list[ComparedColumn]) -> Iterator[dict[str, Any]]:
+    ends = [_ends(column) for column in columns]
     numbers = {target: number for number, target in enumerate(dict.fromkeys(map(_name, result.report["target"])))}
-    told = zip(result.report.to_dict("records"), result.probability_before, changes, strict=True)
-    lines = zip(sentences(result, changes, isolated, "→"), told, strict=True)
-    for position, (sentence, (line, before, changed)) in enumerate(lines):
+    told = zip(result.report.to_dict("records"), result.probability_before, strict=True)
+    lines = zip(sentences(result, None, isolated, "→"), told, strict=True)
+    for position, (sentence, (line, before)) in enumerate(lines):
         yield {
             "target": numbers[_name(line["target"])],
             "status": str(line["status"]),
             "sentence": sentence,
-            "changes": [
-                {"feature": c.column, "old": c.old, "new": c.new, "bar": _bar_of(columns[c.column], position)}
-                for c in changed
-            ],
+            "changes": [_change(c, position, ends[c.position]) for c in columns if c.changed[position]],
             "probability": [format_probability(before), format_probability(line["probability"])],
             "bar": _bar(before, line["probability"], (0.0, 1.0)),
             "checks": [bool(line[flag]) for flag in ("valid", "plausible", "feasible")],
@@ -129,8 +99,10 @@ def _answers(result: AnsweredRows, columns: list[_Column]) -> Iterator[dict[str,
         }
 
 
-def _bar_of(column: _Column, position: int) -> list[float | None] | None:
-    return _bar(float(column.start[position]), float(column.end[position]), column.ends) if column.ends else None
+def _change(column: ComparedColumn, position: int, ends: tuple[float, float] | None) -> dict[str, Any]:
+    old, new = column.texts(position)
+    start, end = (float(numbers[position]) for numbers in column.numbers)
+    return {"feature": column.position, "old": old, "new": new, "bar": _bar(start, end, ends) if ends else None}
 
 
 def _bar(before: float, after: float, ends: tuple[float, float]) -> list[float | None] | None:
