@@ -60,7 +60,7 @@ class Bare(ClassifierMixin, BaseEstimator):
 def test_a_classifier_that_cannot_judge_rows_again_answers_for_itself_but_not_behind_steps() -> None:
     X, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
     np.testing.assert_allclose(counterfactuals(Bare().fit(X, y), X).data, X + np.array([1, 0]))
-    with pytest.raises(TypeError, match="Bare has .* counterfactuals, but none called _certify_rows, which judges"):
+    with pytest.raises(TypeError, match=r"Bare has .* counterfactuals, but none called _certify_rows, which judges"):
         counterfactuals(make_pipeline(StandardScaler(), Bare()).fit(X, y), X)
 
 
