@@ -117,8 +117,8 @@ def _check(estimator: Any, ddf: Any, query: dict[str, Any]) -> None:
             "dask.dataframe.from_pandas(X, npartitions=8), or ask about it without Dask."
         )
     final = final_classifier(estimator)
-    check_is_fitted(final)
     explaining(final, "_check_query", "which checks a question before any partition is computed")
+    check_is_fitted(final)
     _refuse_row_by_row(query)
     final._check_query(query, ddf._meta if final is estimator else None)  # no rows, but all columns
 

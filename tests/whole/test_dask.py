@@ -23,6 +23,7 @@ from _models import fast, fitted, iris, mixed, mixed_table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pandas.testing import assert_frame_equal, assert_index_equal
+from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
@@ -284,6 +285,13 @@ def test_a_wrong_question_is_told_before_any_row_is_read(
         on_dask.counterfactuals(mixed()[0], unread(), **asked)
 
 
+class Answering(BaseEstimator):
+    """Has a method counterfactuals, and nothing else that Dask asks."""
+
+    def counterfactuals(self, X: Any) -> Any:
+        raise NotImplementedError
+
+
 @pytest.mark.parametrize("ask", [on_dask.counterfactuals, on_dask.predict_proba])
 def test_a_wrong_table_or_estimator_is_told_before_any_row_is_read(ask: Callable[..., Any]) -> None:
     clf, X = mixed()[0], rows()
@@ -295,6 +303,8 @@ def test_a_wrong_table_or_estimator_is_told_before_any_row_is_read(ask: Callable
         ask(fast(), unread())
     with pytest.raises(TypeError, match="StandardScaler"):
         ask(StandardScaler(), unread())
+    with pytest.raises(TypeError, match=r"Answering has .*, but none called _check_query, which checks a question"):
+        ask(Answering(), unread())
 
 
 def test_unknown_categories_are_told_and_categorize_is_the_cure() -> None:
