@@ -20,7 +20,7 @@ from ._common.parameters import SEARCHES, check_parameters, check_query
 from ._common.runtime import choose_threads, in_chunks, plain_torch, resolve_device, seeded, thread_limit
 from ._model.encoded_space import EncodedSpace
 from ._model.hypernetwork import step_work
-from ._rules.actionability import EVERYDAY, Actionability
+from ._rules.actionability import Actionability
 from ._rules.compile import compile_rules
 from ._saving.estimator import Kept
 from ._saving.model_file import Fitted
@@ -460,7 +460,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         inspect.signature(self.counterfactuals).bind(X, **query)
         check_query(query.get("search", SEARCHES[0]), query.get("n_counterfactuals", 1))
         self._wanted(query.get("target"), 1)
-        rules = Actionability.merged(query.get("actionability"), **{name: query.get(name) for name in EVERYDAY})
+        rules = Actionability._in_query(query)
         if X is not None:
             compile_rules(rules, self._codec.schema, self._codec.numbers(X), self._codec.encode(X))
 
@@ -472,9 +472,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
         """Return the dtype of each column of X, widened where an answer may say what it can't hold."""
         return self._codec.answer_dtypes(X)
 
-    def _certify_rows(self, data: Any, report: Any, X: Any, **asked: Any) -> Any:
-        """Return `report` anew for rows that came back changed; `X` and `asked` are what the query was called with."""
-        rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
+    def _certify_rows(self, data: Any, report: Any, X: Any, **query: Any) -> Any:
+        """Return `report` anew for rows that came back changed; `X` and `query` are what the query was called with."""
+        rules = Actionability._in_query(query)
         with self._encoded(X) as (X, encoded):
             return self._explainer.report_again(X, encoded, rules, data, report)
 

@@ -17,7 +17,7 @@ from ._common.runtime import thread_limit
 from ._pipeline.counterfactuals import counterfactuals as ask
 from ._pipeline.counterfactuals import final_classifier
 from ._pipeline.explains_itself import explaining
-from ._rules.actionability import EVERYDAY, Actionability
+from ._rules.actionability import Actionability
 from ._table.cells import free_name, values_differ
 
 __all__ = ["counterfactuals", "predict_proba"]
@@ -124,10 +124,10 @@ def _check(estimator: Any, ddf: Any, query: dict[str, Any]) -> None:
 
 
 def _refuse_row_by_row(query: dict[str, Any]) -> None:
-    rules = Actionability.merged(query.get("actionability"), **{name: query.get(name) for name in EVERYDAY})
+    rules = Actionability._in_query(query)
     by_row = {
         "target": np.ndim(query.get("target", 0)) > 0,
-        "immutable": rules.immutable_kind == "cells",
+        "immutable": rules._immutable_kind == "cells",
         "bounds": any(isinstance(side, tuple) for ends in (rules.bounds or {}).values() for side in ends),
     }
     named = [name for name, found in by_row.items() if found]

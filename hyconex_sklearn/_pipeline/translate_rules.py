@@ -76,7 +76,7 @@ def translate(
     `asked` are the keywords of the query, whose rules speak of the columns of `X`, in its units; the rest is as of
     `Passage`. A rule that does not fit `X`, or cannot be told in the columns of `Z`, is a TypeError or ValueError.
     """
-    rules = Actionability.merged(asked.get("actionability"), **{name: asked.get(name) for name in EVERYDAY})
+    rules = Actionability._in_query(asked)
     passage = Passage(X, Z, forward, back)
     if replace(rules, target_probability=None).is_trivial or passage.is_identity:
         return Translation(asked, asked)

@@ -93,7 +93,7 @@ class Actionability:
         return {name: value for name, value in values.items() if value is not None and value != ()}
 
     @property
-    def immutable_kind(self) -> str:
+    def _immutable_kind(self) -> str:
         """How `immutable` is said: "columns" by name, a "mask" of all columns, or one of all "cells", row by row."""
         return kind_of(self.immutable or ())
 
@@ -102,7 +102,10 @@ class Actionability:
         columns = {name: tuple(getattr(self, name) or ()) for name in BY_COLUMN}
         columns["immutable"] = self.immutable or ()
         columns["relations"] = tuple(column for terms, _ in self.relations for column in terms)
-        listed = {"immutable": self.immutable_kind != "columns", "monotonic_cst": isinstance(self.monotonic_cst, tuple)}
+        listed = {
+            "immutable": self._immutable_kind != "columns",
+            "monotonic_cst": isinstance(self.monotonic_cst, tuple),
+        }
         return [
             rule
             for rule, named in columns.items()
@@ -139,6 +142,11 @@ class Actionability:
                 "dataclasses.replace(actionability, ...) to change it."
             )
         return cls(**given) if rules is None else replace(rules, **given)
+
+    @classmethod
+    def _in_query(cls, query: Mapping[str, Any]) -> Actionability:
+        """The rules among the keywords of a query."""
+        return cls.merged(query.get("actionability"), **{name: query.get(name) for name in EVERYDAY})
 
     # ------------------------------------------------------------------------------------------------ persistence
 

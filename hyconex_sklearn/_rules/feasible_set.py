@@ -68,7 +68,7 @@ class FeasibleSet:
         )
 
     @cached_property
-    def free(self) -> Array:
+    def movable_positions(self) -> Array:
         """Encoded positions that the rules let move, bool (n, d); a missing indicator follows its column."""
         if self.movable.all():
             return np.broadcast_to(True, self.lower.shape)
@@ -110,7 +110,7 @@ class FeasibleSet:
 
     def _project(self, Z: Array, reference: Array) -> Array:
         """Each rule in turn, the ones that later ones cannot break first."""
-        inside = np.where(self.free, Z, reference)
+        inside = np.where(self.movable_positions, Z, reference)
         settled = self.schema.snap(self._clipped(inside, reference) if self.bounded else inside, reference)
         if self.broken.any():
             self._enter_bounds(settled, reference)

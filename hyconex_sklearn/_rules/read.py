@@ -27,16 +27,16 @@ def read_movable(rules: Actionability, schema: TableSchema, n: int) -> Array:
     shape, said = (n, len(schema.columns)), rules.immutable
     if said is None:
         return np.broadcast_to(True, shape)
-    if rules.immutable_kind == "columns":
+    if rules._immutable_kind == "columns":
         frozen = np.isin(np.arange(shape[1]), [_position(column, schema, "immutable") for column in said])
     else:
         frozen = np.array(said, dtype=bool)
-    if rules.immutable_kind == "cells" and frozen.shape != shape:
+    if rules._immutable_kind == "cells" and frozen.shape != shape:
         raise ValueError(
             f"immutable is a mask of shape {frozen.shape}, but X has shape {shape}. Pass one bool per row and column "
             "of X."
         )
-    if rules.immutable_kind == "mask" and len(frozen) != shape[1]:
+    if rules._immutable_kind == "mask" and len(frozen) != shape[1]:
         raise ValueError(
             f"immutable is a mask of {len(frozen)} values, but X has {shape[1]} columns. Pass one bool per column, or "
             "names or indices."

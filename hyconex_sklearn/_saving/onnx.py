@@ -47,8 +47,8 @@ class OnePass(nn.Module):
         logits = network.logits(rows) / self.model.temperature
         step = network(rows, mask).weight  # (n, K, d)
         each = rows[:, None].expand_as(step).flatten(0, 1)  # (n * K, d)
-        free = (mask * space.movable_in(rows))[:, None].expand_as(step).flatten(0, 1)
-        moved = space.move(each, step.flatten(0, 1), free)
+        movable = (mask * space.movable_in(rows))[:, None].expand_as(step).flatten(0, 1)
+        moved = space.move(each, step.flatten(0, 1), movable)
         return logits.softmax(1), moved.view_as(step)
 
 

@@ -50,11 +50,11 @@ class Query:
     @classmethod
     def of(cls, model: Model, x: Tensor, target: Tensor, demands: Demands, rules: FeasibleSet) -> Query:
         """Ask about rows `x` (m, d) under `rules` for m rows."""
-        free, lower, upper, choices, weight = (
+        allowed, lower, upper, choices, weight = (
             torch.from_numpy(np.array(array)).to(x.device)
-            for array in (rules.free, rules.lower, rules.upper, rules.choices, rules.weights)
+            for array in (rules.movable_positions, rules.lower, rules.upper, rules.choices, rules.weights)
         )
-        space, allowed = model.space, free.to(x.dtype)
+        space, allowed = model.space, allowed.to(x.dtype)
         lower = torch.maximum(torch.minimum(space.lower, x), lower)
         upper = torch.minimum(torch.maximum(space.upper, x), upper)
         movable = allowed * space.movable_in(x)

@@ -76,19 +76,19 @@ class Objective:
 
 @dataclass(frozen=True)
 class Moves:
-    """Counterfactuals of one batch: from `x` (m, d) to `moved` (m, d) for `target` (m,), where `free` (m, d) is 1."""
+    """Counterfactuals of one batch: from `x` (m, d) to `moved` (m, d) for `target` (m,), `movable` (m, d) where 1."""
 
     x: Tensor
     moved: Tensor
     target: Tensor
-    free: Tensor
+    movable: Tensor
 
     @classmethod
-    def along(cls, weight: Tensor, x: Tensor, targets: Tensor, free: Tensor, space: EncodedSpace) -> Moves:
+    def along(cls, weight: Tensor, x: Tensor, targets: Tensor, movable: Tensor, space: EncodedSpace) -> Moves:
         """Move rows `x` (n, d) by their weights (n, K, d) toward each of their `targets` (n, T); m = n * T."""
         steps = weight.gather(1, targets[:, :, None].expand(-1, -1, x.shape[1])).flatten(0, 1)
-        rows, frees = (part.repeat_interleave(targets.shape[1], 0) for part in (x, free))
-        return cls(rows, space.move(rows, steps, frees), targets.flatten(), frees)
+        rows, movables = (part.repeat_interleave(targets.shape[1], 0) for part in (x, movable))
+        return cls(rows, space.move(rows, steps, movables), targets.flatten(), movables)
 
 
 def draw_targets(labels: Tensor, n_classes: int, generator: torch.Generator) -> Tensor:
@@ -102,8 +102,8 @@ def draw_mask(n: int, space: EncodedSpace, generator: torch.Generator) -> Tensor
     """Return random masks (n, d) over whole table columns: a share of 0.3 to 1 of each row's columns may move."""
     device = space.owner.device
     share = 0.3 + 0.7 * torch.rand(n, 1, generator=generator, device=device)
-    free = torch.rand(n, space.n_columns, generator=generator, device=device) < share
-    return free[:, space.owner].float()
+    movable = torch.rand(n, space.n_columns, generator=generator, device=device) < share
+    return movable[:, space.owner].float()
 
 
 def propose(
@@ -117,11 +117,11 @@ def propose(
     half = n // 2
     mask = draw_mask(half, space, generator)
     local = network(torch.cat([x, x[:half]]), torch.cat([torch.ones_like(x), mask]))
-    free = space.movable_in(x).clone()
-    free[:half] *= mask
+    movable = space.movable_in(x).clone()
+    movable[:half] *= mask
     logits = LocalLinear(local.weight[:n], local.bias[:n]).logits(x)
     weight = torch.cat([local.weight[n:], local.weight[half:n]])
-    return logits, Moves.along(weight, x, targets, free, space)
+    return logits, Moves.along(weight, x, targets, movable, space)
 
 
 def judge_detached(network: HyperNetwork, x: Tensor) -> Tensor:
@@ -180,7 +180,7 @@ def held_on_moves(
 def _nearest_prototype(moves: Moves, centroids: Tensor, classes: Tensor) -> Tensor:
     """Return for each move the nearest centroid of its target class, frozen features kept, shape (m, d)."""
     away = torch.cdist(moves.x, centroids).masked_fill(classes[None] != moves.target[:, None], torch.inf)
-    return torch.where(moves.free > 0, centroids[away.argmin(1)], moves.x)
+    return torch.where(moves.movable > 0, centroids[away.argmin(1)], moves.x)
 
 
 def _annealed(progress: float) -> float:

@@ -118,9 +118,9 @@ class _Cells:
     def frozen(self, rules: Actionability) -> Array:
         """Cells that must not change: bool (n, d), or (d,) where all rows have the same."""
         said, width = rules.immutable or (), self.changed.shape[1]
-        if rules.immutable_kind == "columns":
+        if rules._immutable_kind == "columns":
             return np.isin(np.arange(width), [self.position(column, "immutable") for column in said])
-        mask, by_row = np.array(said, dtype=bool), rules.immutable_kind == "cells"
+        mask, by_row = np.array(said, dtype=bool), rules._immutable_kind == "cells"
         got, expected = mask.shape, (self.n_asked, width) if by_row else (width,)
         if got != expected:
             raise ValueError(f"immutable is a mask of shape {got}; expected {expected}: one bool per column, or cell.")

@@ -218,7 +218,7 @@ def test_integers_may_be_names_but_masks_and_lists_go_by_position_all_the_same()
 )
 def test_rules_know_whether_columns_are_named_or_masked(immutable: Any, kind: str) -> None:
     rules = Actionability(immutable=immutable)
-    assert rules.immutable_kind == Actionability.from_json(rules.to_json()).immutable_kind == kind
+    assert rules._immutable_kind == Actionability.from_json(rules.to_json())._immutable_kind == kind
 
 
 def test_rules_cannot_be_assigned() -> None:

@@ -41,7 +41,7 @@ def test_integer_names_are_names() -> None:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 2)), columns=[1, 0])
     codec = TableCodec.fit(frame)
     free = compile_rules(Actionability(immutable=[0]), codec.schema, None, codec.encode(frame))
-    assert free.free[0].tolist() == [True, False]
+    assert free.movable_positions[0].tolist() == [True, False]
 
 
 def test_what_is_said_of_a_constant_column_does_no_harm() -> None:

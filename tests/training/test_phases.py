@@ -227,8 +227,8 @@ def test_half_of_the_proposals_are_under_a_mask_and_respect_it(parts: Parts) -> 
     logits, moves = propose(parts.network, parts.space, parts.train.x, targets, seeded())
     torch.testing.assert_close(logits, parts.network.logits(parts.train.x))
     assert torch.equal(moves.target, targets.flatten())
-    assert torch.equal(moves.moved[moves.free == 0], moves.x[moves.free == 0])
-    masked = (moves.free == 0).any(1)
+    assert torch.equal(moves.moved[moves.movable == 0], moves.x[moves.movable == 0])
+    masked = (moves.movable == 0).any(1)
     half = len(moves.x) // 2
     assert masked[:half].float().mean() > 0.5 and not masked[half:].any()
 
