@@ -39,22 +39,14 @@ _SILENCE = threading.RLock()  # held by the thread that has warnings silenced
 
 @dataclass(frozen=True)
 class Passage:
-    """The way of n rows through fitted steps: d columns become D final columns.
+    """The way of n rows through fitted steps: d columns become D final columns."""
 
-    Parameters
-    ----------
-    X, Z : DataFrame or ndarray of n rows
-        The table before the first step, and after the last.
-    forward : callable
-        Rows before the first step -> rows after the last.
-    back : callable
-        Row numbers, and those rows of `Z` with other values -> rows of the user's table.
-    """
-
-    X: Table
-    Z: Table
-    forward: Callable[[Table], Table]
-    back: Callable[[Array, Table], Table]
+    X: Table  # before the first step
+    Z: Table  # after the last
+    forward: Callable[[Table], Table]  # rows before the first step -> rows after the last
+    back: Callable[
+        [Array, Table], Table
+    ]  # row numbers, and those rows of `Z` with other values -> rows like those of X
 
     @cached_property
     def depends(self) -> Array:

@@ -12,20 +12,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from .._answer.status import Status
 from .._rules import judge
 from .._rules.actionability import EVERYDAY, Actionability
 from .._rules.read import by_column, read_bounds, read_directions, read_movable, read_relations
 from .._rules.relations import Relation
-from .._table.cells import Table, cells_differ, names_of
+from .._table.cells import Array, Table, cells_differ, names_of
 from .._table.codec import TableCodec
 from .._table.column_io import is_number, kind_in, labels_in, numbers_in, own_cells, with_columns, with_values
 from .._table.schema import Column, TableSchema
 from .probe_steps import Passage
-
-Array = NDArray[Any]
 
 #: What the way through the steps and back may add to a number, relative to the largest of its column.
 _NOISE = 1e-9

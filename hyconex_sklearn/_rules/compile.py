@@ -10,15 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._table.cells import Array
 from .._table.schema import Column, TableSchema
 from .actionability import Actionability
 from .feasible_set import FeasibleSet
 from .judge import LabelRule, narrowed
 from .read import places, read_bounds, read_directions, read_labels, read_movable, read_relations, read_weights
-
-Array = NDArray[Any]
 
 #: Levels of cells that are missing, or hold a label that the fit did not see: places from the end of all labels.
 _MISSING, _UNSEEN = -1, -2

@@ -12,14 +12,12 @@ from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._table.cells import Array
 from .._table.schema import NOTICEABLE, TableSchema, hardened
 from .._table.units import NumericMap
 from . import judge
 from .relations import Relation, Room, project, spread
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._table.cells import Array
 from .relations import Relation
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

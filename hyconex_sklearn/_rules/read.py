@@ -10,16 +10,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .._common.messages import listing
+from .._table.cells import Array
 from .._table.schema import Column, TableSchema
 from .._table.units import NARROW_FLOATS
 from .actionability import Actionability
 from .judge import LabelRule
 from .relations import Relation
-
-Array = NDArray[Any]
 
 
 def read_movable(rules: Actionability, schema: TableSchema, n: int) -> Array:

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from .._table.cells import Array
 from .._table.units import NumericMap
-
-Array = NDArray[Any]
 
 #: By how much a sum may exceed its bound: not at all, so that whoever adds up the terms finds the relation obeyed.
 TOLERANCE = 0.0

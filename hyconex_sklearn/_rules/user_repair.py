@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from .._table.cells import Array
 from .._table.codec import TableCodec
 from .feasible_set import FeasibleSet
 
-Array = NDArray[Any]
 Repair = Callable[[pd.DataFrame], pd.DataFrame]
 
 

@@ -56,29 +56,15 @@ _HOSTILE = "The file was altered, or not written by save; save the model anew."
 
 @dataclass(frozen=True)
 class Fitted:
-    """All that an estimator is made of.
+    """All that an estimator is made of."""
 
-    Parameters
-    ----------
-    parameters : dict
-        Constructor parameters.
-    schema : TableSchema
-    classes : ndarray of shape (K,)
-    names : ndarray of shape (n_columns,) or None
-        ``feature_names_in_``.
-    history : list of dict
-    n_iter : int
-    model : Model
-        On the CPU once read.
-    """
-
-    parameters: dict[str, Any]
+    parameters: dict[str, Any]  # of the constructor
     schema: TableSchema
-    classes: np.ndarray
-    names: np.ndarray | None
+    classes: np.ndarray  # (K,)
+    names: np.ndarray | None  # (n_columns,), ``feature_names_in_``
     history: list[dict[str, Any]]
     n_iter: int
-    model: Model
+    model: Model  # on the CPU once read
 
 
 def write_fitted(path: str | os.PathLike[str], fitted: Fitted) -> None:

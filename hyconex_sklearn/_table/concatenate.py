@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from .cells import Array
 from .column_io import widened
-
-Array = NDArray[Any]
 
 
 class Joined:

@@ -29,55 +29,26 @@ _LOWEST = float(np.finfo(np.float32).min)
 
 @dataclass(frozen=True)
 class Column:
-    """One table column and its place in the encoded matrix.
+    """One table column and its place in the encoded matrix."""
 
-    Parameters
-    ----------
-    name : hashable
-        Column name as in the table; ``"x0"``, ``"x1"``, ... for arrays.
-    kind : {"numeric", "integer", "ordered", "categorical", "boolean", "constant"}
-        How the column is encoded.
-    dtype : str
-        Name of the column's dtype at fit.
-    start, stop : int
-        Encoded positions ``start:stop`` of the value (1 wide) or the one-hot block (K wide).
-    missing : int or None
-        Encoded position of the missing indicator (1: missing); None if no cell was missing at fit.
-    categories : tuple
-        Labels in encoded order (ordered: rank order); the last one is None if it stands for "missing". A constant
-        column of labels keeps its only label here.
-    rare : tuple
-        Labels that were seen at fit but were too rare to get a one-hot level.
-    center, scale : float
-        ``z = (u - center) / scale``.
-    power : float or None
-        Exponent of the Yeo-Johnson power ``u = YJ(x / unit)``; None: ``u = x``.
-    unit : float
-        Typical magnitude of the column, in original units; 1 without a power.
-    decimals : int or None
-        Decoded values are rounded to this many decimals; None: continuous.
-    lower, upper : float
-        Seen range, in original units (ordered: ranks).
-    fill : float
-        Median of the seen values, in original units: stands in for missing cells.
-    """
-
-    name: Any
-    kind: str
-    dtype: str
-    start: int
+    name: Any  # as in the table; "x0", "x1", ... for arrays
+    kind: str  # numeric, integer, ordered, categorical, boolean or constant
+    dtype: str  # name of the column's dtype at fit
+    start: int  # encoded positions start:stop of the value (1 wide) or the one-hot block (K wide)
     stop: int
-    missing: int | None = None
+    missing: int | None = None  # encoded position of the missing indicator (1: missing); None: no cell was at fit
+    # Labels in encoded order (ordered: rank order); the last one is None if it stands for "missing". A constant column
+    # of labels keeps its only label here.
     categories: tuple[Any, ...] = ()
-    rare: tuple[Any, ...] = ()
-    center: float = 0.0
+    rare: tuple[Any, ...] = ()  # labels that were seen at fit but were too rare to get a one-hot level
+    center: float = 0.0  # z = (u - center) / scale
     scale: float = 1.0
-    power: float | None = None
-    unit: float = 1.0
-    decimals: int | None = None
-    lower: float = 0.0
+    power: float | None = None  # exponent of the Yeo-Johnson power u = YJ(x / unit); None: u = x
+    unit: float = 1.0  # typical magnitude of the column, in original units; 1 without a power
+    decimals: int | None = None  # that decoded values are rounded to; None: continuous
+    lower: float = 0.0  # seen range, in original units (ordered: ranks)
     upper: float = 0.0
-    fill: float = 0.0
+    fill: float = 0.0  # median of the seen values, in original units: stands in for missing cells
 
     @property
     def is_value(self) -> bool:
@@ -121,24 +92,12 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """All columns of a table and where they are in the encoded matrix of width ``d``.
+    """All columns of a table and where they are in the encoded matrix of width ``d``."""
 
-    Parameters
-    ----------
-    columns : tuple of Column
-        In table order.
-    container : {"ndarray", "dataframe"}
-        What the table was at fit.
-    dtype : str
-        dtype of the ndarray at fit; "" for a DataFrame.
-    feature_names : tuple
-        Column names, as in ``columns``.
-    """
-
-    columns: tuple[Column, ...]
-    container: str
-    dtype: str
-    feature_names: tuple[Any, ...]
+    columns: tuple[Column, ...]  # in table order
+    container: str  # what the table was at fit: ndarray or dataframe
+    dtype: str  # of the ndarray at fit; "" for a DataFrame
+    feature_names: tuple[Any, ...]  # column names, as in `columns`
 
     @cached_property
     def n_encoded(self) -> int:
