@@ -181,9 +181,9 @@ def mutation(page: Page) -> None:
     if frame is not None:
         page.add(
             "## Mutation testing",
-            "The code is changed in one place at a time, and the tests are run: do they notice? Done once. What went "
-            "unnoticed and matters got a test; what is left was judged one by one, in "
-            "[mutation.json](reliability/mutation.json).",
+            "The code is changed in one place at a time, and the tests are run: do they notice? Done once, before "
+            "the modules were moved into rooms: they bear their old names here. What went unnoticed and matters got a "
+            "test; what is left was judged one by one, in [mutation.json](reliability/mutation.json).",
             lines(frame, MUTATED),
         )
 

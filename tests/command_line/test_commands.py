@@ -120,7 +120,7 @@ def test_an_interruption_says_so_in_one_line_and_writes_nothing(tmp_path: Path) 
         "import sys; from hyconex_sklearn._command_line import main\n"
         "from hyconex_sklearn._training.loop import Training\n"
         "fit = Training.epochs\n"
-        "def told(*a): print('started', flush=True); yield from fit(*a)\n"
+        "def told(*a, **k): print('started', flush=True); yield from fit(*a, **k)\n"
         "Training.epochs = told\n"
         "sys.exit(main(['fit', 'people.csv', '--target', 'granted', '--output', 'model', '--drop', 'id']))"
     )
