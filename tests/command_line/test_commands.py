@@ -41,6 +41,7 @@ def run(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow  # five processes that import torch first
 def test_a_newcomer_walks_from_a_csv_file_to_alternatives_and_a_judgement(tmp_path: Path) -> None:
     people().to_csv(tmp_path / "people.csv", index=False)
     people(40, 1).to_csv(tmp_path / "others.csv", index=False)

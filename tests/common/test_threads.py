@@ -73,7 +73,7 @@ def in_threads(work: Callable[[int], Any], n: int) -> list[Any]:
 
 
 @pytest.mark.usefixtures("short_searches")
-@pytest.mark.parametrize(("n_threads", "dtype"), [(8, torch.float32), (2, torch.float64)])
+@pytest.mark.parametrize(("n_threads", "dtype"), [(4, torch.float32), (2, torch.float64)])
 def test_threads_get_the_answers_of_one(n_threads: int, dtype: torch.dtype) -> None:
     asked, before = calls(), state_of(mixed()[0])
     expected = [ask() for ask in asked]
@@ -164,7 +164,7 @@ def test_silence_in_two_threads_leaves_the_filters_of_warnings() -> None:
 # ------------------------------------------------------------------------------------------------------- processes
 
 
-@pytest.mark.parametrize("backend", ["threading", "loky"])
+@pytest.mark.parametrize("backend", ["threading", pytest.param("loky", marks=pytest.mark.slow)])
 def test_joblib_gets_the_answers_of_one_process(backend: str) -> None:
     clf, X, _ = mixed()
     parts = [X[start::4] for start in range(4)]

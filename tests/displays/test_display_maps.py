@@ -328,7 +328,7 @@ def test_without_matplotlib_the_extra_is_named(name: str, monkeypatch: pytest.Mo
         display.plot()
 
 
-@pytest.mark.slow
+@pytest.mark.very_slow
 def test_the_guide_to_pictures_runs(tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "examples" / "2_guides" / "pictures.py"
     environment = {**os.environ, "PYTHONPATH": str(script.parents[2]), "MPLBACKEND": "agg"}

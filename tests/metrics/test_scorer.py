@@ -257,7 +257,7 @@ def test_a_fold_that_can_not_be_judged_has_the_error_score_of_the_search() -> No
     assert results["mean_test_score"].tolist() == [-1.0]
 
 
-@pytest.mark.slow
+@pytest.mark.very_slow
 def test_the_guide_to_tuning_runs() -> None:
     root = Path(__file__).parents[2]
     script = root / "examples" / "2_guides" / "tuning.py"

@@ -266,7 +266,7 @@ def questions(draw: st.DrawFn) -> Question:
 
 
 @pytest.mark.usefixtures("short_searches")
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(questions())
 def test_no_rule_leaks_whatever_is_asked(question: Question) -> None:
     rest = Actionability(relations=question.rules.get("relations", ()))

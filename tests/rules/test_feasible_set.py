@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, given, settings
 from hyconex_sklearn._rules.actionability import Actionability
 from hyconex_sklearn._rules.compile import compile_rules
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # ------------------------------------------------------------------------------------------------------ no leaks
 

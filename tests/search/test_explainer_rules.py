@@ -269,7 +269,7 @@ def named(question: Question) -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore:.*not seen at fit:UserWarning")
-@settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(questions())
 def test_no_rule_leaks_whatever_is_asked(question: Question) -> None:
     kind, table = KINDS[question.kind], question.table

@@ -221,7 +221,7 @@ def test_the_script_for_photographs_can_be_imported() -> None:
     assert callable(module.main)
 
 
-@pytest.mark.slow
+@pytest.mark.very_slow
 def test_the_guide_to_digits_runs(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     environment = os.environ | {"PYTHONPATH": str(GUIDES.parents[1]), "MPLBACKEND": "agg"}

@@ -160,7 +160,7 @@ def test_a_query_without_rules_takes_nothing_for_each_cell() -> None:
     assert most < 2.5 * len(encoded)
 
 
-@pytest.mark.slow
+@pytest.mark.very_slow
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_a_fit_takes_the_encoded_table_and_about_as_much_again() -> None:
     rows, columns = 100_000, 250

@@ -113,7 +113,7 @@ def test_the_code_of_the_readme_runs(
     assert capsys.readouterr().out
 
 
-@pytest.mark.slow
+@pytest.mark.very_slow
 def test_the_guide_to_the_report_page_writes_one(tmp_path: Path) -> None:
     script = ROOT / "examples" / "2_guides" / "report_page.py"
     environment = {**os.environ, "PYTHONPATH": str(HOME.parent)}
@@ -123,7 +123,7 @@ def test_the_guide_to_the_report_page_writes_one(tmp_path: Path) -> None:
     assert "<h1" in (tmp_path / "report.html").read_text(encoding="utf-8") and "report.html" in done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.very_slow
 @pytest.mark.parametrize("guide", ["constraints", "diversity", "pipelines"])
 def test_the_guides_run(guide: str) -> None:
     script = ROOT / "examples" / "2_guides" / f"{guide}.py"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from _helpers import short_fits
 from _models import fast, small_parts
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
@@ -15,17 +16,17 @@ from sklearn.utils.estimator_checks import check_estimator, parametrize_with_che
 
 from hyconex_sklearn import HyConExClassifier
 
-__all__ = ["small_parts"]  # a fixture
+__all__ = ["short_fits", "small_parts"]  # fixtures
 
 
-@pytest.mark.usefixtures("small_parts")
+@pytest.mark.usefixtures("small_parts", "short_fits")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks([fast(flow_epochs=3, pretrain_epochs=20, joint_epochs=2)])
 def test_scikit_learn_check(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.slow
+@pytest.mark.very_slow
 def test_check_estimator_with_the_defaults() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
