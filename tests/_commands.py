@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from _models import FAST, mixed_table, small
 
-from hyconex_sklearn._command_line import main
+from hyconex_sklearn._command_line.main import main
 
 QUICK = ["--set", *(f"{name}={json.dumps(value)}" for name, value in FAST.items() if name != "random_state")]
 

@@ -3,6 +3,7 @@
 In: any nest of steps, column transformers and searches that ends in a classifier that explains itself, and rules about
 the columns that go in. Out: `Counterfactuals` whose rows were mapped back, and certified again as they come out.
 
-Read: `counterfactuals` (the way there and back), `invert_steps` (one step back), `probe_steps` (which column becomes
-which), `translate_rules` (the user's rules, told behind the steps), `ranges` (what fit has seen, in the user's units).
+Read: `counterfactuals` (the way there and back), `explains_itself` (what is asked of the classifier at the end),
+`invert_steps` (one step back), `probe_steps` (which column becomes which), `translate_rules` (the user's rules, told
+behind the steps), `ranges` (what fit has seen, in the user's units).
 """

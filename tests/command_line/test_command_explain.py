@@ -17,8 +17,8 @@ from _helpers import short_searches
 from _models import fitted, iris, mixed_table, small
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._command_line import main
-from hyconex_sklearn._command_line._arguments import parser
+from hyconex_sklearn._command_line.arguments import parser
+from hyconex_sklearn._command_line.main import main
 
 __all__ = ["here", "short_searches"]  # fixtures
 
@@ -116,7 +116,7 @@ def test_answers_to_many_rows_are_those_of_one_question(here: Path, monkeypatch:
     # In blocks of ten, since one or two rows at once have other last digits.
     argv = ["explain", "model", "others.csv", "--search", "one_shot", "--output"]
     assert main([*argv, "whole.csv"]) == 0
-    monkeypatch.setattr("hyconex_sklearn._command_line._commands._BLOCK", 10)
+    monkeypatch.setattr("hyconex_sklearn._command_line.commands._BLOCK", 10)
     assert main([*argv, "blocks.csv"]) == 0
     whole, blocks = lines_of("whole.csv"), lines_of("blocks.csv")
     exact = [name for name in whole[0] if name not in ("probability", "log_density", "distance_l1", "distance_l2")]
@@ -142,7 +142,7 @@ def test_whoever_watches_hears_soon_and_a_fast_model_is_asked_for_more_at_a_time
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     for patience, blocks in ((60.0, [50, 100, 200, 50]), (0.0, [50] * 8)):
         asked.clear()
-        monkeypatch.setattr("hyconex_sklearn._command_line._commands._NEWS", patience)
+        monkeypatch.setattr("hyconex_sklearn._command_line.commands._NEWS", patience)
         assert main(argv) == 0 and asked == blocks
         assert [line["row"] for line in lines_of("cf.csv")] == [str(i) for i in range(400)]
 

@@ -12,9 +12,9 @@ from _helpers import short_searches
 from _models import small
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._command_line import main
-from hyconex_sklearn._command_line._rows import training_table
-from hyconex_sklearn._command_line._tables import Table
+from hyconex_sklearn._command_line.main import main
+from hyconex_sklearn._command_line.rows import training_table
+from hyconex_sklearn._command_line.tables import Table
 
 __all__ = ["here", "short_searches"]  # fixtures
 

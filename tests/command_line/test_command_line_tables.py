@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from hyconex_sklearn._command_line._console import UsageError
-from hyconex_sklearn._command_line._tables import check_kind, check_outputs, read_table, write_table
+from hyconex_sklearn._command_line.console import UsageError
+from hyconex_sklearn._command_line.tables import check_kind, check_outputs, read_table, write_table
 
 
 def written_to(folder: Path, data: str | bytes, name: str = "data.csv") -> str:
@@ -138,7 +138,7 @@ def test_no_result_replaces_what_is_read_or_another_result_under_any_name(tmp_pa
 def test_parquet_without_pyarrow_is_told_what_to_install_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hyconex_sklearn._command_line._tables.find_spec", lambda name: None)
+    monkeypatch.setattr("hyconex_sklearn._command_line.tables.find_spec", lambda name: None)
     for action in (check_kind, read_table):
         with pytest.raises(UsageError, match=r"pip install 'hyconex-sklearn\[parquet\]'"):
             action(str(tmp_path / "data.parquet"))

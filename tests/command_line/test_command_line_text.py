@@ -11,10 +11,10 @@ from _results import result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyconex_sklearn._command_line._console import UsageError
-from hyconex_sklearn._command_line._rows import answers
-from hyconex_sklearn._command_line._tables import Table
-from hyconex_sklearn._command_line._text import as_fitted, check_no_commas, guessed, label_of, written
+from hyconex_sklearn._command_line.console import UsageError
+from hyconex_sklearn._command_line.rows import answers
+from hyconex_sklearn._command_line.tables import Table
+from hyconex_sklearn._command_line.text import as_fitted, check_no_commas, guessed, label_of, written
 from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._table.schema import Column
 

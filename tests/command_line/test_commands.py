@@ -21,8 +21,8 @@ from _helpers import short_searches
 from _models import fitted, mixed_table
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._command_line import main
-from hyconex_sklearn._command_line._console import warnings_in_one_line
+from hyconex_sklearn._command_line.console import warnings_in_one_line
+from hyconex_sklearn._command_line.main import main
 
 __all__ = ["here", "short_searches"]  # fixtures
 
@@ -118,7 +118,7 @@ def test_an_interruption_says_so_in_one_line_and_writes_nothing(tmp_path: Path) 
     people(400).to_csv(tmp_path / "people.csv", index=False)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     code = (  # tells when the fit has begun
-        "import sys; from hyconex_sklearn._command_line import main\n"
+        "import sys; from hyconex_sklearn._command_line.main import main\n"
         "from hyconex_sklearn._training.loop import Training\n"
         "fit = Training.epochs\n"
         "def told(*a, **k): print('started', flush=True); yield from fit(*a, **k)\n"
@@ -242,7 +242,7 @@ def test_what_is_new_in_a_column_is_told_once_for_all_rows(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     people(6, 2).assign(job=list("uvwxyz")).to_csv("odd.csv", index=False)
-    monkeypatch.setattr("hyconex_sklearn._command_line._commands._BLOCK", 2)
+    monkeypatch.setattr("hyconex_sklearn._command_line.commands._BLOCK", 2)
     assert main(["explain", "model", "odd.csv", "--search", "one_shot"]) == 0
     told = [line for line in capsys.readouterr().err.splitlines() if "not seen at fit" in line]
     assert len(told) == 1 and "'u', 'v', 'w' and 3 more" in told[0]

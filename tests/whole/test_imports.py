@@ -120,6 +120,17 @@ def _heads(name: str) -> list[str]:
     return [".".join(parts[:length]) for length in range(len(parts), 0, -1)]
 
 
+@pytest.mark.parametrize("room", [room for room in LAW if room.startswith("_") and (HOME / room).is_dir()])
+def test_the_door_of_a_room_tells_of_each_of_its_files(room: str) -> None:
+    door = ast.parse((HOME / room / "__init__.py").read_text(encoding="utf-8"))
+    told = ast.get_docstring(door) or ""
+    assert len(door.body) == 1, f"{room}/__init__.py holds more than its docstring."
+    untold = [
+        path.stem for path in (HOME / room).glob("*.py") if path.stem != "__init__" and f"`{path.stem}`" not in told
+    ]
+    assert not untold, f"{room}/__init__.py does not tell of {', '.join(untold)}."
+
+
 @pytest.mark.parametrize("package", ["dask", "matplotlib", "diffusers", "onnx", "onnxruntime", "onnxscript"])
 def test_what_is_optional_is_imported_inside_functions_only(package: str) -> None:
     for path in MODULES:

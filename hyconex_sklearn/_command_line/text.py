@@ -11,7 +11,7 @@ import pandas as pd
 
 from .._answer.wording import is_missing
 from .._table.schema import Column
-from ._console import UsageError, note, quoted
+from .console import UsageError, note, quoted
 
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})
 

@@ -12,9 +12,9 @@ from .._answer.counterfactuals import Counterfactuals
 from .._classifier import HyConExClassifier
 from .._table.cells import cells_differ, free_name
 from .._table.schema import Column
-from ._console import UsageError, listed, note
-from ._tables import Table
-from ._text import as_fitted, check_no_commas, guessed, is_date, is_missing_text, label_of, written
+from .console import UsageError, listed, note
+from .tables import Table
+from .text import as_fitted, check_no_commas, guessed, is_date, is_missing_text, label_of, written
 
 _FEW_NUMBERS, _FEW_TEXTS = 100, 2  # so few rows may well differ by chance
 _MANY_TEXTS = 50  # so many categories, most of them met once, are none

@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 from .._common.parameters import SEARCHES
 from .._version import __version__
-from ._commands import evaluate, explain, fit
-from ._console import PROGRAM, complain
-from ._text import MISSING
+from .commands import evaluate, explain, fit
+from .console import PROGRAM, complain
+from .text import MISSING
 
 _ABOUT = """\
 A classifier for tables that explains itself with counterfactuals: rows like yours that it would classify otherwise.

@@ -21,10 +21,10 @@ from .._answer.counterfactuals import Counterfactuals
 from .._classifier import HyConExClassifier
 from .._table.concatenate import Joined
 from ..metrics._evaluate import evaluate_counterfactuals
-from ._console import UsageError, listed, say
-from ._rows import answers, labels_for, query_of, row_names, table_for, training_table
-from ._tables import TABLE_ENDINGS, check_kind, check_outputs, read_table, write_table
-from ._text import label_of, written
+from .console import UsageError, listed, say
+from .rows import answers, labels_for, query_of, row_names, table_for, training_table
+from .tables import TABLE_ENDINGS, check_kind, check_outputs, read_table, write_table
+from .text import label_of, written
 
 _FIRST_BLOCK, _BLOCK = 50, 500  # rows asked at a time: the more, the faster each; the fewer, the sooner there is news
 _NEWS = 2.0  # seconds that somebody who watches can do without

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from .._common.atomic_file import write_file
-from ._console import UsageError, listed, note, quoted
+from .console import UsageError, listed, note, quoted
 
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _KINDS = ".csv, .tsv (both also with .gz) or .parquet"
