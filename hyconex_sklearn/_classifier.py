@@ -10,12 +10,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.base import ClassifierMixin, clone
+from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from ._answer.counterfactuals import Counterfactuals
-from ._answer.report import example_report
 from ._common.parameters import SEARCHES, check_parameters, check_query
 from ._common.runtime import choose_threads, in_chunks, plain_torch, resolve_device, seeded, thread_limit
 from ._model.encoded_space import EncodedSpace
@@ -218,9 +217,10 @@ class HyConExClassifier(ClassifierMixin, Kept):
         resolve_device(self.device, 0.0)  # a device that is not there is told before any work
         # All is kept in places of its own until the end, so that whatever goes wrong, and whenever it is interrupted,
         # this estimator stays what it was: unfitted, or fitted to the earlier table.
-        fresh = clone(self)
-        X = check_table(fresh, X, reset=True)
-        names = getattr(fresh, "feature_names_in_", None)
+        holder = object.__new__(type(self))  # of what scikit-learn learns of the columns
+        holder.__dict__ = self.get_params(deep=False)
+        X = check_table(holder, X, reset=True)
+        names = getattr(holder, "feature_names_in_", None)
         classes, labels, weight = check_labels(y, len(X), self.class_weight)
         codec = TableCodec.fit(X, self.categorical_features)
         work = step_work(self.batch_size, codec.schema.n_encoded, len(classes), self.hidden_size, self.n_blocks)
@@ -463,10 +463,6 @@ class HyConExClassifier(ClassifierMixin, Kept):
         rules = Actionability._in_query(query)
         if X is not None:
             compile_rules(rules, self._codec.schema, self._codec.numbers(X), self._codec.encode(X))
-
-    def _example_report(self) -> Any:
-        """Return a report without lines, in the dtypes that all reports have."""
-        return example_report(self.classes_)
 
     def _answer_dtypes(self, X: Any) -> dict[Any, Any]:
         """Return the dtype of each column of X, widened where an answer may say what it can't hold."""

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._common.runtime import thread_limit
 from ._pipeline.counterfactuals import counterfactuals as ask
 from ._pipeline.counterfactuals import final_classifier
-from ._pipeline.explains_itself import explaining
+from ._pipeline.explains_itself import explaining, promised_report
 from ._rules.actionability import Actionability
 from ._table.cells import free_name, values_differ
 
@@ -117,10 +117,12 @@ def _check(estimator: Any, ddf: Any, query: dict[str, Any]) -> None:
             "dask.dataframe.from_pandas(X, npartitions=8), or ask about it without Dask."
         )
     final = final_classifier(estimator)
-    explaining(final, "_check_query", "which checks a question before any partition is computed")
+    if final is estimator:
+        explaining(final, "_check_query", "which checks a question before any partition is computed")
     check_is_fitted(final)
     _refuse_row_by_row(query)
-    final._check_query(query, ddf._meta if final is estimator else None)  # no rows, but all columns
+    if hasattr(final, "_check_query"):  # behind steps, another classifier raises where it is asked
+        final._check_query(query, ddf._meta if final is estimator else None)  # no rows, but all columns
 
 
 def _refuse_row_by_row(query: dict[str, Any]) -> None:
@@ -156,7 +158,7 @@ def _promised(estimator: Any, ddf: Any) -> pd.DataFrame:
     if final is estimator:
         data = data.astype(final._answer_dtypes(ddf._meta_nonempty))
     taken = set(data.columns)
-    report = final._example_report().rename(columns=lambda name: free_name(name, taken))
+    report = promised_report(final).rename(columns=lambda name: free_name(name, taken))
     return pd.concat([report.set_axis(data.index), data], axis=1)
 
 

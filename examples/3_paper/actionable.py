@@ -138,7 +138,7 @@ def reservoir_serves(clf: HyConExClassifier, X: pd.DataFrame, cf: Counterfactual
     for i, (row, target) in enumerate(zip(cf.report["row"], targets, strict=True)):
         own = model.reservoir[model.reservoir_labels == int(target)].numpy()
         home = np.repeat(encoded[[row]], len(own), axis=0)
-        mixed = codec.snap(np.where(frozen[row][codec.schema.owner], home, own), home)
+        mixed = codec.schema.snap(np.where(frozen[row][codec.schema.owner], home, own), home)
         with torch.no_grad():
             served[i] = bool((model.network.logits(torch.from_numpy(mixed)).argmax(1) == int(target)).any())
     return served

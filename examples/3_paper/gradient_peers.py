@@ -49,7 +49,7 @@ class Query:
 
     def snapped(self, z: Tensor, rows: slice) -> Tensor:
         """Return the rows that the user would hold: integers rounded, categories hard."""
-        hard = self.codec.snap(z.cpu().numpy(), self.x[rows].cpu().numpy())
+        hard = self.codec.schema.snap(z.cpu().numpy(), self.x[rows].cpu().numpy())
         return torch.from_numpy(hard).to(z.device)
 
     def answers(self, z: Tensor, found: np.ndarray) -> pd.DataFrame:

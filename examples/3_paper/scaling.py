@@ -80,8 +80,8 @@ class Clock:
         """Take the time of the parts of fits in the block: an epoch ends with each record of `Training.epochs`."""
         recorded = Training.epochs
 
-        def epochs(training: Training, phase: str, *given: Any) -> Iterator[dict[str, Any]]:
-            records = recorded(training, phase, *given)
+        def epochs(training: Training, phase: str, *given: Any, **named: Any) -> Iterator[dict[str, Any]]:
+            records = recorded(training, phase, *given, **named)
             while True:
                 with self.running(phase):
                     record = next(records, None)

@@ -25,8 +25,9 @@ class Rule(NamedTuple):
 
     def check(self, name: str, value: Any, advice: str = "") -> None:
         """Raise a TypeError or ValueError if the value is not what it must be."""
-        if not self.has_type(value) or not self.has_value(value):
-            problem = ValueError if self.has_type(value) else TypeError
+        right = self.has_type(value)  # asked once: what can be gone through once would be empty then
+        if not right or not self.has_value(value):
+            problem = ValueError if right else TypeError
             raise problem(f"{name} must be {self.expected}, got {value!r}. {advice}".rstrip())
 
     def or_none(self) -> Rule:

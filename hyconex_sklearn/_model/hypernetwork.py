@@ -97,7 +97,7 @@ class HyperNetwork(nn.Module):
 
     def work(self, n_rows: int) -> float:
         """Return the work of a training step of `n_rows` rows, in flop."""
-        return step_work(n_rows, self.n_features, self.n_classes, self.norm.normalized_shape[0], len(self.blocks))
+        return step_work(n_rows, self.n_features, self.n_classes, self.stem.out_features, len(self.blocks))
 
     def set_linear(self, weight: Tensor, bias: Tensor) -> None:
         """Start from the linear model with `weight` (K, d) and `bias` (K,)."""

@@ -30,8 +30,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     Parameters
     ----------
     estimator : fitted classifier, Pipeline, GridSearchCV, RandomizedSearchCV or other search
-        Has to end in a classifier with a ``counterfactuals`` method, such as ``HyConExClassifier``; behind the steps of
-        a pipeline, in one that can also judge rows again.
+        Has to end in a classifier with a ``counterfactuals`` method, such as ``HyConExClassifier``; where rules are
+        told through steps, or rows are rounded on the way back, in one that can also judge rows again.
     X : DataFrame or array-like of shape (n, d)
         The rows to explain, as `estimator` takes them in ``predict``.
     **kwargs
@@ -83,7 +83,6 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     steps, final = _unwrap(estimator)
     if not steps:
         return final.counterfactuals(X, **kwargs)
-    final = explaining(final, "_certify_rows", "which judges the rows that come back through the steps of a pipeline")
     X = as_table(X)
     tables = transform_through(steps, X)
 
@@ -92,6 +91,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
 
     back(np.arange(1), tables[-1][:1])  # a step without inverse is reported before the search spends any time
     told = translate(kwargs, X, tables[-1], lambda table: transform_through(steps, table)[-1], back)
+    if told.rules is not None:
+        _judging(final)  # before the search spends any time
     found = told.ask(final, tables[-1])
     rows = found.report["row"].to_numpy()
     original = take_rows(X, rows)
@@ -150,9 +151,13 @@ def _no_counterfactuals(estimator: Any) -> str:
     return f"{got}; expected a fitted HyConExClassifier, a Pipeline that ends in one, or a search such as GridSearchCV."
 
 
+def _judging(final: Any) -> ExplainsItself:
+    return explaining(final, "_certify_rows", "which judges the rows that come back through the steps of a pipeline")
+
+
 def _certified(
     steps: Sequence[Step],
-    final: ExplainsItself,
+    final: Any,
     found: Counterfactuals,
     original: Table,
     data: Table,
@@ -163,7 +168,7 @@ def _certified(
     """The result in the units of the user's table, its flags computed from the rows that are returned."""
     report, again = found.report, transform_through(steps, data)[-1]
     if told.rules is not None or have_moved(found.data, again):
-        report = told.judged(final._certify_rows(again, report, asked, **told.certifying), data, original)
+        report = told.judged(_judging(final)._certify_rows(again, report, asked, **told.certifying), data, original)
     return Counterfactuals(
         data=data,
         original=original,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .._answer.counterfactuals import Counterfactuals
+from .._answer.report import example_report
 from .._table.cells import Table
 from .._table.schema import Column
 
@@ -23,9 +24,6 @@ class ExplainsItself(Protocol):
 
     def _check_query(self, query: dict[str, Any], X: pd.DataFrame | None = None) -> None:
         """Raise where a query is wrong whatever the rows; given `X`, where its columns or the rules on them are."""
-
-    def _example_report(self) -> pd.DataFrame:
-        """Return a report without lines, in the dtypes that all reports have."""
 
     def _answer_dtypes(self, X: pd.DataFrame) -> dict[Any, Any]:
         """Return the dtype of each column of X, widened where an answer may say what it can't hold."""
@@ -46,3 +44,8 @@ def explaining(final: Any, needed: str, why: str) -> ExplainsItself:
             "HyConExClassifier, or ask the classifier itself about the rows as it takes them."
         )
     return cast(ExplainsItself, final)
+
+
+def promised_report(final: Any) -> pd.DataFrame:
+    """Return a report without lines, in the dtypes that all reports of a classifier have."""
+    return example_report(final.classes_)

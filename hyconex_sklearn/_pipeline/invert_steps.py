@@ -164,7 +164,7 @@ def _written(cells: Any, mask: np.ndarray, values: np.ndarray) -> Any:
     """A column with `values` (objects) where `mask` holds; what its dtype cannot say leaves the cell alone.
 
     Answers of the codec fit a column, or widen its dtype. What an inverse gives is some noise beside such a value: it
-    is rounded and clipped to what the dtype holds, and no dtype of numbers is widened for it.
+    is rounded and clipped to what a dtype of whole numbers holds, which is not widened for it.
     """
     fits = mask & np.array([value is not None for value in values])
     kind = pd.api.types.infer_dtype(cells, skipna=True)
@@ -172,7 +172,7 @@ def _written(cells: Any, mask: np.ndarray, values: np.ndarray) -> Any:
         labels = _nearest_labels(cells.categories, values[fits])
         # Labels that an ordered dtype lacks come behind its own.
         return write_cells(cells, np.flatnonzero(fits), labels, (*cells.categories, *pd.unique(labels)))
-    if cells.dtype.kind in "mM":  # dates and durations, which `write_cells` does not know
+    if cells.dtype.kind in "mM" or isinstance(cells.dtype, pd.PeriodDtype | pd.IntervalDtype):  # `write_cells` can't
         column = pd.Series(cells, dtype=cells.dtype, copy=True)
         column.iloc[np.flatnonzero(fits)] = values[fits]
         return own_cells(column.to_frame(), 0)

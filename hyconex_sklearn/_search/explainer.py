@@ -99,7 +99,8 @@ class Explainer:
 
     def _report(self, request: Request, found: Answers, original: Any, data: Any, spoilt: np.ndarray) -> pd.DataFrame:
         """Judge the rows that the user will hold: encoded anew from the decoded table."""
-        rules, reference = request.rules, request.x[found.row].cpu().numpy()
+        rules, at = request.rules, np.array(found.row)  # a column of a report may be read-only, which torch warns of
+        reference = request.x[at].cpu().numpy()
         again = self.codec.encode(data, warn_unseen=False)
         x, target = (torch.from_numpy(array).to(request.x.device) for array in (again, found.target))
         feasible = ~spoilt

@@ -14,7 +14,7 @@ from .._common.messages import user_stacklevel
 
 # Share of the time left that a phase may take; the rest is for those that follow, and for the reservoir.
 _SHARES = {"density": 0.4, "classifier": 0.4, "clusters": 0.1, "joint": 0.9}
-_EPOCHS = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
+_RAISED = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
 
 
 class Clock:
@@ -54,7 +54,7 @@ class History:
         n_epochs = Counter(record["phase"] for record in self.records)
         messages = [
             f"The {phase} phase was still improving when its {n_epochs[phase]} epoch(s) ran out. Raise "
-            f"{_EPOCHS[phase]}, or learning_rate."
+            f"{_RAISED[phase]}, or learning_rate."
             for phase in self.unconverged
         ]
         if self.stopped:

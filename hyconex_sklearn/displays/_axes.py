@@ -22,7 +22,7 @@ class AxesDisplay(ABC):
 
         Returns
         -------
-        AxesDisplay
+        self
             This display, drawn.
 
         Raises
@@ -30,7 +30,7 @@ class AxesDisplay(ABC):
         ImportError
             If matplotlib is not installed.
         TypeError, ValueError
-            If there is nothing to draw, no such row, or `max_features` is less than 1.
+            If there is nothing to draw, or what is asked for can't be drawn.
         """
         self.ax_ = self._draw(ax)
         self.figure_ = self.ax_.figure

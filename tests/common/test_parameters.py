@@ -117,6 +117,11 @@ def test_bad_parameters_are_named_with_what_was_got_and_expected(name: str, valu
     assert message.startswith(f"{name} must be ") and f", got {value!r}. " in message
 
 
+def test_what_can_be_gone_through_once_is_judged_as_it_is() -> None:
+    with pytest.raises(TypeError, match=r"^flow_hidden must be"):
+        check_parameters(Estimator(flow_hidden=(width for width in ["wide"])))
+
+
 def test_no_parameter_goes_unchecked() -> None:
     for name in DEFAULTS:
         with pytest.raises((TypeError, ValueError), match=f"^{name} must be"):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from _helpers import same_cells, short_searches
 from _models import fast, iris, mixed_table
 from sklearn.compose import ColumnTransformer
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
@@ -29,6 +32,23 @@ QUICK = {"flow_epochs": 2, "pretrain_epochs": 20, "joint_epochs": 2}
 
 short = pytest.mark.usefixtures("short_searches")
 unconverged = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def test_a_query_through_steps_warns_of_nothing() -> None:
+    X, y = iris()[1:]
+    pipe = make_pipeline(StandardScaler(), fast(**QUICK))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        pipe.fit(X, y)
+    before = torch.is_warn_always_enabled()
+    torch.set_warn_always(True)  # torch tells most of its warnings once in a process
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            counterfactuals(pipe, X[:3])
+            counterfactuals(pipe, X[:3].round(), bounds={0: (0, 9)})
+    finally:
+        torch.set_warn_always(before)
 
 
 def households() -> tuple[pd.DataFrame, np.ndarray]:

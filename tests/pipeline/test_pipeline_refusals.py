@@ -57,11 +57,19 @@ class Bare(ClassifierMixin, BaseEstimator):
         return Mover(add(c0=1.0)).fit(X, np.arange(len(X)) % 2).counterfactuals(X)
 
 
-def test_a_classifier_that_cannot_judge_rows_again_answers_for_itself_but_not_behind_steps() -> None:
+def test_a_classifier_that_cannot_judge_rows_again_is_asked_where_nothing_has_to_be_judged_again() -> None:
     X, y = np.random.default_rng(0).normal(size=(40, 2)), np.arange(40) % 2
+    scaled = make_pipeline(StandardScaler(), Bare()).fit(X, y)
     np.testing.assert_allclose(counterfactuals(Bare().fit(X, y), X).data, X + np.array([1, 0]))
-    with pytest.raises(TypeError, match=r"Bare has .* counterfactuals, but none called _certify_rows, which judges"):
-        counterfactuals(make_pipeline(StandardScaler(), Bare()).fit(X, y), X)
+    np.testing.assert_allclose(counterfactuals(scaled, X).data, X + np.array([X[:, 0].std(), 0]))
+    lacking = pytest.raises(
+        TypeError, match=r"Bare has .* counterfactuals, but none called _certify_rows, which judges"
+    )
+    with lacking:  # whole numbers are rounded on the way back
+        whole = pd.DataFrame({"a": range(40), "b": range(40)})
+        counterfactuals(make_pipeline(StandardScaler(), Bare()).fit(whole, y), whole)
+    with lacking:
+        counterfactuals(scaled, X, immutable=[1])
 
 
 def no_way_back() -> dict[str, tuple[Any, str]]:

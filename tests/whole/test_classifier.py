@@ -150,6 +150,21 @@ def test_a_random_state_instance_moves_on_and_an_integer_does_not() -> None:
     assert not np.array_equal(*none)
 
 
+class Named(HyConExClassifier):
+    """A subclass with a parameter of its own, which it does not keep as it was given."""
+
+    def __init__(self, *, layers: Any = (8,), random_state: int = 0) -> None:
+        quick = {"flow_epochs": 1, "pretrain_epochs": 1, "joint_epochs": 0, "hidden_size": 8, "n_blocks": 1}
+        super().__init__(**quick, flow_hidden=layers, flow_transforms=1, random_state=random_state)
+        self.layers = list(layers)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_subclass_that_copies_its_parameters_is_fitted() -> None:
+    _, X, y = iris()
+    assert Named().fit(X, y).predict(X).shape == y.shape
+
+
 def test_a_second_fit_forgets_the_first() -> None:
     shared, X, y = iris()
     clf = fitted(*mixed_table(50))

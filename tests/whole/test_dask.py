@@ -292,6 +292,31 @@ class Answering(BaseEstimator):
         raise NotImplementedError
 
 
+class Wrapped(Answering):
+    """Somebody else's classifier: it answers, and has none of what Dask asks of ours."""
+
+    def __init__(self) -> None:
+        self.classes_ = mixed()[0].classes_
+
+    def fit(self, X: Any, y: Any) -> Wrapped:
+        return self
+
+    def predict_proba(self, X: Any) -> Any:
+        return mixed()[0].predict_proba(X)
+
+    def counterfactuals(self, X: Any, **asked: Any) -> Any:
+        return mixed()[0].counterfactuals(X, **asked)
+
+
+def test_another_classifier_behind_steps_is_asked_as_it_is() -> None:
+    X, pipe = rows(20), make_pipeline("passthrough", Wrapped())
+    found, expected = computed(on_dask.predict_proba(pipe, cut(X, 10, 10))), mixed()[0].predict_proba(X)
+    np.testing.assert_allclose(found.to_numpy(), expected, atol=1e-6)
+    asked = {"target": "yes", "search": "one_shot"}
+    answers = computed(on_dask.counterfactuals(pipe, cut(X, 10, 10), **asked))
+    assert_same_answers(answers, alone(mixed()[0], X, **asked))
+
+
 @pytest.mark.parametrize("ask", [on_dask.counterfactuals, on_dask.predict_proba])
 def test_a_wrong_table_or_estimator_is_told_before_any_row_is_read(ask: Callable[..., Any]) -> None:
     clf, X = mixed()[0], rows()
