@@ -13,7 +13,9 @@ from pathlib import Path
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 
-HOME = Path(__file__).parents[1] / "hyconex_sklearn"
+import hyconex_sklearn
+
+HOME = Path(hyconex_sklearn.__file__).parent
 WIDTH, BOX = 11.0, (1.62, 0.66)  # of the picture, and of one room, in inches
 OURS, PUBLIC, LINE = "#E3F0F8", "#FFF3D6", "#666666"
 
