@@ -116,7 +116,9 @@ def altered(page: Page) -> None:
         "altered_files",
         "Copies of a good file, damaged by chance, or changed by someone who recomputes the checksum. Loading one has "
         'to give a ValueError, or a model that answers; "same answers": altered where nothing is read, or not altered '
-        'at all; "another model", "another table": a valid file of other contents, which only a hostile hand makes.',
+        'at all; "another model", "another table": a valid file of other contents, which only a hostile hand makes. '
+        "Measured before the sizes of networks were read off their tensors; the tests alter some hundred files of "
+        "today.",
         ALTERED,
     )
 
@@ -134,7 +136,9 @@ def killed(page: Page) -> None:
 
 def kept(page: Page) -> None:
     """Sizes of files."""
-    _section(page, "Sizes", "kept_sizes", "Models with default settings.", KEPT)
+    _section(
+        page, "Sizes", "kept_sizes", "Models with default settings, before the header lost the sizes of networks.", KEPT
+    )
 
 
 def threads(page: Page) -> None:
