@@ -246,7 +246,7 @@ def _read_array(coded: Any, what: str) -> np.ndarray:
 
 def _read_scalar(coded: Any, what: str) -> Any:
     scalar: Any = _read_array(coded, what)[()]
-    if not isinstance(scalar, np.generic) or scalar.dtype.str != coded["dtype"]:
+    if not isinstance(scalar, np.generic) or np.asarray(scalar).dtype.str != coded["dtype"]:  # as it was written
         raise wrong(what, coded, "a dtype of numpy's own scalars")
     return scalar
 
