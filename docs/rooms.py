@@ -84,7 +84,7 @@ def places() -> dict[str, tuple[float, float]]:
     across = dict.fromkeys(rooms(), WIDTH / 2)
     for _ in range(4):
         for names in on.values():
-            names.sort(key=lambda room: sum(across[other] for other in near[room]) / max(1, len(near[room])))
+            names.sort(key=lambda room: sum(across[other] for other in sorted(near[room])) / max(1, len(near[room])))
             across |= {room: WIDTH * (place + 0.5) / len(names) for place, room in enumerate(names)}
     return {room: (across[room], 1.15 * floor(room)) for room in rooms()}
 
