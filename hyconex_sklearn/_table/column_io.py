@@ -157,8 +157,8 @@ def as_held(cells: Cells, numbers: Array) -> Array:
     if kind != "integer" and not pd.api.types.is_integer_dtype(cells.dtype):
         return numbers
     native = getattr(cells.dtype, "numpy_dtype", cells.dtype)
-    limits = (None, None) if native.kind == "O" else (np.iinfo(native).min, np.iinfo(native).max)
-    return np.clip(np.rint(numbers), *limits)
+    whole = np.rint(numbers)
+    return whole if native.kind == "O" else np.clip(whole, np.iinfo(native).min, np.iinfo(native).max)
 
 
 def with_values(table: Any, j: int, values: Array, at: Array | None = None) -> Any:
