@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
 from typing import Any
 
 import _results
 import numpy as np
 import pandas as pd
+from _models import mixed
 
 from hyconex_sklearn import Counterfactuals
 
@@ -24,6 +26,18 @@ ODD_NAMES = [
     "{brace}^\\alpha",
     "",
 ]
+
+
+@cache
+def several() -> Counterfactuals:
+    """Answers to twenty rows of the mixed table. Shared: never change them."""
+    clf, X, _ = mixed()
+    return clf.counterfactuals(X[:20])
+
+
+def bars(ax: Any) -> list[Any]:
+    """The bars of an axes, whatever container they are in."""
+    return [bar for container in ax.containers for bar in container]
 
 
 def result(original: Any, data: Any, ranges: Any = None, **report: Any) -> Counterfactuals:

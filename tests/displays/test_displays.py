@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import pandas as pd
 import pytest
 from _helpers import short_searches
 from _models import fitted, iris, mixed
-from _pictures import collisions, interpreted, result, texts, wide
+from _pictures import bars, collisions, interpreted, result, several, texts, wide
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -39,16 +38,6 @@ pytestmark = [
 def close_figures() -> Iterator[None]:
     yield
     plt.close("all")
-
-
-@cache
-def several() -> Counterfactuals:
-    clf, X, _ = mixed()
-    return clf.counterfactuals(X[:20])
-
-
-def bars(ax: Any) -> list[Any]:
-    return [bar for container in ax.containers for bar in container]
 
 
 # ------------------------------------------------------------------------------------------------------------- one row

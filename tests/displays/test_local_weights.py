@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from _helpers import short_searches
 from _models import fitted, iris, mixed
-from _pictures import texts
+from _pictures import bars, texts
 from scipy.special import softmax
 from sklearn.compose import make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from hyconex_sklearn import Counterfactuals, LocalWeightsDisplay
+from hyconex_sklearn import LocalWeightsDisplay
 
 pytest.importorskip("matplotlib").use("agg")
 import matplotlib.pyplot as plt  # noqa: E402
@@ -35,16 +33,6 @@ pytestmark = [
 def close_figures() -> Iterator[None]:
     yield
     plt.close("all")
-
-
-@cache
-def several() -> Counterfactuals:
-    clf, X, _ = mixed()
-    return clf.counterfactuals(X[:20])
-
-
-def bars(ax: Any) -> list[Any]:
-    return [bar for container in ax.containers for bar in container]
 
 
 @pytest.mark.parametrize("name", ["iris", "mixed"])
