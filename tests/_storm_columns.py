@@ -142,7 +142,7 @@ BAD: dict[str, Maker] = {
         "Asia/Kolkata"
     ),
     "durations": lambda rng, n: pd.to_timedelta(rng.integers(0, 1000, n), unit="h"),
-    "periods": lambda rng, n: pd.PeriodIndex.from_ordinals(rng.integers(0, 400, n), freq="M"),
+    "periods": lambda rng, n: pd.PeriodIndex(choose(["1999-12", "2000-01", "2026-11"], rng, n), freq="M"),
     "intervals": lambda rng, n: pd.arrays.IntervalArray.from_breaks(np.arange(n + 1.0)),
     "dates as objects": lambda rng, n: choose([datetime.date(2020, 1, 1), pd.Timestamp("2020-02-02"), None], rng, n),
     "numpy dates as objects": lambda rng, n: choose([np.datetime64("2020-01-01"), np.timedelta64(3, "D"), 1], rng, n),
