@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from ._answer.counterfactuals import Counterfactuals
 from ._common.parameters import SEARCHES, check_parameters, check_query
 from ._common.runtime import choose_threads, in_chunks, plain_torch, resolve_device, seeded, thread_limit
+from ._model.contributions import contributions
 from ._model.encoded_space import EncodedSpace
 from ._model.hypernetwork import step_work
 from ._rules.actionability import Actionability
@@ -24,7 +25,7 @@ from ._rules.compile import compile_rules
 from ._saving.estimator import Kept
 from ._saving.model_file import Fitted
 from ._search.explainer import Explainer
-from ._table.check_input import check_labels, check_table, target_numbers
+from ._table.check_input import check_labels, check_table, counted_rows, target_numbers
 from ._table.codec import TableCodec
 from ._table.schema import Column
 from ._training.fit_model import fit_model
@@ -192,8 +193,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     # ------------------------------------------------------------------------------------------------------ fitting
 
-    def fit(self, X: Any, y: ArrayLike) -> Self:
-        """Fit density, network and committee to a table.
+    def fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit density, classifier, committee and hypernetwork to a table.
 
         Parameters
         ----------
@@ -201,6 +202,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
             Numbers, booleans, text or categories; missing values allowed.
         y : array-like of shape (n,)
             Class labels of any type that scikit-learn takes, at least two different ones.
+        sample_weight : array-like of shape (n,), float or None, default=None
+            How much each row counts, in everything that is learnt of it: one of weight 2 is as good as two rows, one of
+            weight 0 as none. None lets all count the same.
 
         Returns
         -------
@@ -221,15 +225,16 @@ class HyConExClassifier(ClassifierMixin, Kept):
         holder.__dict__ = self.get_params(deep=False)
         X = check_table(holder, X, reset=True)
         names = getattr(holder, "feature_names_in_", None)
-        classes, labels, weight = check_labels(y, len(X), self.class_weight)
+        X, y, times = counted_rows(X, y, sample_weight)
+        classes, labels, weight = check_labels(y, len(X), self.class_weight, times)
         codec = TableCodec.fit(X, self.categorical_features)
         work = step_work(self.batch_size, codec.schema.n_encoded, len(classes), self.hidden_size, self.n_blocks)
         device = resolve_device(self.device, work)
         seed = int(check_random_state(self.random_state).randint(2**31))
         with plain_torch(), seeded(seed, device), thread_limit(choose_threads(self.n_jobs, work)):
             space = EncodedSpace(codec.schema).to(device)
-            rows = split(codec, X, labels, weight, self.validation_fraction, seed, device)
-            del labels, weight  # which are as long as the table
+            rows = split(codec, X, labels, weight, times, self.validation_fraction, seed, device)
+            del labels, weight, times  # which are as long as the table
             training = Training(self, *rows, seed, torch.Generator(device).manual_seed(seed), clock)
             rules = compile_rules(Actionability(), codec.schema, None, training.train.x[:1].cpu().numpy())
             model = fit_model(space, rules, training)
@@ -277,13 +282,83 @@ class HyConExClassifier(ClassifierMixin, Kept):
         ndarray of shape (n, K), float32
             Columns in the order of `classes_`; each row sums to one. Raises what `predict` does.
         """
+        return self._logits(X).softmax(1).cpu().numpy()
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the natural logarithms of the calibrated class probabilities, finite where these round to 0.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+            Rows to classify, with the columns that `fit` has seen.
+
+        Returns
+        -------
+        ndarray of shape (n, K), float32
+            Columns in the order of `classes_`. Raises what `predict` does.
+        """
+        return self._logits(X).log_softmax(1).cpu().numpy()
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return calibrated logits, whose softmax is `predict_proba`; of two classes, the log-odds of the second.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+            Rows to classify, with the columns that `fit` has seen.
+
+        Returns
+        -------
+        ndarray of shape (n,) or (n, K), float32
+            Of shape (n,) where there are two classes. Raises what `predict` does.
+        """
+        logits = self._logits(X)
+        return (logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits).cpu().numpy()
+
+    def _logits(self, X: Any) -> torch.Tensor:
+        """Return the calibrated logits (n, K)."""
         with self._encoded(X) as (_, encoded):
-            network = self._model.network
-            logits = in_chunks(network.logits, encoded, size=network.rows_at_once)
-            return (logits / self._model.temperature).softmax(1).cpu().numpy()
+            return in_chunks(self._model.logits, encoded)
+
+    def contributions(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each column adds to the prediction of each row, against the typical row.
+
+        The typical row has the median of each number and the most frequent level of each category. Its columns are
+        exchanged for the row's own, one after the other; a column adds what the logits gain at its exchange, on average
+        over eight orders, the same ones every time: Shapley values of the classifier itself.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n, n_features)
+            Rows, with the columns that `fit` has seen.
+
+        Returns
+        -------
+        contributions : ndarray of shape (n, K, n_features), float32
+            What each column of X, in X's order, adds to the calibrated logit of each class. The difference of two
+            classes is what it adds to the log-odds of one against the other.
+        baseline : ndarray of shape (K,), float32
+            Calibrated logits of the typical row. `baseline + contributions.sum(2)` are those of the rows, and their
+            softmax is `predict_proba`. Raises what `predict` does.
+
+        References
+        ----------
+        Castro, Gómez and Tejada, "Polynomial calculation of the Shapley value based on sampling", Computers &
+        Operations Research 36 (2009).
+        """
+        with self._encoded(X) as (X, encoded):
+            model = self._model
+            typical = model.typical.expand_as(encoded)
+            added = contributions(model.logits, typical, encoded, model.space).cpu().numpy()
+            baseline = model.logits(model.typical[None])[0].cpu().numpy()
+            return added[:, :, np.argsort(self._codec.match(X))], baseline
 
     def local_linear(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return each row's own linear classifier, in encoded units.
+        """Return the linear classifier that the hypernetwork writes for each row, in encoded units.
+
+        It gives the classifier's own logits at the row, and leads where they grow: one step along the coefficients of a
+        class is its counterfactual, x'_m = x + coef_m, and coef_m . (x'_m - x) is about what the logit of m gains on the
+        way. To tell what a prediction rests on, take `contributions`.
 
         Parameters
         ----------
@@ -293,25 +368,16 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Returns
         -------
         coef : ndarray of shape (n, K, d)
-            Row m is the normal of class m's logit, and minus the one-shot step toward class m.
+            Row m is the normal of class m's logit, and the one-shot step toward class m.
         intercept : ndarray of shape (n, K)
-            Logit of each class where the encoded row is zero. Raises what `predict` does.
+            Calibrated logit of each class where the encoded row is zero. Raises what `predict` does.
         """
         with self._encoded(X) as (_, encoded):
-            coef, intercept = (part.cpu().numpy() for part in self._model.network.in_chunks(encoded))
-            return coef, intercept
-
-    def _contributions(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return what each column of X adds to each class, by the row's own linear classifier, and the intercepts.
-
-        Shapes (n, K, n_features), in the order of X's columns, and (n, K), in calibrated logits: the softmax of their
-        sum is `predict_proba`.
-        """
-        with self._encoded(X) as (X, encoded):
-            coef, intercept = (part.cpu().numpy() for part in self._model.network.in_chunks(encoded))
-            terms = self._codec.schema.by_column(coef * encoded.cpu().numpy()[:, None])
-            temperature = float(self._model.temperature)
-            return terms[:, :, np.argsort(self._codec.match(X))] / temperature, intercept / temperature
+            model = self._model
+            size = model.hypernetwork.rows_at_once
+            coef = -in_chunks(model.weights, encoded, size=size)
+            intercept = in_chunks(model.logits, encoded) - torch.einsum("nkd,nd->nk", coef, encoded)
+            return coef.cpu().numpy(), intercept.cpu().numpy()
 
     def score_samples(self, X: Any, y: ArrayLike | None = None) -> np.ndarray:
         """Return the log-density of rows under the flow.
@@ -334,7 +400,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
             As of `predict`, or if a label is not among `classes_`.
         """
         with self._encoded(X) as (_, encoded):
-            size = self._model.network.rows_at_once
+            size = self._model.hypernetwork.rows_at_once
             density = in_chunks(self._model.density.log_prob_all, encoded, size=size).cpu().numpy()
         if y is None:
             return density
@@ -346,7 +412,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         check_is_fitted(self)
         X = check_table(self, X, reset=False)
         encoded = self._codec.encode(X)
-        network = self._model.network
+        network = self._model.hypernetwork
         threads = choose_threads(self.n_jobs, network.work(min(len(encoded), network.rows_at_once)))
         with plain_torch(), torch.no_grad(), thread_limit(threads):
             yield X, torch.from_numpy(encoded).to(self.device_)
@@ -447,7 +513,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     @property
     def _explainer(self) -> Explainer:
-        return Explainer(self._model, self._codec, self.classes_, self._model.network.rows_at_once)
+        return Explainer(self._model, self._codec, self.classes_, self._model.hypernetwork.rows_at_once)
 
     # -------------------------------------------- for callers inside the package: `_pipeline.explains_itself`
 

@@ -1,12 +1,14 @@
 """Rows in, a second opinion out: many small networks, each on its own rows and columns, as one batched module.
 
 The committee never sees a counterfactual in training, so that no counterfactual can bend it. It stands for the models
-that a retrained system might be.
+that a retrained system might be. The same module, each member without the rows of one fold, is one of the teachers of
+the classifier.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -14,15 +16,13 @@ from torch import Tensor, nn
 from .._common.runtime import copy_state, minibatches, summed
 
 N_MEMBERS = 16
-_HIDDEN = 32
 _ROWS_AT_ONCE = 1_024  # so that all hidden units of the members fit into the cache: three times as fast
-_COLUMN_SHARE = 0.6
 _EPOCHS, _MAX_STEPS, _PATIENCE = 100, 1_000, 15
 _LEARNING_RATE = 2e-2
 
 
 class Committee(nn.Module):
-    """Sixteen one-hidden-layer networks, evaluated together.
+    """One-hidden-layer networks, evaluated together.
 
     Parameters
     ----------
@@ -32,25 +32,38 @@ class Committee(nn.Module):
         Number of classes K.
     generator : torch.Generator
         Draws each member's columns.
+    n_members, hidden_size : int
+        How many networks, and how wide.
+    column_share : float
+        Share of the columns that a member sees.
     """
 
     seen: Tensor
 
-    def __init__(self, owner: Tensor, n_classes: int, generator: torch.Generator) -> None:
+    def __init__(
+        self,
+        owner: Tensor,
+        n_classes: int,
+        generator: torch.Generator,
+        n_members: int = N_MEMBERS,
+        hidden_size: int = 32,
+        column_share: float = 0.6,
+    ) -> None:
         super().__init__()
+        self.n_members, self.hidden_size = n_members, hidden_size
         n_columns = int(owner.max()) + 1
-        rank = torch.rand(N_MEMBERS, n_columns, generator=generator, device=owner.device).argsort(1)
-        seen = rank < math.ceil(_COLUMN_SHARE * n_columns)  # (members, columns)
+        rank = torch.rand(n_members, n_columns, generator=generator, device=owner.device).argsort(1)
+        seen = rank < math.ceil(column_share * n_columns)  # (members, columns)
         self.register_buffer("seen", seen[:, owner].float())  # (members, d)
-        self.weight1 = nn.Parameter(torch.randn(N_MEMBERS, _HIDDEN, len(owner)) / len(owner) ** 0.5)
-        self.bias1 = nn.Parameter(torch.randn(N_MEMBERS, _HIDDEN))
-        self.weight2 = nn.Parameter(torch.randn(N_MEMBERS, n_classes, _HIDDEN) / _HIDDEN**0.5)
-        self.bias2 = nn.Parameter(torch.zeros(N_MEMBERS, n_classes))
+        self.weight1 = nn.Parameter(torch.randn(n_members, hidden_size, len(owner)) / len(owner) ** 0.5)
+        self.bias1 = nn.Parameter(torch.randn(n_members, hidden_size))
+        self.weight2 = nn.Parameter(torch.randn(n_members, n_classes, hidden_size) / hidden_size**0.5)
+        self.bias2 = nn.Parameter(torch.zeros(n_members, n_classes))
 
     @property
     def width(self) -> int:
         """Numbers that are computed of a row."""
-        return N_MEMBERS * (_HIDDEN + self.bias2.shape[1])
+        return self.n_members * (self.hidden_size + self.bias2.shape[1])
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the members' logits, shape (n, members, K), for rows `x` (n, d)."""
@@ -60,7 +73,7 @@ class Committee(nn.Module):
 
     def _logits(self, x: Tensor, weight1: Tensor) -> Tensor:
         hidden = nn.functional.silu(nn.functional.linear(x, weight1, self.bias1.flatten()))
-        return torch.einsum("nmh,mkh->nmk", hidden.view(len(x), N_MEMBERS, _HIDDEN), self.weight2) + self.bias2
+        return torch.einsum("nmh,mkh->nmk", hidden.view(len(x), self.n_members, self.hidden_size), self.weight2) + self.bias2
 
 
 def votes(members: Tensor, target: Tensor) -> Tensor:
@@ -77,19 +90,26 @@ def mean_log_odds(members: Tensor, target: Tensor) -> Tensor:
 
 
 def fit_committee(
-    committee: Committee, x: Tensor, labels: Tensor, weight: Tensor, batch_size: int, generator: torch.Generator
+    committee: Committee,
+    x: Tensor,
+    labels: Tensor,
+    weight: Tensor,
+    counts: Tensor,
+    batch_size: int,
+    generator: torch.Generator,
+    rings: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Train all members at once, each on its own bootstrap sample of rows `x` (n, d), which count `weight` (n,).
+    """Train all members at once on rows `x` (n, d), which count `weight` (n,), each member on rows of its own.
 
-    Rows a member did not draw are its held-out rows: each member keeps the state that served them best.
+    `counts` (n, members) says how often a member is given each row, see `bootstrap`. Rows that it is not given are its
+    held-out rows: each member keeps the state that served them best. Training ends after the epoch in which `rings()`.
     """
     n = len(x)
-    counts = _bootstrap(n, generator)  # (n, members)
     data = (x, labels, weight, counts)
     # In chunks: torch would make eight bytes of each truth value before it counts them.
     held_out = summed(lambda drawn: (drawn == 0).sum(0), counts).clamp(min=1)
     optimiser = torch.optim.AdamW(committee.parameters(), lr=_LEARNING_RATE, weight_decay=1e-2, fused=True)
-    best = torch.full((N_MEMBERS,), torch.inf, device=x.device)
+    best = torch.full((committee.n_members,), torch.inf, device=x.device)
     state = copy_state(committee)
     steps = since = 0
     for _ in range(_EPOCHS):
@@ -100,12 +120,12 @@ def fit_committee(
             steps += 1
         before, best = best, _keep_best_members(committee, data, held_out, best, state)
         since = 0 if bool((best < before).any()) else since + 1
-        if since >= _PATIENCE or steps >= _MAX_STEPS:
+        if since >= _PATIENCE or steps >= _MAX_STEPS or rings():
             break
     committee.load_state_dict(state)
 
 
-def _bootstrap(n: int, generator: torch.Generator) -> Tensor:
+def bootstrap(n: int, generator: torch.Generator) -> Tensor:
     """Return how often each member draws each row, (n, members), in a byte each: tables may be long."""
     draws = (torch.randint(n, (n,), generator=generator, device=generator.device) for _ in range(N_MEMBERS))
     return torch.stack([torch.bincount(drawn, minlength=n).clamp(max=255).byte() for drawn in draws], 1)
@@ -113,7 +133,7 @@ def _bootstrap(n: int, generator: torch.Generator) -> Tensor:
 
 def _member_losses(committee: Committee, x: Tensor, labels: Tensor, weight: Tensor) -> Tensor:
     """Return each member's weighted cross-entropy on each row, shape (n, members)."""
-    own = labels[:, None, None].expand(-1, N_MEMBERS, 1)
+    own = labels[:, None, None].expand(-1, committee.n_members, 1)
     return -weight[:, None] * committee(x).log_softmax(2).gather(2, own).squeeze(2)
 
 

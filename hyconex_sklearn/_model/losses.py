@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .encoded_space import EncodedSpace
 
@@ -56,3 +56,14 @@ def plausibility_loss(log_density: Tensor, threshold: Tensor, n_features: int) -
 def prototype_loss(moved: Tensor, prototype: Tensor) -> Tensor:
     """Return sqrt(mean (x' - mu)^2), shape (n,): the distance of counterfactuals to their prototypes, both (n, d)."""
     return ((moved - prototype).square().mean(1) + 1e-6).sqrt()
+
+
+def secant_loss(weight: Tensor, x: Tensor, moved: Tensor, gain: Tensor) -> Tensor:
+    """Return how far each row's own linear model is off at its counterfactual, shape (m,), in logits, outliers damped.
+
+    mean_k of Huber(W_k . (x - x') - gain_k), both centred over classes: `weight` (m, K, d), what the classifier's
+    logits really gain on the way from `x` to `moved` (m, d) is `gain` (m, K).
+    """
+    told = torch.einsum("mkd,md->mk", weight, x - moved)
+    off = (told - told.mean(1, keepdim=True)) - (gain - gain.mean(1, keepdim=True))
+    return nn.functional.huber_loss(off, torch.zeros_like(off), reduction="none").mean(1)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from .._common.runtime import chunks, placed
 from .certificate import Demands, Judgement, predicted
+from .classifier import Classifier
 from .committee import N_MEMBERS, Committee, mean_log_odds, votes
 from .density import MixedDensity
 from .encoded_space import EncodedSpace
@@ -22,7 +23,7 @@ _CHUNK_CELLS = 8_000_000  # numbers that the weights and votes of one chunk of r
 
 
 class Model(nn.Module):
-    """Network, density and committee of one fit, with what was read off held-out rows."""
+    """Classifier, hypernetwork, density and committee of one fit, with what was read off held-out rows."""
 
     temperature: Tensor  # scalar that divides the logits, so that probabilities are calibrated
     threshold: Tensor  # (K,), log-density from which on a row of class m counts as plausible
@@ -30,34 +31,56 @@ class Model(nn.Module):
     # where searches stop
     confidence: Tensor
     committee_confidence: Tensor
+    typical: Tensor  # (d,), median of each number and most frequent level of each category: what contributions start from
     # (r, d) and (r,), certified rows drawn from the density, the last resort of a search; no training rows
     reservoir: Tensor
     reservoir_labels: Tensor
 
-    def __init__(self, space: EncodedSpace, network: HyperNetwork, density: MixedDensity, committee: Committee) -> None:
+    def __init__(
+        self,
+        space: EncodedSpace,
+        classifier: Classifier,
+        hypernetwork: HyperNetwork,
+        density: MixedDensity,
+        committee: Committee,
+    ) -> None:
         super().__init__()
-        self.space, self.network, self.density, self.committee = space, network, density, committee
-        n_classes = network.n_classes
+        self.space, self.classifier, self.hypernetwork = space, classifier, hypernetwork
+        self.density, self.committee = density, committee
         self.register_buffer("temperature", torch.ones(()))
         for name in ("threshold", "confidence", "committee_confidence"):
-            self.register_buffer(name, torch.zeros(n_classes))
-        self.register_buffer("reservoir", torch.zeros(0, network.n_features))
+            self.register_buffer(name, torch.zeros(self.n_classes))
+        self.register_buffer("typical", torch.zeros(self.n_features))
+        self.register_buffer("reservoir", torch.zeros(0, self.n_features))
         self.register_buffer("reservoir_labels", torch.zeros(0, dtype=torch.long))
 
     @property
     def n_classes(self) -> int:
         """Number of classes K."""
-        return self.network.n_classes
+        return self.classifier.n_classes
+
+    @property
+    def n_features(self) -> int:
+        """Encoded width d."""
+        return self.classifier.n_features
 
     @property
     def rows_at_once(self) -> int:
         """How many rows to judge at once: thousands, and fewer where the classes are many."""
-        width = self.n_classes * (self.network.n_features + N_MEMBERS)
+        width = self.n_classes * (self.n_features + N_MEMBERS)
         return max(1, min(_CHUNK_ROWS, _CHUNK_CELLS // width))
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Return the calibrated logits (n, K) of rows `x` (n, d)."""
+        return self.classifier(x) / self.temperature
+
+    def weights(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Return W(x, a), (n, K, d), of rows `x` (n, d) under masks a (n, d): minus the way up the logit of each class."""
+        return self.hypernetwork(x, self.logits(x), mask)
 
     def judge(self, x: Tensor, target: Tensor) -> Judgement:
         """Return the `Judgement` of rows `x` (m, d) about their targets (m,)."""
-        logits = self.network.logits(x) / self.temperature
+        logits = self.logits(x)
         members = self.committee(x)
         return Judgement(
             predicted(logits),

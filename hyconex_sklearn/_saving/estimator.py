@@ -171,7 +171,7 @@ class Kept(BaseEstimator):
 
     def _place(self, model: Model) -> torch.device:
         """Move a model to the device that was asked for, or to one that is here; return that one."""
-        work = model.network.work(self.batch_size)
+        work = model.hypernetwork.work(self.batch_size)
         try:
             device = resolve_device(self.device, work)
         except ValueError:  # fitted on a device that this machine lacks

@@ -29,6 +29,7 @@ from torch import Tensor
 
 from .._common.atomic_file import write_file
 from .._common.runtime import plain_torch, seeded
+from .._model.classifier import Classifier
 from .._model.committee import Committee
 from .._model.density import MixedDensity, n_transforms
 from .._model.encoded_space import EncodedSpace
@@ -214,7 +215,7 @@ def _model(tensors: dict[str, Tensor], schema: TableSchema, n_classes: int) -> M
         transforms = next(n for n in count(1) if n_transforms(len(space.numeric), n) >= sizes.n_flows)
         model = Model(
             space,
-            HyperNetwork(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, dropout=0.0),
+            *(kind(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, 0.0) for kind in (Classifier, HyperNetwork)),
             MixedDensity(space, n_classes, transforms, sizes.flow_hidden),
             Committee(space.owner, n_classes, torch.Generator()),
         )
@@ -240,8 +241,8 @@ def _sizes(tensors: dict[str, Tensor]) -> _Sizes:
     flows = "density.flow.transform.transforms.{}.hyper"
     outputs = lengths("density.categories.net.{}.weight", 2) or lengths(f"{flows.format(0)}.{{}}.weight", 2)
     return _Sizes(
-        hidden=length("network.stem.weight"),
-        n_blocks=len(lengths("network.blocks.{}.expand.weight")),
+        hidden=length("classifier.residual.0.weight"),
+        n_blocks=len(lengths("classifier.residual.1.{}.expand.weight")),
         n_flows=len(lengths(f"{flows}.0.weight")),
         flow_hidden=outputs[:-1],  # the same in all networks of the density
         n_rows=length("reservoir_labels", 0),
@@ -257,7 +258,8 @@ def _check_room(tensors: dict[str, Tensor], schema: TableSchema, n_classes: int,
     if masks > _MASK_BYTES or n_flows * masks > _ALL_MASK_BYTES:
         raise ValueError(f"the table is {d} encoded columns wide, too many for its density")
     inputs = wide + (n_numbers if n_numbers > 1 else 0)  # a single number has no other to look at
-    layers = [[2 * d, *(2 * sizes.n_blocks + 1) * [sizes.hidden], n_classes * (d + 1)], [sizes.n_rows, d]]
+    blocks = (2 * sizes.n_blocks + 1) * [sizes.hidden]
+    layers = [[d, *blocks, n_classes], [2 * d + n_classes, *blocks, n_classes * d], [sizes.n_rows, d]]
     layers += n_flows * [[inputs, *sizes.flow_hidden, n_numbers]]
     layers += [[wide, *sizes.flow_hidden, n_codes]] if n_codes else []
     needed = 4 * sum(before * after for widths in layers for before, after in pairwise(widths))

@@ -43,9 +43,8 @@ class OnePass(nn.Module):
 
     def forward(self, rows: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return (n, K) and (n, K, d) for encoded rows and masks (n, d), 1 where a feature may move."""
-        network, space = self.model.network, self.model.space
-        logits = network.logits(rows) / self.model.temperature
-        step = network(rows, mask).weight  # (n, K, d)
+        space, logits = self.model.space, self.model.logits(rows)
+        step = self.model.hypernetwork(rows, logits, mask)  # (n, K, d)
         each = rows[:, None].expand_as(step).flatten(0, 1)  # (n * K, d)
         movable = (mask * space.movable_in(rows))[:, None].expand_as(step).flatten(0, 1)
         moved = space.move(each, step.flatten(0, 1), movable)
@@ -144,7 +143,7 @@ def check_same(graph: OnePass, data: bytes, model: Model) -> None:
 def _examples(model: Model, n: int) -> Tensor:
     """Return n encoded rows: of the reservoir, as far as there is one."""
     rows = model.reservoir.cpu()
-    rows = rows if len(rows) else torch.zeros(1, model.network.n_features)
+    rows = rows if len(rows) else torch.zeros(1, model.n_features)
     return rows[torch.arange(n) * max(1, len(rows) // n) % len(rows)].contiguous()
 
 

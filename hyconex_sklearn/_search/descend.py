@@ -20,7 +20,7 @@ _LOG_ODDS_SLACK, _DENSITY_SLACK = 0.1, 0.1
 def lack(query: Query, z: Tensor) -> Tensor:
     """Return how far rows `z` (m, d) are from their certificates, shape (m,): 0 if certified, differentiable in `z`."""
     model, demands, target = query.model, query.demands, query.target
-    sure = log_odds(model.network.logits(z) / model.temperature, target)
+    sure = log_odds(model.logits(z), target)
     unsure = (demands.confidence + _LOG_ODDS_SLACK - sure).relu()
     agreed = mean_log_odds(model.committee(z), target)
     unsupported = (demands.committee_confidence + _LOG_ODDS_SLACK - agreed).relu()

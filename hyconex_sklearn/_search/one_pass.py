@@ -27,13 +27,15 @@ class OnePass(NamedTuple):
 def one_pass(model: Model, request: Request) -> OnePass:
     """Ask for the counterfactuals of a single pass, x' = x - a * W_m(x, a)."""
     x, rules = request.x, request.rules
-    local = model.network(x)
-    logits = local.logits(x) / model.temperature
+    logits = model.logits(x)
     before = predicted(logits)
     rows, target = _targets(logits, before, request.wanted)
     demands = model.demands(target, request.probability)
     query = Query.of(model, x[rows], target, demands, rules.take(rows.cpu().numpy()))
-    moved = move(query, local.weight[rows, target] if rules.trivial else step_of(query, query.x))
+    if rules.trivial:
+        moved = move(query, model.hypernetwork(x, logits)[rows, target])
+    else:
+        moved = propose(query)
     if rules.max_changes is not None:
         # All columns frozen but those that the budget keeps: their change has to do all the work.
         frozen = ~query.changed(query.settle(moved)[0])
@@ -56,7 +58,7 @@ def _targets(logits: Tensor, before: Tensor, wanted: Tensor | str | None) -> tup
 
 def step_of(query: Query, x: Tensor) -> Tensor:
     """Return the steps W_m(x, a) that the network writes at rows `x` (m, d) under the masks of the queries, (m, d)."""
-    weight = query.model.network(x, query.allowed).weight  # (m, K, d)
+    weight = query.model.weights(x, query.allowed)  # (m, K, d)
     return weight[torch.arange(len(query), device=weight.device), query.target]
 
 

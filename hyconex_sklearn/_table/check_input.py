@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numbers
 from collections.abc import Hashable, Iterable, Sequence
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -11,13 +12,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
+from sklearn.utils import _safe_indexing
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d, validate_data
 
 from .._common.messages import listing
 from .._common.parameters import is_int
-from .cells import Array
+from .cells import Array, take_rows
 
 # ------------------------------------------------------------------------------------------------------- targets
 
@@ -285,8 +287,50 @@ def _sorted_classes(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ) from None
 
 
-def check_labels(y: ArrayLike, n: int, class_weight: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the classes (K,), class indices (n,) and row weights (n,) of mean 1."""
+def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
+    """Return the weights of n rows, float64 (n,); a number stands for equal ones."""
+    _refuse_masked(sample_weight, "sample_weight")
+    given = np.asarray(sample_weight)
+    if given.dtype.kind == "O":
+        with suppress(TypeError, ValueError):
+            given = given.astype(np.float64)
+    if given.dtype.kind not in "iufb":
+        raise TypeError(f"sample_weight must hold numbers, got dtype {given.dtype}. Pass one number >= 0 for each row.")
+    weight = given.astype(np.float64)
+    if weight.ndim == 0:
+        weight = np.full(n, float(weight))
+    if weight.shape != (n,):
+        raise ValueError(
+            f"sample_weight has the shape {weight.shape}, expected ({n},): one number >= 0 for each row of X."
+        )
+    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+        raise ValueError(
+            "sample_weight must be finite and >= 0, and not 0 for every row. Leave out rows that should not count."
+        )
+    return weight
+
+
+def counted_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, np.ndarray]:
+    """Return the rows that count, their labels, and how much each does, with mean 1.
+
+    Rows of weight 0 are dropped before anything is learnt of them: neither ranges nor labels should come from them.
+    """
+    n = X.shape[0]
+    if sample_weight is None or y is None or len(y) != n:
+        return X, y, np.ones(n)
+    weight = check_sample_weight(sample_weight, n)
+    if (weight == weight[0]).all():
+        return X, y, np.ones(n)
+    if (weight == 0).any():
+        counts = np.flatnonzero(weight)
+        X, y, weight = take_rows(X, counts), _safe_indexing(y, counts), weight[counts]
+    return X, y, weight / weight.mean()
+
+
+def check_labels(
+    y: ArrayLike, n: int, class_weight: Any, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes (K,), class indices (n,), and `times` (n,) those of the classes, with mean 1."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None. Pass one class label for each row.")
     _refuse_masked(y, "y")
@@ -313,4 +357,5 @@ def check_labels(y: ArrayLike, n: int, class_weight: Any) -> tuple[np.ndarray, n
             f"class_weight must give finite weights >= 0, not all of them 0, got {class_weight!r}. Use "
             "'balanced', or a positive weight for each label."
         )
+    weight = weight * times
     return classes, labels, weight / weight.mean()

@@ -1,4 +1,4 @@
-"""A trained model and held-out rows in; temperature, confidence and plausibility thresholds out."""
+"""What models say of rows that they have not seen in; temperature, confidence and plausibility thresholds out."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from .._common.runtime import in_chunks
-from .._model.committee import mean_log_odds
+from .._model.committee import Committee, mean_log_odds
 from .._model.density import MixedDensity
 from .._model.losses import log_odds
-from .._model.model import Model
 from .rows import Rows
 
-# Quantile of held-out rows that counts as the typical confidence of a class, the least and the most that is asked, in
+# Quantile of unseen rows that counts as the typical confidence of a class, the least and the most that is asked, in
 # log-odds: what the one pass is trained to reach, and rows of the reservoir have (probability 0.75 to 0.97); and what
 # certificates ask (0.73 to 0.95). A search checks what it gives, so it may stop earlier than the one pass, which can't.
 AIMED, ASKED = (0.35, 1.1, 3.5), (0.25, 1.0, 3.0)
 _FEWEST_FOR_QUANTILE = 10
-_MOST_FOR_QUANTILE = 10_000_000  # numbers; torch refuses more than 16 million
 
 
 @torch.no_grad()
@@ -33,17 +31,21 @@ def plausible_threshold(density: MixedDensity, train: Rows, valid: Rows, quantil
     """
     thresholds = []
     for label in range(density.n_classes):
-        rows = valid.x[valid.labels == label]
-        if len(rows) < _FEWEST_FOR_QUANTILE:
-            rows = torch.cat([rows, train.x[train.labels == label]])
-        own = in_chunks(density.log_prob, rows, torch.full((len(rows),), label, device=rows.device))
-        thresholds.append(quantile_of(own, quantile))
+        own = [valid[valid.labels == label]]
+        if len(own[0]) < _FEWEST_FOR_QUANTILE:
+            own.append(train[train.labels == label])
+        x, times = (torch.cat(parts) for parts in zip(*((rows.x, rows.times) for rows in own), strict=True))
+        densities = in_chunks(density.log_prob, x, torch.full((len(x),), label, device=x.device))
+        thresholds.append(quantile_of(densities, quantile, times))
     return torch.stack(thresholds)
 
 
-def quantile_of(values: Tensor, quantile: float) -> Tensor:
-    """Return a quantile of n > 0 numbers in no order: where there are more than torch takes, that of the first ones."""
-    return values[:_MOST_FOR_QUANTILE].quantile(quantile)
+def quantile_of(values: Tensor, quantile: float, times: Tensor) -> Tensor:
+    """Return the least of n > 0 numbers up to which a share `quantile` of all lies, where each counts `times` (n,)."""
+    order = values.argsort()
+    reached = times[order].double().cumsum(0)
+    place = torch.searchsorted(reached, quantile * reached[-1:])
+    return values[order[place.clamp(max=len(values) - 1)]].squeeze(0)
 
 
 class Confidence(NamedTuple):
@@ -54,7 +56,7 @@ class Confidence(NamedTuple):
 
 
 class Calibration(NamedTuple):
-    """What held-out rows say of a model, whose network and committee are trained."""
+    """What unseen rows say of a classifier and a committee."""
 
     temperature: Tensor  # scalar
     aimed: Confidence  # what the one pass is trained to reach, and rows of the reservoir have
@@ -62,31 +64,36 @@ class Calibration(NamedTuple):
 
 
 @torch.no_grad()
-def calibrate(model: Model, valid: Rows) -> Calibration:
-    """Read temperature and confidence off held-out rows; the model stays as it is."""
-    logits = in_chunks(model.network.logits, valid.x, width=model.network.width)
-    temperature = logits.new_tensor(fit_temperature(logits, valid.labels, valid.weight))
-    logits = logits / temperature
-    right = logits.argmax(1) == valid.labels
+def calibrate(unseen: Tensor, committee: Committee, rows: Rows, valid: Rows) -> Calibration:
+    """Read temperature and confidence off what is said of rows that the speaker has not seen.
+
+    `unseen` (n, K) are logits of all `rows`; the committee is asked about those held out from it.
+    """
+    temperature = unseen.new_tensor(fit_temperature(unseen, rows.labels, rows.weight))
+    logits = unseen / temperature
 
     def committee_odds(x: Tensor, labels: Tensor) -> Tensor:
-        return mean_log_odds(model.committee(x), labels)
+        return mean_log_odds(committee(x), labels)
 
-    reached = (
-        log_odds(logits, valid.labels),
-        in_chunks(committee_odds, valid.x, valid.labels, width=model.committee.width),
+    own = log_odds(logits, rows.labels), logits.argmax(1) == rows.labels, rows
+    theirs = (
+        in_chunks(committee_odds, valid.x, valid.labels, width=committee.width),
+        own[1][len(rows) - len(valid) :],
+        valid,
     )
-    rows = [right & (valid.labels == label) for label in range(model.n_classes)]
-    rows = [own if bool(own.any()) else right for own in rows]
-    aimed, asked = (Confidence(*(typical(odds, rows, *what) for odds in reached)) for what in (AIMED, ASKED))
+    aimed, asked = (Confidence(*(typical(*each, logits.shape[1], *what) for each in (own, theirs))) for what in (AIMED, ASKED))
     return Calibration(temperature, aimed, asked)
 
 
-def typical(odds: Tensor, rows_of_classes: list[Tensor], quantile: float, least: float, most: float) -> Tensor:
-    """Return the quantile of the log-odds (n,) over the rows, bool (n,), of each class, within limits; shape (K,)."""
-    quantiles = (
-        quantile_of(odds[rows], quantile) if bool(rows.any()) else odds.new_zeros(()) for rows in rows_of_classes
-    )
+def typical(
+    odds: Tensor, right: Tensor, rows: Rows, n_classes: int, quantile: float, least: float, most: float
+) -> Tensor:
+    """Return the quantile of the log-odds (n,) over the rightly classified rows of each class, within limits, (K,)."""
+    quantiles = []
+    for label in range(n_classes):
+        own = right & (rows.labels == label)
+        own = own if bool(own.any()) else right
+        quantiles.append(quantile_of(odds[own], quantile, rows.times[own]) if bool(own.any()) else odds.new_zeros(()))
     return torch.stack([each.clamp(least, most) for each in quantiles])
 
 

@@ -1,94 +1,82 @@
-"""Phase 2: rows in, a classifier out that is no worse on held-out rows than its linear start."""
+"""Phase 2: rows and a teacher in, a classifier out that has learnt what the teacher says, from the linear start on."""
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from .._common.runtime import in_chunks
-from .._model.hypernetwork import HyperNetwork
+from .._model.classifier import Classifier
+from .._model.density import MixedDensity
+from .._model.encoded_space import EncodedSpace
 from .._model.losses import classification_loss
-from .loop import EarlyStopping, Training
+from .ensemble import Ensemble, Member, fit_ensemble, linear_member
+from .loop import Training, annealed
 from .rows import Rows
 
-_REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear start
-_LINEAR_ROWS = 5_000
-_AVERAGED = 50  # steps that the running average of the classifier's weights looks back, a tenth of all at most
+_DRAWN_SHARE = 0.75  # of the rows of a step
+_FEWEST_DRAWN, _MOST_DRAWN = 5_000, 50_000
+_KEPT_BACK = 500  # drawn rows that are not learnt from
+_OWN = 0.5  # weight of a row's own label, beside what the teacher says that has not seen it
 
 
-def linear_start(rows: Rows, n_classes: int) -> tuple[Tensor, Tensor]:
-    """Return weight (K, d) and bias (K,) of a logistic regression, its strength chosen by cross-validation.
+def fit_classifier(
+    classifier: Classifier, density: MixedDensity, space: EncodedSpace, training: Training, n_epochs: int
+) -> Tensor:
+    """Fit linear start, teacher and classifier; return logits (n, K) of all rows by teachers that have not seen them.
 
-    One strong regularisation where a class has too few rows to be cross-validated.
+    The teacher is the linear start alone where no epoch is wanted.
     """
-    x, labels, weight = (part[:_LINEAR_ROWS].cpu().numpy() for part in (rows.x, rows.labels, rows.weight))
-    present, counts = np.unique(labels, return_counts=True)
-    coef, bias = np.zeros((n_classes, x.shape[1])), np.full(n_classes, -10.0)
-    bias[present] = 0.0
-    if len(present) > 1:
-        fitted = _best_regression(x, labels, counts.min()).fit(x, labels, sample_weight=weight)
-        # Two classes share one row of coefficients: half of it with either sign gives the same probabilities.
-        signs = np.array([[-0.5], [0.5]]) if len(present) == 2 else 1.0
-        coef[present], bias[present] = signs * fitted.coef_, (signs * fitted.intercept_[:, None])[:, 0]
-    return rows.x.new_tensor(coef), rows.x.new_tensor(bias)
-
-
-def _best_regression(x: np.ndarray, labels: np.ndarray, fewest: int) -> LogisticRegression:
-    """Return an unfitted regression of the strength with the best cross-validated log-loss."""
-    candidates = [LogisticRegression(C=strength, max_iter=200, tol=1e-3) for strength in _REGULARISATION]
-    if fewest < 3:
-        return candidates[1]
-    folds = StratifiedKFold(3)
-    losses = [
-        log_loss(labels, cross_val_predict(each, x, labels, cv=folds, method="predict_proba")) for each in candidates
-    ]
-    return candidates[int(np.argmin(losses))]
+    linear, start = linear_member(training, classifier.n_classes)
+    classifier.set_linear(*start)
+    teacher = Ensemble(np.ones(1), [linear])
+    if n_epochs:
+        teacher = fit_ensemble(training, space, classifier.n_classes, linear)
+    x = training.rows.x
+    said = teacher.unseen
+    rest = x[len(said) :]
+    unseen = x.new_tensor(np.concatenate([said, teacher.predict_proba(rest)]) if len(rest) else said)
+    if n_epochs:
+        distil(classifier, teacher, unseen, draw_rows(density, space, training), training, n_epochs)
+    return unseen.clamp(min=1e-6).log()
 
 
 @torch.no_grad()
-def held_out_loss(network: HyperNetwork, rows: Rows) -> float:
-    """Return the weighted cross-entropy of the labels of held-out rows."""
+def draw_rows(density: MixedDensity, space: EncodedSpace, training: Training) -> Tensor:
+    """Return rows drawn from the density (m, d), of classes as frequent as in the table, with gaps as in the table."""
+    rows, generator = training.rows, training.generator
+    n = int(np.clip(2 * len(rows), _FEWEST_DRAWN, _MOST_DRAWN))
+    like = torch.searchsorted(rows.weight.cumsum(0), rows.weight.sum() * torch.rand(n, generator=generator, device=rows.x.device))
+    like = like.clamp(max=len(rows) - 1)
+    drawn = density.sample(rows.labels[like]).clamp(space.lower, space.upper)
+    return torch.where(space.missing_cells(rows.x[like]), rows.x[like], drawn)
 
-    def loss(x: Tensor, labels: Tensor) -> Tensor:
-        return nn.functional.cross_entropy(network.logits(x), labels, reduction="none")
 
-    losses = in_chunks(loss, rows.x, rows.labels, width=network.width)
-    return float((rows.weight * losses).sum() / rows.weight.sum())
+def distil(
+    classifier: Classifier, teacher: Ensemble, unseen: Tensor, drawn: Tensor, training: Training, n_epochs: int
+) -> None:
+    """Phase 2: the classifier learns the teacher's probabilities.
 
-
-def pretrain_classifier(network: HyperNetwork, training: Training, n_epochs: int) -> None:
-    """Phase 2a: cross-entropy with the labels, best epoch by held-out cross-entropy.
-
-    Judged and kept is the running average of the weights: on tables of a few hundred rows the best single epoch is
-    chosen by luck as much as by merit.
+    A quarter of each step are rows of the table, whose lesson is half their label and half what a teacher says that has
+    not seen them (`unseen`, (n, K)); the others are `drawn` (m, d), about which any teacher may be asked. Without drawn
+    rows the classifier would be told little of the places between rows, where counterfactuals are.
     """
-    train = training.train
-    looks_back = max(1.0, min(_AVERAGED, n_epochs * training.steps_of_epoch / 10))
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(1 - 1 / looks_back)).eval()
-    averaged = cast(HyperNetwork, average.module)
+    rows, generator = training.rows, training.generator
+    said = drawn.new_tensor(teacher.predict_proba(drawn))
+    n_drawn = len(drawn) - _KEPT_BACK
+    per_step = max(1, round((1 - _DRAWN_SHARE) * training.settings.batch_size))
 
-    def loss(rows: Tensor, _: float) -> Tensor:
-        goal = nn.functional.one_hot(train.labels[rows], network.n_classes).float()
-        return classification_loss(network.logits(train.x[rows]), goal, train.weight[rows])
+    def loss(_: Tensor, __: float) -> Tensor:
+        own = torch.randint(len(rows), (per_step,), generator=generator, device=drawn.device)
+        others = torch.randint(n_drawn, (training.settings.batch_size - per_step,), generator=generator, device=drawn.device)
+        label = nn.functional.one_hot(rows.labels[own], classifier.n_classes)
+        goal = torch.cat([_OWN * label + (1 - _OWN) * unseen[own], said[others]])
+        weight = torch.cat([rows.weight[own], torch.ones_like(others, dtype=drawn.dtype)])
+        return classification_loss(classifier(torch.cat([rows.x[own], drawn[others]])), goal, weight)
 
-    def take_in() -> None:
-        average.update_parameters(network)
-
+    @torch.no_grad()
     def validate() -> dict[str, float]:
-        return {"valid_loss": held_out_loss(averaged, training.valid)}
+        return {"valid_loss": float(classification_loss(classifier(drawn[n_drawn:]), said[n_drawn:]))}
 
-    best = EarlyStopping(averaged, training.settings.patience)
-    best.update((-validate()["valid_loss"],))  # never worse on held-out rows than the linear model it starts from
-    for record in training.epochs("classifier", network, n_epochs, loss, validate, after_step=take_in):
-        if best.update((-record["valid_loss"],), record):
-            break
-    best.finish("classifier", training.history)
-    network.load_state_dict(averaged.state_dict())
-    network.eval()
+    for _ in training.epochs("classifier", classifier, n_epochs, loss, validate, annealed):
+        pass

@@ -30,11 +30,12 @@ def fit_density(density: MixedDensity, space: EncodedSpace, training: Training, 
         return x.index_add(1, space.numeric, noise * scale)
 
     def loss(rows: Tensor, _: float) -> Tensor:
-        return -density.log_prob(noisy(train.x[rows]), train.labels[rows]).mean()
+        return -(train.times[rows] * density.log_prob(noisy(train.x[rows]), train.labels[rows])).mean()
 
     @torch.no_grad()
     def validate() -> dict[str, float]:
-        return {"valid_loss": float(-in_chunks(density.log_prob, x_valid, valid.labels).mean())}
+        log_density = in_chunks(density.log_prob, x_valid, valid.labels)
+        return {"valid_loss": float(-(valid.times * log_density).sum() / valid.times.sum())}
 
     best = EarlyStopping(density, training.settings.patience)
     x_valid = noisy(valid.x)

@@ -1,28 +1,30 @@
-"""Encoded rows in, a fitted `Model` out: the three phases, then what is read off held-out rows."""
+"""Encoded rows in, a fitted `Model` out: the three phases, then what is read off unseen rows."""
 
 from __future__ import annotations
 
-import copy
-
 import numpy as np
+import torch
+from torch import Tensor, nn
 
 from .._model.certificate import Demands
-from .._model.committee import Committee, fit_committee
+from .._model.classifier import Classifier
+from .._model.committee import Committee, bootstrap, fit_committee
 from .._model.density import MixedDensity
 from .._model.encoded_space import EncodedSpace
 from .._model.hypernetwork import HyperNetwork
 from .._model.model import Model
 from .._rules.feasible_set import FeasibleSet
-from .calibrate import calibrate, plausible_threshold
-from .classifier_phase import linear_start, pretrain_classifier
+from .calibrate import Confidence, calibrate, plausible_threshold
+from .classifier_phase import fit_classifier
 from .density_phase import fit_density
 from .fill_reservoir import fill_reservoir
 from .loop import Training
-from .step_phase import Objective, fit_jointly, pretrain_on_clusters
+from .rows import Rows
+from .step_phase import Objective, fit_steps, pretrain_on_clusters
 
-# Most steps of the first two phases where the user names no epochs; they stop early.
-_DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 800
-_JOINT_ROWS = 76_000  # in all batches of the joint phase together, for few features and classes
+# Most steps of the density, which stops early, and steps of the classifier, where the user names no epochs.
+_DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 1_000
+_JOINT_ROWS = 76_000  # in all batches of the step phase together, for few features and classes
 _RESERVOIR = 1_000  # rows in all, at least 20 of a class
 
 
@@ -34,42 +36,58 @@ def fit_model(space: EncodedSpace, rules: FeasibleSet, training: Training) -> Mo
     """
     settings, train, valid = training.settings, training.train, training.valid
     n_classes = int(train.labels.max()) + 1
+    sizes = space.n_features, n_classes, settings.hidden_size, settings.n_blocks, settings.dropout
     model = Model(
         space,
-        HyperNetwork(space.n_features, n_classes, settings.hidden_size, settings.n_blocks, settings.dropout),
+        Classifier(*sizes),
+        HyperNetwork(*sizes),
         MixedDensity(space, n_classes, settings.flow_transforms, settings.flow_hidden),
         Committee(space.owner, n_classes, training.generator),
     ).to(space.lower.device)
+    model.typical = typical_row(training.rows, space)
     epochs = training.n_epochs(settings.flow_epochs, _DENSITY_STEPS + len(train) // 20)
     fit_density(model.density, space, training, epochs)
-    model.density.requires_grad_(False).eval()
+    _frozen(model.density)
     model.threshold = plausible_threshold(model.density, train, valid, settings.plausibility_quantile)
-    fit_committee(model.committee, train.x, train.labels, train.weight, settings.batch_size, training.generator)
-    model.committee.requires_grad_(False)
-    _fit_network(model, training)
-    model.requires_grad_(False).eval().zero_grad(set_to_none=True)
-    model.temperature, aimed, asked = calibrate(model, valid)
+    counts = bootstrap(len(train), training.generator)
+    batches = settings.batch_size, training.generator
+    fit_committee(model.committee, train.x, train.labels, train.weight, counts, *batches)
+    _frozen(model.committee)
+    epochs = training.n_epochs(settings.pretrain_epochs, _CLASSIFIER_STEPS + len(train) // 20)
+    unseen = fit_classifier(model.classifier, model.density, space, training, epochs)
+    _frozen(model.classifier)
+    model.temperature, aimed, asked = calibrate(unseen, model.committee, training.rows, valid)
+    _fit_hypernetwork(model, aimed, training)
+    _frozen(model.hypernetwork)
     fill_reservoir(model, rules, max(20, _RESERVOIR // n_classes), Demands(*aimed, model.threshold))
     model.confidence, model.committee_confidence = asked
     return model
 
 
-def _fit_network(model: Model, training: Training) -> None:
-    """Linear start, classifier, prototypes, joint phase; without any alpha it stays a plain classifier."""
-    network, space, settings, train = model.network, model.space, training.settings, training.train
-    network.set_linear(*linear_start(train, network.n_classes))
-    epochs = training.n_epochs(settings.pretrain_epochs, _CLASSIFIER_STEPS + len(train) // 20)
-    pretrain_classifier(network, training, epochs)
+def _frozen(module: nn.Module) -> None:
+    module.requires_grad_(False).eval().zero_grad(set_to_none=True)
+
+
+def typical_row(rows: Rows, space: EncodedSpace) -> Tensor:
+    """Return the row that contributions start from, (d,): median of each number, most frequent level of each category."""
+    typical = torch.zeros(space.n_features, device=rows.x.device)
+    typical[space.numeric] = rows.x[:, space.numeric].median(0).values
+    counts = rows.x.sum(0)
+    frequent = torch.where(space.present, counts[space.blocks], -1.0).argmax(1, keepdim=True) if space.blocks.numel() else space.blocks
+    typical[space.blocks.gather(1, frequent).flatten()] = 1.0
+    return typical
+
+
+def _fit_hypernetwork(model: Model, aimed: Confidence, training: Training) -> None:
+    """Linear start, prototypes, then the counterfactuals' own objective; without any alpha the start is all."""
+    settings, n_train = training.settings, training.n_train
+    model.hypernetwork.set_linear(model.classifier.linear.weight / model.temperature)
     alphas = (settings.alpha_validity, settings.alpha_proximity, settings.alpha_plausibility)
-    steps = joint_steps(len(train), settings.batch_size, space.n_features, network.n_classes)
+    steps = joint_steps(n_train, settings.batch_size, model.n_features, model.n_classes)
     epochs = training.n_epochs(settings.joint_epochs, steps)
-    if not any(alphas) or epochs == 0:
-        return
-    teacher = copy.deepcopy(network).requires_grad_(False)
-    pretrain_on_clusters(network, space, teacher, training, max(1, epochs // 4))
-    temperature, aimed, _ = calibrate(model, training.valid)
-    objective = Objective(*alphas, aimed.calibrated * temperature, model.threshold, model.density)
-    fit_jointly(network, space, teacher, objective, training, epochs)
+    if any(alphas) and epochs:
+        pretrain_on_clusters(model, training, max(1, epochs // 4))
+        fit_steps(model, Objective(*alphas, aimed.calibrated), training, epochs)
 
 
 def joint_steps(n_rows: int, batch_size: int, n_features: int, n_classes: int) -> int:

@@ -45,16 +45,26 @@ class Training:
     """One training: its settings and rows, and the source of randomness, clock and history that its phases share."""
 
     settings: Settings
-    train: Rows
-    valid: Rows
+    rows: Rows  # all of them, those held out at the end
+    n_train: int
     seed: int
     generator: torch.Generator
     clock: Clock = field(default_factory=Clock)
     history: History = field(default_factory=History)
 
     @property
+    def train(self) -> Rows:
+        """The rows that are not held out."""
+        return self.rows[: self.n_train]
+
+    @property
+    def valid(self) -> Rows:
+        """The held-out rows; where no row can be held out, those of training serve for both."""
+        return self.rows[self.n_train :] if self.n_train < len(self.rows) else self.rows
+
+    @property
     def steps_of_epoch(self) -> int:
-        n = len(self.train)
+        n = self.n_train
         return max(n // min(self.settings.batch_size, n), _MIN_STEPS)
 
     def n_epochs(self, wanted: int | None, steps: int) -> int:
@@ -69,7 +79,6 @@ class Training:
         loss: Callable[[Tensor, float], Tensor],
         validate: Callable[[], dict[str, float]],
         rate: Callable[[float], float] = lambda progress: 1.0,
-        after_step: Callable[[], object] = lambda: None,
     ) -> Iterator[dict[str, Any]]:
         """Train a module under a progress bar named after the phase, as long as it has time; yield each epoch's record.
 
@@ -93,7 +102,6 @@ class Training:
                 module.train()
                 for rows in self._batches():
                     losses.append(_take_step(loss(rows, progress), module, optimiser))
-                    after_step()
                 module.eval()
                 train_loss = float(torch.stack(losses).double().mean())
                 record = {"phase": phase, "epoch": epoch, "train_loss": train_loss, **validate()}
@@ -108,7 +116,7 @@ class Training:
 
     def _batches(self) -> Iterator[Tensor]:
         """Yield the rows of each step of an epoch, of one at least, as long as the phase has time."""
-        batches = minibatches(len(self.train), self.settings.batch_size, _MIN_STEPS, self.generator)
+        batches = minibatches(self.n_train, self.settings.batch_size, _MIN_STEPS, self.generator)
         for number, rows in enumerate(batches):
             if number > 0 and self.clock.rings():
                 break
@@ -144,6 +152,11 @@ class EarlyStopping:
             history.unconverged.append(phase)
         self._record["kept"] = True
         self._module.load_state_dict(self._state)
+
+
+def annealed(progress: float) -> float:
+    """Return the factor of the learning rate: a cosine from 1 to nearly 0."""
+    return 0.51 + 0.49 * math.cos(math.pi * progress)
 
 
 def _take_step(loss: Tensor, module: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:

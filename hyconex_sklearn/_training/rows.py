@@ -15,14 +15,22 @@ from .._table.codec import TableCodec
 
 @dataclass(frozen=True)
 class Rows:
-    """Encoded rows `x` (n, d), class indices `labels` (n,) and row weights `weight` (n,)."""
+    """Encoded rows `x` (n, d), class indices `labels` (n,), what a row counts: `times` (n,), and `weight` (n,).
+
+    `times` are the user's own weights of the rows, with mean 1: one of weight 2 is as good as two rows. `weight` is
+    that times the weight of its class, with mean 1, for losses that tell classes apart.
+    """
 
     x: Tensor
     labels: Tensor
     weight: Tensor
+    times: Tensor
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __getitem__(self, at: slice | Tensor) -> Rows:
+        return Rows(self.x[at], self.labels[at], self.weight[at], self.times[at])
 
 
 def split(
@@ -30,14 +38,15 @@ def split(
     X: Any,
     labels: np.ndarray,
     weight: np.ndarray,
+    times: np.ndarray,
     fraction: float,
     seed: int,
     device: torch.device,
-) -> tuple[Rows, Rows]:
-    """Return encoded training and held-out rows, straight from the table: nothing else holds it encoded.
+) -> tuple[Rows, int]:
+    """Return the encoded rows, those to train on before those held out, and how many the former are.
 
-    They are shuffled: tables often come sorted by class, and some steps take a head. Where no row can be held out,
-    training rows serve for both.
+    Straight from the table: nothing else holds it encoded. Both parts are shuffled: tables often come sorted by class,
+    and some steps take a head.
 
     Parameters
     ----------
@@ -47,28 +56,23 @@ def split(
         The table.
     labels : ndarray of shape (n,)
         Class indices; every class 0..K-1 occurs.
-    weight : ndarray of shape (n,)
-        Row weights with mean 1.
+    weight, times : ndarray of shape (n,)
+        What rows count, see `Rows`.
     fraction : float
         Share of the rows of each class to hold out.
     """
     rng = np.random.default_rng(seed)
     held_out = draw_held_out(labels, fraction, rng)
     order = rng.permutation(len(labels))
-    parts = [order[~held_out[order]], order[held_out[order]]]
-    place = np.empty(len(labels), dtype=np.intp)  # of each row in its part
-    for part in parts:
-        place[part] = np.arange(len(part))
-    x = [torch.empty(len(part), codec.schema.n_encoded, dtype=torch.float32) for part in parts]
+    order = np.concatenate([order[~held_out[order]], order[held_out[order]]])
+    place = np.empty(len(labels), dtype=np.intp)  # of each row of the table
+    place[order] = np.arange(len(order))
+    x = torch.empty(len(order), codec.schema.n_encoded, dtype=torch.float32)
     for rows, encoded in codec.encoded_parts(X):
-        for out, own in zip(x, (~held_out[rows], held_out[rows]), strict=True):
-            out.numpy()[place[rows][own]] = encoded[own]
-    arrays = (labels, weight.astype(np.float32))
-    train, valid = (
-        Rows(own.to(device), *(to_tensor(array[part], device) for array in arrays))
-        for own, part in zip(x, parts, strict=True)
-    )
-    return train, valid if len(valid) else train
+        x.numpy()[place[rows]] = encoded
+    arrays = (labels, weight.astype(np.float32), times.astype(np.float32))
+    rows = Rows(x.to(device), *(to_tensor(array[order], device) for array in arrays))
+    return rows, int((~held_out).sum())
 
 
 def draw_held_out(labels: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:

@@ -1,8 +1,7 @@
-"""Phases 2b and 3: a trained classifier in, a network out whose weights also lead to rows of other classes."""
+"""Phase 3: a fitted classifier and density in, a hypernetwork out whose weights lead to rows of other classes."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,18 +11,15 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from .._common.runtime import in_chunks
-from .._model.density import MixedDensity
 from .._model.encoded_space import EncodedSpace
-from .._model.hypernetwork import HyperNetwork, LocalLinear
-from .._model.losses import classification_loss, distance, log_odds, plausibility_loss, prototype_loss, validity_loss
-from .classifier_phase import held_out_loss
-from .loop import EarlyStopping, Training
+from .._model.losses import distance, log_odds, plausibility_loss, prototype_loss, secant_loss, validity_loss
+from .._model.model import Model
+from .loop import EarlyStopping, Training, annealed
 from .rows import Rows
 
 _MAX_TARGETS = 3  # counterfactuals per row and step; with more classes they are sampled
 _MANY_ROWS = 10_000  # of a class, for its prototypes
-# Weight of holding the classifier where it was, on rows and on their counterfactuals, beside the terms of one target.
-_HELD = 4.0
+_SECANT = 0.1  # weight of the local model being right at its own counterfactuals
 _CONVERGED_VALIDITY = 0.9  # share of valid one-shot counterfactuals below which a joint phase that improves is not done
 _CLUSTERS, _FEWEST_CLUSTERS = 500, 10  # prototypes of all classes together, and of one
 _MAX_VALID = 512  # held-out rows that judge an epoch of the joint phase
@@ -34,14 +30,16 @@ def class_prototypes(rows: Rows, n_classes: int, n_clusters: int, seed: int) -> 
 
     Of classes with many rows the first ones serve: the rows come shuffled.
     """
-    x, labels = rows.x.cpu().numpy(), rows.labels.cpu().numpy()
+    x, labels, times = (part.cpu().numpy() for part in (rows.x, rows.labels, rows.times))
     centroids, classes = [], []
     for label in range(n_classes):
-        own = x[np.flatnonzero(labels == label)[:_MANY_ROWS]]
+        at = np.flatnonzero(labels == label)[:_MANY_ROWS]
+        own = x[at]
         if len(own) == 0:
             continue
         k = min(n_clusters, len(np.unique(own, axis=0)))
-        centroids.append(KMeans(k, n_init=1, random_state=seed).fit(own).cluster_centers_)
+        kmeans = KMeans(k, n_init=1, random_state=seed).fit(own, sample_weight=times[at])
+        centroids.append(kmeans.cluster_centers_)
         classes.append(np.full(k, label))
     device = rows.x.device
     return (
@@ -52,26 +50,20 @@ def class_prototypes(rows: Rows, n_classes: int, n_clusters: int, seed: int) -> 
 
 @dataclass(frozen=True)
 class Objective:
-    """What the joint phase minimises beside classification, and the fitted parts that judge it.
+    """What the step phase minimises.
 
     Attributes
     ----------
     validity, proximity, plausibility : float
         The user's alphas.
     margin : Tensor of shape (K,)
-        Log-odds (uncalibrated) that a counterfactual toward class m should reach.
-    threshold : Tensor of shape (K,)
-        Log-density that it should reach.
-    density : MixedDensity
-        Fitted and frozen.
+        Calibrated log-odds that a counterfactual toward class m should reach.
     """
 
     validity: float
     proximity: float
     plausibility: float
     margin: Tensor
-    threshold: Tensor
-    density: MixedDensity
 
 
 @dataclass(frozen=True)
@@ -82,13 +74,17 @@ class Moves:
     moved: Tensor
     target: Tensor
     movable: Tensor
+    logits: Tensor  # (m, K), of x
+    weight: Tensor  # (m, K, d), W of x
 
     @classmethod
-    def along(cls, weight: Tensor, x: Tensor, targets: Tensor, movable: Tensor, space: EncodedSpace) -> Moves:
+    def along(cls, weight: Tensor, logits: Tensor, x: Tensor, targets: Tensor, movable: Tensor, space: EncodedSpace) -> Moves:
         """Move rows `x` (n, d) by their weights (n, K, d) toward each of their `targets` (n, T); m = n * T."""
-        steps = weight.gather(1, targets[:, :, None].expand(-1, -1, x.shape[1])).flatten(0, 1)
-        rows, movables = (part.repeat_interleave(targets.shape[1], 0) for part in (x, movable))
-        return cls(rows, space.move(rows, steps, movables), targets.flatten(), movables)
+        n_targets = targets.shape[1]
+        x, logits, movable, weight = (part.repeat_interleave(n_targets, 0) for part in (x, logits, movable, weight))
+        target = targets.flatten()
+        step = weight[torch.arange(len(target), device=x.device), target]
+        return cls(x, space.move(x, step, movable), target, movable, logits, weight)
 
 
 def draw_targets(labels: Tensor, n_classes: int, generator: torch.Generator) -> Tensor:
@@ -106,75 +102,37 @@ def draw_mask(n: int, space: EncodedSpace, generator: torch.Generator) -> Tensor
     return movable[:, space.owner].float()
 
 
-def propose(
-    network: HyperNetwork, space: EncodedSpace, x: Tensor, targets: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Moves]:
-    """Return logits (n, K) of rows `x` (n, d), and their counterfactuals toward `targets` (n, T).
+def propose(model: Model, x: Tensor, targets: Tensor, generator: torch.Generator) -> Moves:
+    """Return the counterfactuals of rows `x` (n, d) toward `targets` (n, T).
 
     Random masks in half of the rows teach the network to honour constraints in one pass.
     """
-    n = len(x)
-    half = n // 2
-    mask = draw_mask(half, space, generator)
-    local = network(torch.cat([x, x[:half]]), torch.cat([torch.ones_like(x), mask]))
-    movable = space.movable_in(x).clone()
-    movable[:half] *= mask
-    logits = LocalLinear(local.weight[:n], local.bias[:n]).logits(x)
-    weight = torch.cat([local.weight[n:], local.weight[half:n]])
-    return logits, Moves.along(weight, x, targets, movable, space)
+    mask = torch.ones_like(x)
+    mask[: len(x) // 2] = draw_mask(len(x) // 2, model.space, generator)
+    with torch.no_grad():
+        logits = model.logits(x)
+    weight = model.hypernetwork(x, logits, mask)
+    return Moves.along(weight, logits, x, targets, mask * model.space.movable_in(x), model.space)
 
 
-def judge_detached(network: HyperNetwork, x: Tensor) -> Tensor:
-    """Return logits (n, K) through which gradients reach `x` only, dropout off.
-
-    A judge that learns from the counterfactuals it judges bends its boundary around each of them: they become valid
-    without becoming honest.
-    """
-    was_training = network.training
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    network.eval().requires_grad_(False)
-    logits = network.logits(x)
-    network.train(was_training)
-    for parameter in learning:
-        parameter.requires_grad_(True)
-    return logits
-
-
-def judged(network: HyperNetwork, moves: Moves, objective: Objective) -> tuple[Tensor, Tensor]:
-    """Return the judge's logits (m, K) of the moved rows, and their log-density (m,) under their targets."""
-    return judge_detached(network, moves.moved), objective.density.log_prob(moves.moved, moves.target)
+def judged(model: Model, moves: Moves) -> tuple[Tensor, Tensor]:
+    """Return the classifier's logits (m, K) of the moved rows, and their log-density (m,) under their targets."""
+    return model.logits(moves.moved), model.density.log_prob(moves.moved, moves.target)
 
 
 def counterfactual_terms(
-    judgement: tuple[Tensor, Tensor], moves: Moves, space: EncodedSpace, objective: Objective
+    judgement: tuple[Tensor, Tensor], moves: Moves, model: Model, objective: Objective
 ) -> Tensor:
-    """Return the weighted validity, proximity and plausibility of each counterfactual as `judged`, shape (m, 3)."""
+    """Return the weighted validity, proximity, plausibility and secant of each counterfactual as `judged`, (m, 4)."""
     logits, density = judgement
+    threshold, margin = model.threshold[moves.target], objective.margin[moves.target]
     terms = (
-        objective.validity * 2 * validity_loss(logits, moves.target, objective.margin[moves.target]).log1p(),
-        objective.proximity * distance(moves.x, moves.moved, space),
-        objective.plausibility * 5 * plausibility_loss(density, objective.threshold[moves.target], space.n_features),
+        objective.validity * 2 * validity_loss(logits, moves.target, margin).log1p(),
+        objective.proximity * distance(moves.x, moves.moved, model.space),
+        objective.plausibility * 5 * plausibility_loss(density, threshold, model.n_features),
+        _SECANT * secant_loss(moves.weight, moves.x, moves.moved.detach(), (logits - moves.logits).detach()),
     )
     return torch.stack(terms, 1)
-
-
-def lessons(teacher: HyperNetwork, x: Tensor) -> Tensor:
-    """Return the teacher's own predictions for rows `x` (n, d), which the network is held to: probabilities (n, K)."""
-    with torch.no_grad():
-        return in_chunks(lambda rows: teacher.logits(rows).softmax(1), x, width=teacher.width)
-
-
-def held_on_moves(
-    network: HyperNetwork, teacher: HyperNetwork, moves: Moves, n: int, generator: torch.Generator
-) -> Tensor:
-    """Return the loss of holding the classifier on `n` of the moved rows, as they are: no gradient reaches the move.
-
-    Held on training rows alone, the classifier drifts everywhere else, and counterfactuals chase a judge that keeps
-    moving; in a trial on digits (one seed) a third of them fell short. Held here, too, it stays, and they reach it.
-    """
-    some = torch.randperm(len(moves.moved), generator=generator, device=moves.moved.device)[:n]
-    moved = moves.moved.detach()[some]
-    return classification_loss(network.logits(moved), lessons(teacher, moved))
 
 
 def _nearest_prototype(moves: Moves, centroids: Tensor, classes: Tensor) -> Tensor:
@@ -183,89 +141,66 @@ def _nearest_prototype(moves: Moves, centroids: Tensor, classes: Tensor) -> Tens
     return torch.where(moves.movable > 0, centroids[away.argmin(1)], moves.x)
 
 
-def _annealed(progress: float) -> float:
-    """Return the factor of the learning rate: a cosine from 1 to nearly 0."""
-    return 0.51 + 0.49 * math.cos(math.pi * progress)
-
-
-def pretrain_on_clusters(
-    network: HyperNetwork, space: EncodedSpace, teacher: HyperNetwork, training: Training, n_epochs: int
-) -> None:
-    """Phase 2b: each W_m learns to lead to the nearest k-means centroid of class m, predictions held where they are.
-
-    `teacher` is the classifier as phase 2a left it, frozen.
-    """
-    train, n_classes = training.train, network.n_classes
+def pretrain_on_clusters(model: Model, training: Training, n_epochs: int) -> None:
+    """Each W_m learns to lead to the nearest k-means centroid of class m: a start for what follows."""
+    train, valid, n_classes, generator = training.train, training.valid[:_MAX_VALID], model.n_classes, training.generator
     n_clusters = int(np.clip(_CLUSTERS // n_classes, _FEWEST_CLUSTERS, _CLUSTERS // 10))
     centroids, classes = class_prototypes(train, n_classes, n_clusters, training.seed)
-    lesson = lessons(teacher, train.x)
+
+    def away(moves: Moves) -> Tensor:
+        return prototype_loss(moves.moved, _nearest_prototype(moves, centroids, classes)).mean()
 
     def loss(rows: Tensor, _: float) -> Tensor:
-        targets = draw_targets(train.labels[rows], n_classes, training.generator)
-        logits, moves = propose(network, space, train.x[rows], targets, training.generator)
-        prototype = _nearest_prototype(moves, centroids, classes)
-        return classification_loss(logits, lesson[rows]) + prototype_loss(moves.moved, prototype).mean()
+        targets = draw_targets(train.labels[rows], n_classes, generator)
+        return away(propose(model, train.x[rows], targets, generator))
 
+    targets = draw_targets(valid.labels, n_classes, generator)
+
+    @torch.no_grad()
     def validate() -> dict[str, float]:
-        return {"valid_loss": held_out_loss(network, training.valid)}
+        return {"valid_loss": float(away(_all_free(model, valid.x, targets)))}
 
-    for _ in training.epochs("clusters", network, n_epochs, loss, validate, _annealed):
+    for _ in training.epochs("clusters", model.hypernetwork, n_epochs, loss, validate, annealed):
         pass
 
 
-def fit_jointly(
-    network: HyperNetwork,
-    space: EncodedSpace,
-    teacher: HyperNetwork,
-    objective: Objective,
-    training: Training,
-    n_epochs: int,
-) -> None:
-    """Phase 3: validity, proximity and plausibility of the counterfactuals, the classifier held; see `Objective`.
+def fit_steps(model: Model, objective: Objective, training: Training, n_epochs: int) -> None:
+    """Validity, proximity and plausibility of the counterfactuals, as the frozen classifier and density see them.
 
-    The best epoch is kept: by validity on held-out rows, then plausibility, then distance, among those whose
-    classification did not get worse, if there is one; else among all.
+    The best epoch is kept: by validity on held-out rows, then plausibility, then distance.
     """
-    train, valid, generator = training.train, training.valid, training.generator
-    lesson = lessons(teacher, train.x)
+    train, valid, generator = training.train, training.valid[:_MAX_VALID], training.generator
 
     def loss(rows: Tensor, progress: float) -> Tensor:
-        targets = draw_targets(train.labels[rows], network.n_classes, generator)
-        logits, moves = propose(network, space, train.x[rows], targets, generator)
-        kept = classification_loss(logits, lesson[rows])
-        kept = kept + held_on_moves(network, teacher, moves, len(rows), generator)
-        terms = counterfactual_terms(judged(network, moves, objective), moves, space, objective).sum(1)
-        ramp = min(1.0, (progress + 0.02) / 0.1)
-        weight = 3.0 * targets.shape[1] * ramp
-        return _HELD * kept + weight * terms.mean()
+        targets = draw_targets(train.labels[rows], model.n_classes, generator)
+        moves = propose(model, train.x[rows], targets, generator)
+        return counterfactual_terms(judged(model, moves), moves, model, objective).sum(1).mean()
 
-    sample = Rows(*(part[:_MAX_VALID] for part in (valid.x, valid.labels, valid.weight)))
-    targets = draw_targets(sample.labels, network.n_classes, generator)
-    validate = partial(_held_out_record, network, space, sample, targets, objective)
-    before = validate()["cross_entropy"]
-    best = EarlyStopping(network, training.settings.patience)
-    for record in training.epochs("joint", network, n_epochs, loss, validate, _annealed):
-        honest = record["cross_entropy"] <= before + max(0.02, 0.05 * before)
-        score = (honest, round(record["valid"], 2), round(record["plausible"], 1), -record["distance"])
-        best.update(score, record)
-    best.finish("joint", training.history, good_enough=best.best[1] >= _CONVERGED_VALIDITY)
+    targets = draw_targets(valid.labels, model.n_classes, generator)
+
+    def validate() -> dict[str, float]:
+        return _held_out_record(model, valid.x, targets, objective)
+
+    best = EarlyStopping(model.hypernetwork, training.settings.patience)
+    for record in training.epochs("joint", model.hypernetwork, n_epochs, loss, validate, annealed):
+        best.update((round(record["valid"], 2), round(record["plausible"], 1), -record["distance"]), record)
+    best.finish("joint", training.history, good_enough=best.best[0] >= _CONVERGED_VALIDITY)
+
+
+def _all_free(model: Model, x: Tensor, targets: Tensor) -> Moves:
+    logits = model.logits(x)
+    weight = model.hypernetwork(x, logits)
+    return Moves.along(weight, logits, x, targets, model.space.movable_in(x), model.space)
 
 
 @torch.no_grad()
-def _held_out_record(
-    network: HyperNetwork, space: EncodedSpace, rows: Rows, targets: Tensor, objective: Objective
-) -> dict[str, float]:
+def _held_out_record(model: Model, x: Tensor, targets: Tensor, objective: Objective) -> dict[str, float]:
     """Return losses and quality of the one-shot counterfactuals of held-out rows."""
-    local = network(rows.x)
-    goal = nn.functional.one_hot(rows.labels, network.n_classes).float()
-    cross_entropy = float(classification_loss(local.logits(rows.x), goal, rows.weight))
-    moves = Moves.along(local.weight, rows.x, targets, space.movable_in(rows.x), space)
-    logits, density = judged(network, moves, objective)
-    terms = counterfactual_terms((logits, density), moves, space, objective)
+    moves = _all_free(model, x, targets)
+    logits, density = judged(model, moves)
     return {
-        "valid_loss": cross_entropy + float(terms.sum(1).mean()),
-        "cross_entropy": cross_entropy,
+        "valid_loss": float(counterfactual_terms((logits, density), moves, model, objective).sum(1).mean()),
         "valid": float((log_odds(logits, moves.target) > 0).float().mean()),
-        "plausible": float((density >= objective.threshold[moves.target]).float().mean()),
-        "distance": float(distance(moves.x, moves.moved, space).mean()),
+        "plausible": float((density >= model.threshold[moves.target]).float().mean()),
+        "distance": float(distance(moves.x, moves.moved, model.space).mean()),
     }

@@ -1,0 +1,76 @@
+"""Rows in, class logits out: a linear model and a residual network that adds what a linear one can't say."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """x + Linear(dropout(gelu(Linear(norm(x))))), the TabResNet block with layer norm.
+
+    Layer norm, since the statistics of a batch norm would be polluted by batches of counterfactuals. The last linear
+    map starts at zero, so that a deep network starts as a shallow one.
+    """
+
+    def __init__(self, size: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(size)
+        self.expand = nn.Linear(size, size)
+        self.dropout = nn.Dropout(dropout)
+        self.contract = nn.Linear(size, size)
+        nn.init.zeros_(self.contract.weight)
+        nn.init.zeros_(self.contract.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.contract(self.dropout(nn.functional.gelu(self.expand(self.norm(h)))))  # (n, size)
+
+
+def residual_network(n_inputs: int, n_outputs: int, hidden_size: int, n_blocks: int, dropout: float) -> nn.Sequential:
+    """Return stem, blocks, norm and head; what comes out, (n, n_outputs), is near zero before it is trained."""
+    head = nn.Linear(hidden_size, n_outputs)
+    nn.init.normal_(head.weight, std=0.01 / hidden_size**0.5)
+    nn.init.zeros_(head.bias)
+    blocks = nn.Sequential(*(ResidualBlock(hidden_size, dropout) for _ in range(n_blocks)))
+    return nn.Sequential(nn.Linear(n_inputs, hidden_size), blocks, nn.LayerNorm(hidden_size), head)
+
+
+class Classifier(nn.Module):
+    """Rows in, logits out: l(x) = W x + b + r(x), where r is a residual network that starts near zero.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+        Encoded width d and number of classes K.
+    hidden_size, n_blocks : int
+        Width and depth of the residual network.
+    dropout : float
+        Share of hidden units dropped while training.
+
+    References
+    ----------
+    Gorishniy et al., "Revisiting deep learning models for tabular data", NeurIPS 2021 (the residual network).
+    """
+
+    def __init__(self, n_features: int, n_classes: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
+        super().__init__()
+        self.n_features, self.n_classes = n_features, n_classes
+        self.linear = nn.Linear(n_features, n_classes)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+        self.residual = residual_network(n_features, n_classes, hidden_size, n_blocks, dropout)
+
+    @property
+    def width(self) -> int:
+        """Numbers that are computed of a row, in the widest place."""
+        return max(self.n_classes, self.residual[0].out_features)
+
+    def set_linear(self, weight: Tensor, bias: Tensor) -> None:
+        """Start from the linear model with `weight` (K, d) and `bias` (K,)."""
+        with torch.no_grad():
+            self.linear.weight.copy_(weight)
+            self.linear.bias.copy_(bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return class logits (n, K) of rows `x` (n, d)."""
+        return self.linear(x) + self.residual(x)

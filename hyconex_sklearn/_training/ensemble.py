@@ -1,0 +1,263 @@
+"""Rows in, a teacher out: a mixture of classifiers of several kinds, weighted by what they say of unseen rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from torch import Tensor
+
+from .._common.runtime import in_chunks
+from .._model.committee import Committee, fit_committee
+from .._model.encoded_space import EncodedSpace
+from .loop import Training
+from .rows import Rows
+
+_FOLDS = 5
+_MOST_ROWS, _TREE_ROWS, _LINEAR_ROWS = 20_000, 5_000, 10_000  # that members learn from; the first ones: rows come shuffled
+_REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear model
+_HIDDEN = 64  # units of each fold's network
+_TREES, _LEAST_TREES, _ALL_TREES = 150, 40, 500  # boosting rounds: the most, the least, and the trees of all classes
+_FOREST_TREES = 40  # of each fold
+_MOST_LEVELS = 250  # of a category that boosting splits as one
+_ROUNDS = 200  # of expectation and maximisation
+_LEAST = 1e-6  # probability
+
+
+class Member(NamedTuple):
+    """One kind of classifier, fitted once without each fold."""
+
+    unseen: np.ndarray  # (n, K), probabilities of each row by the one that lacks its fold
+    predict_proba: Callable[[Tensor], np.ndarray]  # mean of all of them, for encoded rows (m, d)
+
+
+class Ensemble(NamedTuple):
+    """A mixture of members, sum_j w_j p_j(x)."""
+
+    weights: np.ndarray  # (J,)
+    members: list[Member]
+
+    @property
+    def unseen(self) -> np.ndarray:
+        """Probabilities of the rows that it was fitted to, each by models that have not seen it, (n, K)."""
+        return self._mix([member.unseen for member in self.members])
+
+    def predict_proba(self, x: Tensor) -> np.ndarray:
+        """Return probabilities (m, K) of encoded rows `x` (m, d)."""
+        return self._mix([member.predict_proba(x) for member in self.members])
+
+    def _mix(self, parts: list[np.ndarray]) -> np.ndarray:
+        return sum((weight * part for weight, part in zip(self.weights, parts, strict=True)), np.zeros(()))
+
+
+def fit_ensemble(training: Training, space: EncodedSpace, n_classes: int, linear: Member) -> Ensemble:
+    """Fit the other members, as long as there is time, and weigh all of them.
+
+    Where rows are many, members learn from the first ones, so that the cost stays bounded: the trees of 5,000, the
+    linear model of 10,000, the others of 20,000.
+    """
+    rows = training.rows[:_MOST_ROWS]
+    folds = folds_of(rows.labels.cpu().numpy(), training.seed)
+    members = [linear]
+    training.clock.start("ensemble")
+    for fit in (_networks, _boosting, _forest):
+        if training.clock.rings():
+            training.history.stopped.append("ensemble")
+            break
+        members.append(fit(training, rows, folds, space, n_classes))
+    return Ensemble(mixture([member.unseen for member in members], rows), members)
+
+
+def folds_of(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Return a fold for each row, (n,): of every class as many rows in each as can be."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    order = order[np.argsort(labels[order], kind="stable")]
+    folds = np.empty(len(labels), dtype=np.intp)
+    folds[order] = np.arange(len(labels)) % _FOLDS
+    return folds
+
+
+def mixture(parts: list[np.ndarray], rows: Rows) -> np.ndarray:
+    """Return the weights of a mixture of probabilities (n, K) with the best likelihood of labels, by EM: (J,)."""
+    labels, weight = (part[: len(parts[0])].cpu().numpy() for part in (rows.labels, rows.weight))
+    own = np.stack([part[np.arange(len(labels)), labels] for part in parts], axis=1) + _LEAST  # (n, J)
+    weights = np.full(len(parts), 1 / len(parts))
+    for _ in range(_ROUNDS):
+        share = weights * own
+        weights = np.average(share / share.sum(1, keepdims=True), axis=0, weights=weight)
+    return weights
+
+
+# -------------------------------------------------------------------------------------------------------- the members
+
+
+def linear_member(training: Training, n_classes: int) -> tuple[Member, tuple[Tensor, Tensor]]:
+    """Return the linear member, and weight (K, d) and bias (K,) of a logistic regression of the same strength.
+
+    The strength is chosen by its loss on unseen rows.
+    """
+    rows = training.rows[:_LINEAR_ROWS]
+    data = _arrays(rows)
+    folds = folds_of(data[1], training.seed)
+    best, best_loss = None, np.inf
+    for strength in _REGULARISATION:
+        make = partial(LogisticRegression, C=strength, max_iter=200, tol=1e-3)
+        models = _fit_folds(make, data, folds)
+        unseen = _unseen(models, data[0], folds, n_classes)
+        loss = log_loss(data[1], unseen, labels=np.arange(n_classes), sample_weight=data[2])
+        if loss < best_loss:
+            best, best_loss = (make, models, unseen), loss
+    assert best is not None
+    make, models, unseen = best
+    member = _member(models, unseen, training.rows[:_MOST_ROWS], _encoded, n_classes)
+    weight, bias = _coefficients(_fitted(make, data), n_classes)
+    return member, (rows.x.new_tensor(weight), rows.x.new_tensor(bias))
+
+
+def _coefficients(model: Any, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return weight (K, d) and bias (K,) of a regression that may have seen some of the classes only."""
+    weight, bias = np.zeros((n_classes, model.n_features_in_)), np.full(n_classes, -10.0)
+    bias[model.classes_] = 0.0
+    if len(model.classes_) > 1:
+        # Two classes share one row of coefficients: half of it with either sign gives the same probabilities.
+        signs = np.array([[-0.5], [0.5]]) if len(model.classes_) == 2 else 1.0
+        weight[model.classes_] = signs * model.coef_
+        bias[model.classes_] = (signs * model.intercept_[:, None])[:, 0]
+    return weight, bias
+
+
+def _networks(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
+    """A small network for each fold, all of them trained at once, each stopped by the rows of its fold."""
+    device = rows.x.device
+    networks = Committee(space.owner, n_classes, training.generator, _FOLDS, _HIDDEN, column_share=1.0).to(device)
+    fold = torch.tensor(folds, device=device)
+    counts = (fold[:, None] != torch.arange(_FOLDS, device=device)).byte()
+    batch_size, rings = training.settings.batch_size, training.clock.rings
+    fit_committee(networks, rows.x, rows.labels, rows.weight, counts, batch_size, training.generator, rings)
+    networks.requires_grad_(False)
+
+    def probabilities(x: Tensor) -> Tensor:
+        return networks(x).softmax(2)  # (n, folds, K)
+
+    def unseen(x: Tensor, fold: Tensor) -> Tensor:
+        return probabilities(x)[torch.arange(len(x), device=device), fold]
+
+    def predict_proba(x: Tensor) -> np.ndarray:
+        return in_chunks(lambda some: probabilities(some).mean(1), x, width=networks.width).double().cpu().numpy()
+
+    said = in_chunks(unseen, rows.x, fold, width=networks.width)
+    return Member(said.double().cpu().numpy(), predict_proba)
+
+
+def _boosting(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
+    """Histogram gradient boosting on the columns of the table: gaps as gaps, categories whole."""
+    sizes = space.present.sum(1).cpu().numpy()
+    categorical = np.concatenate([np.zeros(len(space.numeric), dtype=bool), (sizes > 2) & (sizes <= _MOST_LEVELS)])
+    n_trees = _ALL_TREES // n_classes if n_classes > 2 else _TREES
+
+    def make() -> HistGradientBoostingClassifier:
+        return HistGradientBoostingClassifier(
+            learning_rate=0.05 if n_classes == 2 else 0.1,
+            max_iter=int(np.clip(n_trees, _LEAST_TREES, _TREES)),
+            max_leaf_nodes=15,
+            l2_regularization=1.0,
+            max_features=0.5,
+            early_stopping=False,
+            categorical_features=categorical if categorical.any() else None,
+            random_state=training.seed,
+        )
+
+    def view(x: Tensor) -> np.ndarray:
+        return columns_of(x, space)
+
+    data = view(rows.x), *_arrays(rows)[1:]
+    models = _fit_folds(make, data, folds)
+    return _member(models, _unseen(models, data[0], folds, n_classes), rows, view, n_classes)
+
+
+def _forest(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
+    """Extremely randomised trees on the encoded rows."""
+    some = rows[:_TREE_ROWS]
+
+    def make() -> ExtraTreesClassifier:
+        return ExtraTreesClassifier(_FOREST_TREES, min_samples_leaf=3, max_features=0.5, random_state=training.seed)
+
+    data = _arrays(some)
+    models = _fit_folds(make, data, folds[: len(some)])
+    unseen = _unseen(models, data[0], folds[: len(some)], n_classes)
+    return _member(models, unseen, rows, _encoded, n_classes)
+
+
+def columns_of(x: Tensor, space: EncodedSpace) -> np.ndarray:
+    """Return encoded rows (n, d) as trees read them: a column for each number, one of level numbers for each category.
+
+    NaN where a cell is missing, or its category was not seen at fit.
+    """
+    numbers = torch.where(space.missing_cells(x), torch.nan, x)[:, space.numeric]
+    if space.blocks.numel() == 0:
+        return numbers.cpu().numpy()
+    levels = torch.where(space.present, x[:, space.blocks], -1.0)
+    highest, level = levels.max(2)
+    return torch.cat([numbers, torch.where(highest > 0, level.to(x.dtype), torch.nan)], 1).cpu().numpy()
+
+
+# ------------------------------------------------------------------------------------------------------------- by fold
+
+_Data = tuple[np.ndarray, ...]  # rows, labels, weights
+
+
+def _encoded(x: Tensor) -> np.ndarray:
+    return x.cpu().numpy()
+
+
+def _arrays(rows: Rows) -> _Data:
+    x, labels, weight = (part.cpu().numpy() for part in (rows.x, rows.labels, rows.weight))
+    return x, labels, weight
+
+
+def _fit_folds(make: Callable[[], Any], data: _Data, folds: np.ndarray) -> list[Any]:
+    """Return a model for each fold, fitted without its rows."""
+    kept = [folds != fold for fold in range(min(_FOLDS, len(folds)))]
+    return [_fitted(make, tuple(part[at] for part in data)) for at in kept]
+
+
+def _fitted(make: Callable[[], Any], data: _Data) -> Any:
+    """Return a fitted model; of rows of one class, one that always says so."""
+    x, labels, weight = data
+    model = make() if len(np.unique(labels)) > 1 else DummyClassifier()
+    return model.fit(x, labels, sample_weight=weight)
+
+
+def _unseen(models: list[Any], x: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:
+    unseen = np.empty((len(x), n_classes))
+    for fold, model in enumerate(models):
+        at = np.flatnonzero(folds == fold)
+        unseen[at] = _proba(model, x[at], n_classes)
+    return unseen
+
+
+def _member(
+    models: list[Any], unseen: np.ndarray, rows: Rows, view: Callable[[Tensor], np.ndarray], n_classes: int
+) -> Member:
+    """Return the member of models that were fitted to the head of `rows`: the rest is unseen by all of them."""
+
+    def predict_proba(x: Tensor) -> np.ndarray:
+        viewed = view(x)
+        return np.mean([_proba(model, viewed, n_classes) for model in models], axis=0)
+
+    rest = rows.x[len(unseen) :]
+    return Member(np.concatenate([unseen, predict_proba(rest)]) if len(rest) else unseen, predict_proba)
+
+
+def _proba(model: Any, x: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return probabilities (n, K), 0 of classes that the model has not seen."""
+    proba = np.zeros((len(x), n_classes))
+    proba[:, model.classes_] = model.predict_proba(x)
+    return proba
