@@ -356,9 +356,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
     def local_linear(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the linear classifier that the hypernetwork writes for each row, in encoded units.
 
-        It gives the classifier's own logits at the row, and leads where they grow: one step along the coefficients of a
-        class is its counterfactual, x'_m = x + coef_m, and coef_m . (x'_m - x) is about what the logit of m gains on the
-        way. To tell what a prediction rests on, take `contributions`.
+        It gives the classifier's own logits at the row, and leads where they grow: one step along the coefficients of
+        a class is its counterfactual, x'_m = x + coef_m, and coef_m . (x'_m - x) is about what the logit of m gains on
+        the way. To tell what a prediction rests on, take `contributions`.
 
         Parameters
         ----------

@@ -26,13 +26,21 @@ class ResidualBlock(nn.Module):
         return h + self.contract(self.dropout(nn.functional.gelu(self.expand(self.norm(h)))))  # (n, size)
 
 
-def residual_network(n_inputs: int, n_outputs: int, hidden_size: int, n_blocks: int, dropout: float) -> nn.Sequential:
-    """Return stem, blocks, norm and head; what comes out, (n, n_outputs), is near zero before it is trained."""
-    head = nn.Linear(hidden_size, n_outputs)
-    nn.init.normal_(head.weight, std=0.01 / hidden_size**0.5)
-    nn.init.zeros_(head.bias)
-    blocks = nn.Sequential(*(ResidualBlock(hidden_size, dropout) for _ in range(n_blocks)))
-    return nn.Sequential(nn.Linear(n_inputs, hidden_size), blocks, nn.LayerNorm(hidden_size), head)
+class ResidualNetwork(nn.Module):
+    """Stem, residual blocks, norm and head; what comes out is near zero before it is trained."""
+
+    def __init__(self, n_inputs: int, n_outputs: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
+        super().__init__()
+        self.hidden_size, self.n_blocks = hidden_size, n_blocks
+        self.stem = nn.Linear(n_inputs, hidden_size)
+        self.blocks = nn.Sequential(*(ResidualBlock(hidden_size, dropout) for _ in range(n_blocks)))
+        self.norm = nn.LayerNorm(hidden_size)
+        self.head = nn.Linear(hidden_size, n_outputs)
+        nn.init.normal_(self.head.weight, std=0.01 / hidden_size**0.5)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.norm(self.blocks(self.stem(x))))  # (n, n_outputs)
 
 
 class Classifier(nn.Module):
@@ -58,12 +66,12 @@ class Classifier(nn.Module):
         self.linear = nn.Linear(n_features, n_classes)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
-        self.residual = residual_network(n_features, n_classes, hidden_size, n_blocks, dropout)
+        self.residual = ResidualNetwork(n_features, n_classes, hidden_size, n_blocks, dropout)
 
     @property
     def width(self) -> int:
         """Numbers that are computed of a row, in the widest place."""
-        return max(self.n_classes, self.residual[0].out_features)
+        return max(self.n_classes, self.residual.hidden_size)
 
     def set_linear(self, weight: Tensor, bias: Tensor) -> None:
         """Start from the linear model with `weight` (K, d) and `bias` (K,)."""

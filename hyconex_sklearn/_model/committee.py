@@ -73,7 +73,10 @@ class Committee(nn.Module):
 
     def _logits(self, x: Tensor, weight1: Tensor) -> Tensor:
         hidden = nn.functional.silu(nn.functional.linear(x, weight1, self.bias1.flatten()))
-        return torch.einsum("nmh,mkh->nmk", hidden.view(len(x), self.n_members, self.hidden_size), self.weight2) + self.bias2
+        return (
+            torch.einsum("nmh,mkh->nmk", hidden.view(len(x), self.n_members, self.hidden_size), self.weight2)
+            + self.bias2
+        )
 
 
 def votes(members: Tensor, target: Tensor) -> Tensor:

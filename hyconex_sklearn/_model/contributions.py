@@ -28,11 +28,13 @@ def contributions(logits: Callable[[Tensor], Tensor], start: Tensor, end: Tensor
     """
     n_columns = space.n_columns
     ranks = torch.tensor(_ranks(n_columns), device=start.device)  # (orders, n_columns)
-    exchanged = torch.arange(n_columns + 1, device=start.device)[:, None] > ranks[:, None, :]  # (orders, steps, columns)
+    exchanged = (
+        torch.arange(n_columns + 1, device=start.device)[:, None] > ranks[:, None, :]
+    )  # (orders, steps, columns)
     exchanged = exchanged[:, :, space.owner]
 
     def added(start: Tensor, end: Tensor) -> Tensor:
-        total = 0.0
+        total = start.new_zeros(())
         for rank, own in zip(ranks, exchanged, strict=True):
             rows = torch.where(own, end[:, None], start[:, None])  # (n, steps, d)
             gains = logits(rows.flatten(0, 1)).unflatten(0, rows.shape[:2]).diff(dim=1)  # (n, columns in order, K)

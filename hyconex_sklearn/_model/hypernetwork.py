@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .classifier import residual_network
+from .classifier import ResidualNetwork
 
 _CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may hold
 _CHUNK_ROWS = 4_096
@@ -44,7 +44,7 @@ class HyperNetwork(nn.Module):
         super().__init__()
         self.n_features, self.n_classes = n_features, n_classes
         n_inputs = 2 * n_features + n_classes
-        self.residual = residual_network(n_inputs, n_classes * n_features, hidden_size, n_blocks, dropout)
+        self.residual = ResidualNetwork(n_inputs, n_classes * n_features, hidden_size, n_blocks, dropout)
         self.weight0 = nn.Parameter(torch.zeros(n_classes, n_features))
 
     @property
@@ -54,7 +54,8 @@ class HyperNetwork(nn.Module):
 
     def work(self, n_rows: int) -> float:
         """Return the work of a training step of `n_rows` rows, in flop."""
-        return step_work(n_rows, self.n_features, self.n_classes, self.residual[0].out_features, len(self.residual[1]))
+        sizes = self.residual.hidden_size, self.residual.n_blocks
+        return step_work(n_rows, self.n_features, self.n_classes, *sizes)
 
     def set_linear(self, coef: Tensor) -> None:
         """Start from the steps up the logits of a linear model with coefficients `coef` (K, d)."""

@@ -31,7 +31,9 @@ class Model(nn.Module):
     # where searches stop
     confidence: Tensor
     committee_confidence: Tensor
-    typical: Tensor  # (d,), median of each number and most frequent level of each category: what contributions start from
+    typical: (
+        Tensor  # (d,), median of each number and most frequent level of each category: what contributions start from
+    )
     # (r, d) and (r,), certified rows drawn from the density, the last resort of a search; no training rows
     reservoir: Tensor
     reservoir_labels: Tensor

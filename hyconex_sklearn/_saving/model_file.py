@@ -215,7 +215,8 @@ def _model(tensors: dict[str, Tensor], schema: TableSchema, n_classes: int) -> M
         transforms = next(n for n in count(1) if n_transforms(len(space.numeric), n) >= sizes.n_flows)
         model = Model(
             space,
-            *(kind(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, 0.0) for kind in (Classifier, HyperNetwork)),
+            Classifier(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, dropout=0.0),
+            HyperNetwork(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, dropout=0.0),
             MixedDensity(space, n_classes, transforms, sizes.flow_hidden),
             Committee(space.owner, n_classes, torch.Generator()),
         )
@@ -241,8 +242,8 @@ def _sizes(tensors: dict[str, Tensor]) -> _Sizes:
     flows = "density.flow.transform.transforms.{}.hyper"
     outputs = lengths("density.categories.net.{}.weight", 2) or lengths(f"{flows.format(0)}.{{}}.weight", 2)
     return _Sizes(
-        hidden=length("classifier.residual.0.weight"),
-        n_blocks=len(lengths("classifier.residual.1.{}.expand.weight")),
+        hidden=length("classifier.residual.stem.weight"),
+        n_blocks=len(lengths("classifier.residual.blocks.{}.expand.weight")),
         n_flows=len(lengths(f"{flows}.0.weight")),
         flow_hidden=outputs[:-1],  # the same in all networks of the density
         n_rows=length("reservoir_labels", 0),

@@ -81,7 +81,9 @@ def calibrate(unseen: Tensor, committee: Committee, rows: Rows, valid: Rows) -> 
         own[1][len(rows) - len(valid) :],
         valid,
     )
-    aimed, asked = (Confidence(*(typical(*each, logits.shape[1], *what) for each in (own, theirs))) for what in (AIMED, ASKED))
+    aimed, asked = (
+        Confidence(*(typical(*each, logits.shape[1], *what) for each in (own, theirs))) for what in (AIMED, ASKED)
+    )
     return Calibration(temperature, aimed, asked)
 
 

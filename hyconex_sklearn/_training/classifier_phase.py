@@ -10,9 +10,8 @@ from .._model.classifier import Classifier
 from .._model.density import MixedDensity
 from .._model.encoded_space import EncodedSpace
 from .._model.losses import classification_loss
-from .ensemble import Ensemble, Member, fit_ensemble, linear_member
+from .ensemble import Ensemble, fit_ensemble, linear_member
 from .loop import Training, annealed
-from .rows import Rows
 
 _DRAWN_SHARE = 0.75  # of the rows of a step
 _FEWEST_DRAWN, _MOST_DRAWN = 5_000, 50_000
@@ -46,8 +45,8 @@ def draw_rows(density: MixedDensity, space: EncodedSpace, training: Training) ->
     """Return rows drawn from the density (m, d), of classes as frequent as in the table, with gaps as in the table."""
     rows, generator = training.rows, training.generator
     n = int(np.clip(2 * len(rows), _FEWEST_DRAWN, _MOST_DRAWN))
-    like = torch.searchsorted(rows.weight.cumsum(0), rows.weight.sum() * torch.rand(n, generator=generator, device=rows.x.device))
-    like = like.clamp(max=len(rows) - 1)
+    share = torch.rand(n, generator=generator, device=rows.x.device)
+    like = torch.searchsorted(rows.weight.cumsum(0), rows.weight.sum() * share).clamp(max=len(rows) - 1)
     drawn = density.sample(rows.labels[like]).clamp(space.lower, space.upper)
     return torch.where(space.missing_cells(rows.x[like]), rows.x[like], drawn)
 
@@ -64,11 +63,14 @@ def distil(
     rows, generator = training.rows, training.generator
     said = drawn.new_tensor(teacher.predict_proba(drawn))
     n_drawn = len(drawn) - _KEPT_BACK
-    per_step = max(1, round((1 - _DRAWN_SHARE) * training.settings.batch_size))
+    size = min(training.settings.batch_size, n_drawn)
+    n_own = max(1, round((1 - _DRAWN_SHARE) * size))
+
+    def some(n: int, most: int) -> Tensor:
+        return torch.randint(most, (n,), generator=generator, device=drawn.device)
 
     def loss(_: Tensor, __: float) -> Tensor:
-        own = torch.randint(len(rows), (per_step,), generator=generator, device=drawn.device)
-        others = torch.randint(n_drawn, (training.settings.batch_size - per_step,), generator=generator, device=drawn.device)
+        own, others = some(n_own, len(rows)), some(size - n_own, n_drawn)
         label = nn.functional.one_hot(rows.labels[own], classifier.n_classes)
         goal = torch.cat([_OWN * label + (1 - _OWN) * unseen[own], said[others]])
         weight = torch.cat([rows.weight[own], torch.ones_like(others, dtype=drawn.dtype)])

@@ -21,7 +21,8 @@ from .loop import Training
 from .rows import Rows
 
 _FOLDS = 5
-_MOST_ROWS, _TREE_ROWS, _LINEAR_ROWS = 20_000, 5_000, 10_000  # that members learn from; the first ones: rows come shuffled
+# Rows that members learn from, the first ones: they come shuffled.
+_MOST_ROWS, _TREE_ROWS, _LINEAR_ROWS = 20_000, 5_000, 10_000
 _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear model
 _HIDDEN = 64  # units of each fold's network
 _TREES, _LEAST_TREES, _ALL_TREES = 150, 40, 500  # boosting rounds: the most, the least, and the trees of all classes

@@ -69,12 +69,12 @@ def _frozen(module: nn.Module) -> None:
 
 
 def typical_row(rows: Rows, space: EncodedSpace) -> Tensor:
-    """Return the row that contributions start from, (d,): median of each number, most frequent level of each category."""
+    """Return what contributions start from, (d,): the median of each number, the most frequent level of each category."""
     typical = torch.zeros(space.n_features, device=rows.x.device)
     typical[space.numeric] = rows.x[:, space.numeric].median(0).values
-    counts = rows.x.sum(0)
-    frequent = torch.where(space.present, counts[space.blocks], -1.0).argmax(1, keepdim=True) if space.blocks.numel() else space.blocks
-    typical[space.blocks.gather(1, frequent).flatten()] = 1.0
+    if space.blocks.numel():
+        counts = torch.where(space.present, rows.x.sum(0)[space.blocks], -1.0)
+        typical[space.blocks.gather(1, counts.argmax(1, keepdim=True)).flatten()] = 1.0
     return typical
 
 

@@ -68,11 +68,10 @@ def split(
     place = np.empty(len(labels), dtype=np.intp)  # of each row of the table
     place[order] = np.arange(len(order))
     x = torch.empty(len(order), codec.schema.n_encoded, dtype=torch.float32)
-    for rows, encoded in codec.encoded_parts(X):
-        x.numpy()[place[rows]] = encoded
+    for part, encoded in codec.encoded_parts(X):
+        x.numpy()[place[part]] = encoded
     arrays = (labels, weight.astype(np.float32), times.astype(np.float32))
-    rows = Rows(x.to(device), *(to_tensor(array[order], device) for array in arrays))
-    return rows, int((~held_out).sum())
+    return Rows(x.to(device), *(to_tensor(array[order], device) for array in arrays)), int((~held_out).sum())
 
 
 def draw_held_out(labels: np.ndarray, fraction: float, rng: np.random.Generator) -> np.ndarray:

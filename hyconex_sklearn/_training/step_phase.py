@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
-from torch import Tensor, nn
+from torch import Tensor
 
-from .._common.runtime import in_chunks
 from .._model.encoded_space import EncodedSpace
 from .._model.losses import distance, log_odds, plausibility_loss, prototype_loss, secant_loss, validity_loss
 from .._model.model import Model
@@ -78,7 +76,9 @@ class Moves:
     weight: Tensor  # (m, K, d), W of x
 
     @classmethod
-    def along(cls, weight: Tensor, logits: Tensor, x: Tensor, targets: Tensor, movable: Tensor, space: EncodedSpace) -> Moves:
+    def along(
+        cls, weight: Tensor, logits: Tensor, x: Tensor, targets: Tensor, movable: Tensor, space: EncodedSpace
+    ) -> Moves:
         """Move rows `x` (n, d) by their weights (n, K, d) toward each of their `targets` (n, T); m = n * T."""
         n_targets = targets.shape[1]
         x, logits, movable, weight = (part.repeat_interleave(n_targets, 0) for part in (x, logits, movable, weight))
@@ -120,9 +120,7 @@ def judged(model: Model, moves: Moves) -> tuple[Tensor, Tensor]:
     return model.logits(moves.moved), model.density.log_prob(moves.moved, moves.target)
 
 
-def counterfactual_terms(
-    judgement: tuple[Tensor, Tensor], moves: Moves, model: Model, objective: Objective
-) -> Tensor:
+def counterfactual_terms(judgement: tuple[Tensor, Tensor], moves: Moves, model: Model, objective: Objective) -> Tensor:
     """Return the weighted validity, proximity, plausibility and secant of each counterfactual as `judged`, (m, 4)."""
     logits, density = judgement
     threshold, margin = model.threshold[moves.target], objective.margin[moves.target]
@@ -143,7 +141,8 @@ def _nearest_prototype(moves: Moves, centroids: Tensor, classes: Tensor) -> Tens
 
 def pretrain_on_clusters(model: Model, training: Training, n_epochs: int) -> None:
     """Each W_m learns to lead to the nearest k-means centroid of class m: a start for what follows."""
-    train, valid, n_classes, generator = training.train, training.valid[:_MAX_VALID], model.n_classes, training.generator
+    train, valid, generator = training.train, training.valid[:_MAX_VALID], training.generator
+    n_classes = model.n_classes
     n_clusters = int(np.clip(_CLUSTERS // n_classes, _FEWEST_CLUSTERS, _CLUSTERS // 10))
     centroids, classes = class_prototypes(train, n_classes, n_clusters, training.seed)
 
