@@ -77,7 +77,7 @@ class Model(nn.Module):
         return self.classifier(x) / self.temperature
 
     def weights(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Return W(x, a), (n, K, d), of rows `x` (n, d) under masks a (n, d): minus the way up the logit of each class."""
+        """Return W(x, a), (n, K, d), of rows `x` under masks a (n, d): minus the way up the logit of each class."""
         return self.hypernetwork(x, self.logits(x), mask)
 
     def judge(self, x: Tensor, target: Tensor) -> Judgement:

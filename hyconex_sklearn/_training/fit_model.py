@@ -69,7 +69,7 @@ def _frozen(module: nn.Module) -> None:
 
 
 def typical_row(rows: Rows, space: EncodedSpace) -> Tensor:
-    """Return what contributions start from, (d,): the median of each number, the most frequent level of each category."""
+    """Return what contributions start from, (d,): median of each number, most frequent level of each category."""
     typical = torch.zeros(space.n_features, device=rows.x.device)
     typical[space.numeric] = rows.x[:, space.numeric].median(0).values
     if space.blocks.numel():
