@@ -6,17 +6,17 @@ from ._classifier import HyConExClassifier
 from ._pipeline.counterfactuals import counterfactuals
 from ._rules.actionability import Actionability
 from ._version import __version__ as __version__
-from .displays import CounterfactualDisplay, DecisionMapDisplay, HistoryDisplay, LocalWeightsDisplay
+from .displays import ContributionsDisplay, CounterfactualDisplay, DecisionMapDisplay, HistoryDisplay
 from .metrics._scorer import make_counterfactual_scorer
 
 __all__ = [
     "Actionability",
+    "ContributionsDisplay",
     "CounterfactualDisplay",
     "Counterfactuals",
     "DecisionMapDisplay",
     "HistoryDisplay",
     "HyConExClassifier",
-    "LocalWeightsDisplay",
     "Status",
     "counterfactuals",
     "make_counterfactual_scorer",

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, column_or_1d
+from threadpoolctl import threadpool_limits
 
 from ._answer.counterfactuals import Counterfactuals
 from ._common.parameters import SEARCHES, check_parameters, check_query
@@ -231,7 +232,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
         work = step_work(self.batch_size, codec.schema.n_encoded, len(classes), self.hidden_size, self.n_blocks)
         device = resolve_device(self.device, work)
         seed = int(check_random_state(self.random_state).randint(2**31))
-        with plain_torch(), seeded(seed, device), thread_limit(choose_threads(self.n_jobs, work)):
+        threads = choose_threads(self.n_jobs, work)
+        with plain_torch(), seeded(seed, device), thread_limit(threads), threadpool_limits(threads, user_api="openmp"):
             space = EncodedSpace(codec.schema).to(device)
             rows = split(codec, X, labels, weight, times, self.validation_fraction, seed, device)
             del labels, weight, times  # which are as long as the table
@@ -513,7 +515,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     @property
     def _explainer(self) -> Explainer:
-        return Explainer(self._model, self._codec, self.classes_, self._model.hypernetwork.rows_at_once)
+        return Explainer(self._model, self._codec, self.classes_, self._model.hypernetwork.rows_at_once, self.n_jobs)
 
     # -------------------------------------------- for callers inside the package: `_pipeline.explains_itself`
 

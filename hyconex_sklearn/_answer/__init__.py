@@ -3,7 +3,7 @@
 In: tables of shape (m, n_features) before and after, and one judgement for each row. Out: `Counterfactuals`, which
 users hold, cut, print and write.
 
-Read: `status` (what can become of a row), `report` (judgements as a table), `rows` (the rows, checked to fit together),
-`wording` (values as text), `changes` (changed cells, and sentences about them), `notebook`, `page`, and
-`counterfactuals`, which offers all of it.
+Read: `status` (what can become of a row), `report` (judgements as a table), `contributions` (what each changed cell
+adds to the log-odds), `rows` (the rows, checked to fit together), `wording` (values as text), `changes` (changed cells,
+and sentences about them), `notebook`, `page`, and `counterfactuals`, which offers all of it.
 """

@@ -81,8 +81,19 @@ class Counterfactuals(AnsweredRows):
         Returns
         -------
         DataFrame
-            Columns ``row``, ``target``, ``rank``, ``feature``, ``from``, ``to``, in the order of the counterfactuals
-            and, within one, of the table's columns. ``from`` and ``to`` have dtype object: every value keeps its type.
+            Columns ``row``, ``target``, ``rank``, ``feature``, ``from``, ``to``, ``contribution``, in the order of the
+            counterfactuals and, within one, of the table's columns. ``from`` and ``to`` have dtype object: every value
+            keeps its type. ``contribution`` (float64) is what the change of the cell adds to the log-odds of the
+            target, log p / (1 - p), on the way from the original row to the counterfactual; those of a counterfactual
+            add up to what its log-odds gain in all. NaN in results that were made by hand.
+
+        Notes
+        -----
+        Contributions are Shapley values over the changed columns of a counterfactual: cells are exchanged one after
+        the other, and each adds what the log-odds gain at its exchange, on average over orders. Up to six columns all
+        orders count, up to a hundred eight of them, beyond that two; always the same ones. They are computed when they
+        are first asked for, by the classifier that gave the answer, whatever it was fitted to since. A result keeps
+        that classifier; its pickles hold the contributions instead.
         """
         columns = ComparedColumn.all_of(self)
         changed = np.reshape([column.changed for column in columns], (len(columns), len(self)))
@@ -94,6 +105,7 @@ class Counterfactuals(AnsweredRows):
             "feature": names[at],
             "from": pd.Series([before for before, _ in cells], dtype=object),
             "to": pd.Series([after for _, after in cells], dtype=object),
+            "contribution": self._contributions[rows, at],
         }
         return pd.concat([self.report[_KEYS].iloc[rows].reset_index(drop=True), pd.DataFrame(long)], axis=1)
 
@@ -122,8 +134,9 @@ class Counterfactuals(AnsweredRows):
         -------
         str
             A list of records: the fields of `report`, ``prediction_before``, ``probability_before``, ``changes``
-            (``{feature: {"from": ..., "to": ...}}``) and ``counterfactual`` (``{feature: value}``). Columns whose names
-            are written alike get their position, such as ``"1 #0"`` and ``"1 #4"``.
+            (``{feature: {"from": ..., "to": ..., "contribution": ...}}``, as in `changes`) and ``counterfactual``
+            (``{feature: value}``). Columns whose names are written alike get their position, such as ``"1 #0"`` and
+            ``"1 #4"``.
         """
         before = {"prediction_before": self.prediction_before, "probability_before": self.probability_before}
         records = _records(self.report.assign(**before))
@@ -132,7 +145,9 @@ class Counterfactuals(AnsweredRows):
             record |= {"changes": {}, "counterfactual": row}
         for name, column in zip(names, ComparedColumn.all_of(self), strict=True):
             for i in column.rows:
-                records[i]["changes"][name] = {"from": _plain(column.before[i]), "to": _plain(column.after[i])}
+                told = {"from": column.before[i], "to": column.after[i]}
+                told["contribution"] = self._contributions[i, column.position]
+                records[i]["changes"][name] = {key: _plain(value) for key, value in told.items()}
         return json.dumps(records, indent=indent, allow_nan=False)
 
     def to_html(

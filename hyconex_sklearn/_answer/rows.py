@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from .._common.positions import row_positions
-from .._table.cells import take_rows
+from .._table.cells import cells_differ, take_rows
+from .contributions import LogProba, contributions
+
+
+class _Judged:
+    """A result whose classifier can be asked again: no field, since it is no part of what the result says."""
+
+    _log_proba: LogProba | None = None  # None of what was made by hand
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AnsweredRows:
+class AnsweredRows(_Judged):
     """The fields of `Counterfactuals`, which tells what they are: a base class, so that readers need not import it."""
 
     data: Any  # a DataFrame or an ndarray, as X was: a union would make every typed caller ask which
@@ -56,7 +64,7 @@ class AnsweredRows:
 
     def __getitem__(self, key: Any) -> Self:
         rows = row_positions(key, len(self))
-        return type(self)(
+        cut = type(self)(
             data=take_rows(self.data, rows),
             original=take_rows(self.original, rows),
             report=self.report.iloc[rows],
@@ -64,7 +72,33 @@ class AnsweredRows:
             probability_before=self.probability_before[rows],
             prediction_before=self.prediction_before[rows],
             ranges=self.ranges,
-        )
+        )._judged_by(self._log_proba)
+        if "_contributions" in vars(self):
+            vars(cut)["_contributions"] = self._contributions[rows]
+        return cut
+
+    def _judged_by(self, log_proba: LogProba | None) -> Self:
+        """Return this result, which now knows its classifier."""
+        vars(self)["_log_proba"] = log_proba
+        return self
+
+    @cached_property
+    def _contributions(self) -> np.ndarray:
+        """What each changed cell adds to the log-odds of the target (m, d); NaN elsewhere, and where that is unknown.
+
+        Computed when it is first asked for, with the classifier as it was when it answered.
+        """
+        if self._log_proba is None:
+            return np.full(self.data.shape, np.nan)
+        changed = cells_differ(self.original, self.data)
+        return contributions(self._log_proba, self.original, self.data, changed, self.report["target"].tolist())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles hold the contributions in place of the classifier."""
+        state = dict(vars(self))
+        if state.pop("_log_proba", None) is not None:
+            state["_contributions"] = self._contributions
+        return state
 
 
 def _check_aligned(parts: dict[str, Any]) -> None:

@@ -10,11 +10,12 @@ import pandas as pd
 from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import Pipeline
 
+from .._answer.contributions import LogProba
 from .._answer.counterfactuals import Counterfactuals
 from .._table.cells import Table, cells_differ, names_of, take_rows
 from .._table.check_input import as_table
 from .explains_itself import ExplainsItself, explaining
-from .invert_steps import Step, have_moved, is_identity, map_back, thawed, transform_through, type_name
+from .invert_steps import Step, as_they_are, have_moved, is_identity, map_back, thawed, transform_through, type_name
 from .ranges import ranges_before
 from .translate_rules import Translation, translate
 
@@ -177,4 +178,12 @@ def _certified(
         probability_before=found.probability_before,
         prediction_before=found.prediction_before,
         ranges=ranges,
-    )
+    )._judged_by(_before_steps(steps, found._log_proba))
+
+
+def _before_steps(steps: Sequence[Step], behind: LogProba | None) -> LogProba | None:
+    """The probabilities of rows before the steps, as these are fitted now."""
+    if behind is None:
+        return None
+    kept, of = as_they_are(steps), behind.of
+    return behind._replace(of=lambda table: of(transform_through(kept, table)[-1]))

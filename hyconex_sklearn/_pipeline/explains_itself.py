@@ -19,6 +19,9 @@ class ExplainsItself(Protocol):
     def counterfactuals(self, X: Any, **query: Any) -> Counterfactuals:
         """Return the counterfactuals of a table."""
 
+    def contributions(self, X: Table) -> tuple[np.ndarray, np.ndarray]:
+        """Return what each column of X adds to the logit of each class (n, K, d), and the typical row's logits (K,)."""
+
     def _certify_rows(self, data: Table, report: pd.DataFrame, X: Table, **query: Any) -> pd.DataFrame:
         """Return `report` anew for rows `data` that came back changed; `X` and `query` are what was asked."""
 
@@ -27,9 +30,6 @@ class ExplainsItself(Protocol):
 
     def _answer_dtypes(self, X: pd.DataFrame) -> dict[Any, Any]:
         """Return the dtype of each column of X, widened where an answer may say what it can't hold."""
-
-    def _contributions(self, X: Table) -> tuple[np.ndarray, np.ndarray]:
-        """Return what each column of X adds to the logit of each class, (n, K, d), and the intercepts (n, K)."""
 
     @property
     def _columns(self) -> tuple[Column, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,15 @@ def transform_through(steps: Sequence[Step], X: Table) -> list[Table]:
             current = step.transform(current)
         tables.append(current.toarray() if hasattr(current, "toarray") else current)
     return tables
+
+
+def as_they_are(steps: Sequence[Step]) -> list[Step]:
+    """Shallow copies of fitted steps, for later: the steps themselves may be fitted again."""
+    kept = [(name, copy.copy(step)) for name, step in steps]
+    for _, step in kept:
+        if isinstance(step, Pipeline):  # the only one here that fits its own parts where they are
+            step.steps = as_they_are(step.steps)
+    return kept
 
 
 def map_back(steps: Sequence[Step], tables: Sequence[Table], changed: Table) -> Table:

@@ -10,10 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from .._answer.contributions import LogProba
 from .._answer.counterfactuals import Counterfactuals
 from .._answer.report import build_report
 from .._answer.status import Status
-from .._common.runtime import chunks
+from .._common.runtime import choose_threads, chunks, in_chunks, plain_torch, thread_limit
 from .._model.model import Model
 from .._rules.actionability import Actionability
 from .._rules.compile import compile_rules
@@ -36,6 +37,7 @@ class Explainer:
     codec: TableCodec
     classes: np.ndarray  # (K,), labels
     chunk_rows: int  # rows asked at once
+    n_jobs: int | None = None  # torch threads
 
     def explain(
         self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, search: str, k: int, seed: int
@@ -44,7 +46,11 @@ class Explainer:
         request = Request(x, wanted, self._compiled(rules, X, x), rules.target_probability, search, k, seed)
         columns = [self.codec.schema.columns[j] for j in np.argsort(self.codec.match(X))]  # in the order of X
         ends = [(c.lower, c.upper) if c.kind in ("numeric", "integer") else (np.nan, np.nan) for c in columns]
-        whole = {"feature_names": [column.name for column in columns], "ranges": np.array(ends, dtype=float)}
+        whole: dict[str, Any] = {
+            "feature_names": [column.name for column in columns],
+            "ranges": np.array(ends, dtype=float),
+            "_log_proba": LogProba(self.log_proba, self.classes),
+        }
         # Block by block, so that beside the table and the answer memory holds no more than one block's worth.
         k_all = k * (len(self.classes) - 1 if wanted is None else 1)  # counterfactuals of a row, at most
         cells = self.chunk_rows * k_all * self.codec.schema.n_encoded
@@ -84,6 +90,13 @@ class Explainer:
         spoilt = ~report["feasible"].to_numpy() & (rules.repair is not None)
         request = Request(x, None, self._compiled(rules, X, x), rules.target_probability)
         return self._report(request, found, rows_of(X, row), data, spoilt)
+
+    def log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the calibrated class probabilities (n, K) of a table."""
+        work = self.model.hypernetwork.work(min(len(X), self.chunk_rows))
+        with plain_torch(), torch.no_grad(), thread_limit(choose_threads(self.n_jobs, work)):
+            x = torch.from_numpy(self.codec.encode(X, warn_unseen=False)).to(self.model.typical.device)
+            return in_chunks(self.model.logits, x).double().log_softmax(1).cpu().numpy()
 
     def _compiled(self, rules: Actionability, X: Any, x: Tensor) -> FeasibleSet:
         """Read the rules against the rows of X; raise where they don't fit."""

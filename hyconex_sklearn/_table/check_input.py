@@ -15,7 +15,7 @@ from scipy.sparse import issparse
 from sklearn.utils import _safe_indexing
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import _num_samples, column_or_1d, validate_data
 
 from .._common.messages import listing
 from .._common.parameters import is_int
@@ -316,7 +316,7 @@ def counted_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, np.ndarr
     Rows of weight 0 are dropped before anything is learnt of them: neither ranges nor labels should come from them.
     """
     n = X.shape[0]
-    if sample_weight is None or y is None or len(y) != n:
+    if sample_weight is None or y is None or _num_samples(y) != n:
         return X, y, np.ones(n)
     weight = check_sample_weight(sample_weight, n)
     if (weight == weight[0]).all():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .._model.classifier import Classifier
 from .._model.density import MixedDensity
@@ -16,7 +16,6 @@ from .loop import Training, annealed
 _DRAWN_SHARE = 0.75  # of the rows of a step
 _FEWEST_DRAWN, _MOST_DRAWN = 5_000, 50_000
 _KEPT_BACK = 500  # drawn rows that are not learnt from
-_OWN = 0.5  # weight of a row's own label, beside what the teacher says that has not seen it
 
 
 def fit_classifier(
@@ -36,7 +35,8 @@ def fit_classifier(
     rest = x[len(said) :]
     unseen = x.new_tensor(np.concatenate([said, teacher.predict_proba(rest)]) if len(rest) else said)
     if n_epochs:
-        distil(classifier, teacher, unseen, draw_rows(density, space, training), training, n_epochs)
+        lesson = (unseen + x.new_tensor(teacher.predict_proba(x))) / 2
+        distil(classifier, teacher, lesson, draw_rows(density, space, training), training, n_epochs)
     return unseen.clamp(min=1e-6).log()
 
 
@@ -52,13 +52,13 @@ def draw_rows(density: MixedDensity, space: EncodedSpace, training: Training) ->
 
 
 def distil(
-    classifier: Classifier, teacher: Ensemble, unseen: Tensor, drawn: Tensor, training: Training, n_epochs: int
+    classifier: Classifier, teacher: Ensemble, lesson: Tensor, drawn: Tensor, training: Training, n_epochs: int
 ) -> None:
-    """Phase 2: the classifier learns the teacher's probabilities.
+    """Phase 2: the classifier learns the teacher's probabilities, not labels, which noise would teach it.
 
-    A quarter of each step are rows of the table, whose lesson is half their label and half what a teacher says that has
-    not seen them (`unseen`, (n, K)); the others are `drawn` (m, d), about which any teacher may be asked. Without drawn
-    rows the classifier would be told little of the places between rows, where counterfactuals are.
+    A quarter of each step are rows of the table, whose `lesson` (n, K) is half what the teacher says that has not seen
+    them, and half what it says that has; the others are `drawn` (m, d). Without drawn rows the classifier would be told
+    little of the places between rows, where counterfactuals are.
     """
     rows, generator = training.rows, training.generator
     said = drawn.new_tensor(teacher.predict_proba(drawn))
@@ -71,8 +71,7 @@ def distil(
 
     def loss(_: Tensor, __: float) -> Tensor:
         own, others = some(n_own, len(rows)), some(size - n_own, n_drawn)
-        label = nn.functional.one_hot(rows.labels[own], classifier.n_classes)
-        goal = torch.cat([_OWN * label + (1 - _OWN) * unseen[own], said[others]])
+        goal = torch.cat([lesson[own], said[others]])
         weight = torch.cat([rows.weight[own], torch.ones_like(others, dtype=drawn.dtype)])
         return classification_loss(classifier(torch.cat([rows.x[own], drawn[others]])), goal, weight)
 

@@ -8,10 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.base import clone
+from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import TargetEncoder
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from .._common.runtime import in_chunks
@@ -22,12 +27,12 @@ from .rows import Rows
 
 _FOLDS = 5
 # Rows that members learn from, the first ones: they come shuffled.
-_MOST_ROWS, _TREE_ROWS, _LINEAR_ROWS = 20_000, 5_000, 10_000
+_MOST_ROWS, _FOREST_ROWS, _LINEAR_ROWS = 20_000, 5_000, 10_000
 _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the linear model
 _HIDDEN = 64  # units of each fold's network
 _TREES, _LEAST_TREES, _ALL_TREES = 150, 40, 500  # boosting rounds: the most, the least, and the trees of all classes
 _FOREST_TREES = 40  # of each fold
-_MOST_LEVELS = 250  # of a category that boosting splits as one
+_MANY_LEVELS = 30  # of a category: more are told to trees by the classes that rows of each level have
 _ROUNDS = 200  # of expectation and maximisation
 _LEAST = 1e-6  # probability
 
@@ -68,11 +73,12 @@ def fit_ensemble(training: Training, space: EncodedSpace, n_classes: int, linear
     folds = folds_of(rows.labels.cpu().numpy(), training.seed)
     members = [linear]
     training.clock.start("ensemble")
-    for fit in (_networks, _boosting, _forest):
-        if training.clock.rings():
-            training.history.stopped.append("ensemble")
-            break
-        members.append(fit(training, rows, folds, space, n_classes))
+    with threadpool_limits(torch.get_num_threads()):
+        for fit in (_networks, _boosting, _forest):
+            if training.clock.rings():
+                training.history.stopped.append("ensemble")
+                break
+            members.append(fit(training, rows, folds, space, n_classes))
     return Ensemble(mixture([member.unseen for member in members], rows), members)
 
 
@@ -160,53 +166,62 @@ def _networks(training: Training, rows: Rows, folds: np.ndarray, space: EncodedS
 def _boosting(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
     """Histogram gradient boosting on the columns of the table: gaps as gaps, categories whole."""
     sizes = space.present.sum(1).cpu().numpy()
-    categorical = np.concatenate([np.zeros(len(space.numeric), dtype=bool), (sizes > 2) & (sizes <= _MOST_LEVELS)])
+    kinds = np.concatenate([sizes > _MANY_LEVELS, np.zeros(len(space.numeric), dtype=bool)])
+    categorical = ~kinds & np.concatenate([sizes > 2, np.zeros(len(space.numeric), dtype=bool)])
     n_trees = _ALL_TREES // n_classes if n_classes > 2 else _TREES
+    boosting = HistGradientBoostingClassifier(
+        learning_rate=0.05 if n_classes == 2 else 0.1,
+        max_iter=int(np.clip(n_trees, _LEAST_TREES, _TREES)),
+        max_leaf_nodes=15,
+        l2_regularization=1.0,
+        max_features=0.5,
+        early_stopping=False,
+        categorical_features=categorical[np.argsort(~kinds, kind="stable")] if categorical.any() else None,
+        random_state=training.seed,
+    )
+    return _trees(boosting, training, rows, folds, space, n_classes)
 
-    def make() -> HistGradientBoostingClassifier:
-        return HistGradientBoostingClassifier(
-            learning_rate=0.05 if n_classes == 2 else 0.1,
-            max_iter=int(np.clip(n_trees, _LEAST_TREES, _TREES)),
-            max_leaf_nodes=15,
-            l2_regularization=1.0,
-            max_features=0.5,
-            early_stopping=False,
-            categorical_features=categorical if categorical.any() else None,
-            random_state=training.seed,
-        )
+
+def _forest(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
+    """Extremely randomised trees on the columns of the table."""
+    forest = ExtraTreesClassifier(_FOREST_TREES, min_samples_leaf=3, max_features=0.5, random_state=training.seed)
+    return _trees(forest, training, rows, folds, space, n_classes, _FOREST_ROWS)
+
+
+def _trees(
+    model: Any,
+    training: Training,
+    rows: Rows,
+    folds: np.ndarray,
+    space: EncodedSpace,
+    n_classes: int,
+    most_rows: int = _MOST_ROWS,
+) -> Member:
+    """Fit a model on the columns of the table; those of many levels are told by what their labels' classes are."""
+    many = np.flatnonzero(space.present.sum(1).cpu().numpy() > _MANY_LEVELS)
+    if len(many):
+        encoder = ("encoder", TargetEncoder(random_state=training.seed), many)
+        model = make_pipeline(ColumnTransformer([encoder], remainder="passthrough"), model)
 
     def view(x: Tensor) -> np.ndarray:
         return columns_of(x, space)
 
-    data = view(rows.x), *_arrays(rows)[1:]
-    models = _fit_folds(make, data, folds)
+    some, folds = rows[:most_rows], folds[:most_rows]
+    data = view(some.x), *_arrays(some)[1:]
+    models = _fit_folds(partial(clone, model), data, folds)
     return _member(models, _unseen(models, data[0], folds, n_classes), rows, view, n_classes)
 
 
-def _forest(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
-    """Extremely randomised trees on the encoded rows."""
-    some = rows[:_TREE_ROWS]
-
-    def make() -> ExtraTreesClassifier:
-        return ExtraTreesClassifier(_FOREST_TREES, min_samples_leaf=3, max_features=0.5, random_state=training.seed)
-
-    data = _arrays(some)
-    models = _fit_folds(make, data, folds[: len(some)])
-    unseen = _unseen(models, data[0], folds[: len(some)], n_classes)
-    return _member(models, unseen, rows, _encoded, n_classes)
-
-
 def columns_of(x: Tensor, space: EncodedSpace) -> np.ndarray:
-    """Return encoded rows (n, d) as trees read them: a column for each number, one of level numbers for each category.
+    """Return encoded rows (n, d) as trees read them: level numbers of each category, then a column for each number.
 
     NaN where a cell is missing, or its category was not seen at fit.
     """
     numbers = torch.where(space.missing_cells(x), torch.nan, x)[:, space.numeric]
     if space.blocks.numel() == 0:
         return numbers.cpu().numpy()
-    levels = torch.where(space.present, x[:, space.blocks], -1.0)
-    highest, level = levels.max(2)
-    return torch.cat([numbers, torch.where(highest > 0, level.to(x.dtype), torch.nan)], 1).cpu().numpy()
+    highest, level = torch.where(space.present, x[:, space.blocks], -1.0).max(2)
+    return torch.cat([torch.where(highest > 0, level.to(x.dtype), torch.nan), numbers], 1).cpu().numpy()
 
 
 # ------------------------------------------------------------------------------------------------------------- by fold
@@ -233,7 +248,8 @@ def _fitted(make: Callable[[], Any], data: _Data) -> Any:
     """Return a fitted model; of rows of one class, one that always says so."""
     x, labels, weight = data
     model = make() if len(np.unique(labels)) > 1 else DummyClassifier()
-    return model.fit(x, labels, sample_weight=weight)
+    last = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
+    return model.fit(x, labels, **{f"{last}sample_weight": weight})
 
 
 def _unseen(models: list[Any], x: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:
@@ -261,4 +277,4 @@ def _proba(model: Any, x: np.ndarray, n_classes: int) -> np.ndarray:
     """Return probabilities (n, K), 0 of classes that the model has not seen."""
     proba = np.zeros((len(x), n_classes))
     proba[:, model.classes_] = model.predict_proba(x)
-    return proba
+    return proba / proba.sum(1, keepdims=True)  # of numbers in single precision they do not quite add up

@@ -14,7 +14,7 @@ from .._model.encoded_space import EncodedSpace
 from .._model.hypernetwork import HyperNetwork
 from .._model.model import Model
 from .._rules.feasible_set import FeasibleSet
-from .calibrate import Confidence, calibrate, plausible_threshold
+from .calibrate import Confidence, calibrate, plausible_threshold, quantile_of
 from .classifier_phase import fit_classifier
 from .density_phase import fit_density
 from .fill_reservoir import fill_reservoir
@@ -23,7 +23,7 @@ from .rows import Rows
 from .step_phase import Objective, fit_steps, pretrain_on_clusters
 
 # Most steps of the density, which stops early, and steps of the classifier, where the user names no epochs.
-_DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 1_000
+_DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 700
 _JOINT_ROWS = 76_000  # in all batches of the step phase together, for few features and classes
 _RESERVOIR = 1_000  # rows in all, at least 20 of a class
 
@@ -71,9 +71,10 @@ def _frozen(module: nn.Module) -> None:
 def typical_row(rows: Rows, space: EncodedSpace) -> Tensor:
     """Return what contributions start from, (d,): median of each number, most frequent level of each category."""
     typical = torch.zeros(space.n_features, device=rows.x.device)
-    typical[space.numeric] = rows.x[:, space.numeric].median(0).values
+    for place in space.numeric:
+        typical[place] = quantile_of(rows.x[:, place], 0.5, rows.times)
     if space.blocks.numel():
-        counts = torch.where(space.present, rows.x.sum(0)[space.blocks], -1.0)
+        counts = torch.where(space.present, (rows.times @ rows.x)[space.blocks], -1.0)
         typical[space.blocks.gather(1, counts.argmax(1, keepdim=True)).flatten()] = 1.0
     return typical
 

@@ -1,8 +1,8 @@
-"""Pictures in scikit-learn's manner: what counterfactuals change, what a row's classifier weighs, maps, training."""
+"""Pictures in scikit-learn's manner: what counterfactuals change, what a prediction rests on, maps, training."""
 
+from ._contributions import ContributionsDisplay
 from ._counterfactual import CounterfactualDisplay
 from ._history import HistoryDisplay
 from ._map import DecisionMapDisplay
-from ._weights import LocalWeightsDisplay
 
-__all__ = ["CounterfactualDisplay", "DecisionMapDisplay", "HistoryDisplay", "LocalWeightsDisplay"]
+__all__ = ["ContributionsDisplay", "CounterfactualDisplay", "DecisionMapDisplay", "HistoryDisplay"]

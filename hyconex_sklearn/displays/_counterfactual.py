@@ -128,7 +128,7 @@ class CounterfactualDisplay(AxesDisplay):
             return cls.from_counterfactuals(ask(estimator, X, **query), max_features=max_features, ax=ax)
         one, row = one_row(X, row)
         cf = ask(estimator, one, **query)
-        cf = replace(cf, report=cf.report.assign(row=row))
+        cf = replace(cf, report=cf.report.assign(row=row))._judged_by(cf._log_proba)
         return cls.from_counterfactuals(cf, row=row, max_features=max_features, ax=ax)
 
     def _draw(self, ax: Any) -> Any:
