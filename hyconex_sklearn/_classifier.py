@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -36,16 +36,17 @@ from ._training.rows import split
 
 
 class HyConExClassifier(ClassifierMixin, Kept):
-    """Classifier that explains itself: class probabilities and counterfactual rows from one network.
+    """Classifier that explains itself: class probabilities, what they rest on, and counterfactual rows from one pass.
 
-    A hypernetwork writes a linear classifier for each row. Its weights classify the row, and each of them is also the
-    step to the nearest plausible row of another class, x' = x - W_m. A normalizing flow says what is plausible.
+    A classifier network, taught by an ensemble, predicts. A hypernetwork writes a linear model of it around each row,
+    whose weights are also the steps to the nearest plausible rows of other classes, x' = x - W_m. A normalizing flow
+    says what is plausible.
 
     Parameters
     ----------
     alpha_validity : float, default=0.8
-        Weight of "the counterfactual is classified as its target" in the joint objective. With all three alphas 0 the
-        network is trained as a plain classifier.
+        Weight of "the counterfactual is classified as its target" in the joint objective. Predictions are the same with
+        any alphas; with all three 0 the single pass is left untrained.
     alpha_proximity : float, default=0.1
         Weight of the distance between a row and its counterfactual.
     alpha_plausibility : float, default=0.1
@@ -54,9 +55,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
         A row counts as plausible if its log-density under its class is above this quantile of held-out rows of that
         class. In [0, 1).
     hidden_size : int, default=128
-        Width of the hypernetwork.
+        Width of the classifier network and of the hypernetwork.
     n_blocks : int, default=3
-        Residual blocks of the hypernetwork.
+        Residual blocks of each of them.
     dropout : float, default=0.2
         Share of hidden units dropped while training.
     flow_transforms : int, default=4
@@ -67,7 +68,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Most epochs of the density phase. None chooses by the size of the table, here and below: as many as make some
         hundred to a few thousand optimiser steps.
     pretrain_epochs : int or None, default=None
-        Most epochs of the classification phase.
+        Epochs of the classification phase. With 0 the classifier is a logistic regression.
     joint_epochs : int or None, default=None
         Epochs of the joint phase. A quarter as many, and cheaper ones, come before it, with k-means prototypes
         as targets.
@@ -78,19 +79,20 @@ class HyConExClassifier(ClassifierMixin, Kept):
     weight_decay : float, default=1e-4
         Weight decay of AdamW.
     validation_fraction : float, default=0.2
-        Share of the rows of each class held out for early stopping, model selection and calibration.
+        Share of the rows of each class held out from density, committee and hypernetwork, for early stopping and for
+        thresholds of plausibility. The classifier learns from all rows, and is chosen and calibrated by cross-fitting.
     patience : int, default=20
-        Epochs without improvement on held-out rows before the density and classification phases stop.
+        Epochs without improvement on held-out rows before the density phase stops.
     max_time : float or None, default=None
         Seconds that training may take. Where they run out, each phase ends at its best model so far, a
         ConvergenceWarning says so, and so does the last record of the phase: `"stopped": "max_time"`. Each phase takes
-        one step at least; committee, linear start and reservoir always run: a second or two, more for huge tables.
-        What the clock has cut short, the seed alone can't repeat.
+        one step at least; committee, linear start, the first kinds of teachers and reservoir always run: a second or
+        two, more for huge tables. What the clock has cut short, the seed alone can't repeat.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, default="from_dtype"
         Columns that are categorical whatever their dtype, as mask, indices or names. Text, category and boolean
         columns always are.
     class_weight : dict, "balanced" or None, default=None
-        Weights of the classes in the classification losses.
+        Weights of the classes in the classification losses, beside those of the rows that `fit` may be given.
     n_jobs : int or None, default=None
         Torch threads; None chooses by the size of the work, -1 takes all. One, always, in a forked process. Several
         Python threads may query one estimator at the same time; where they fit, they take turns.
@@ -284,7 +286,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         ndarray of shape (n, K), float32
             Columns in the order of `classes_`; each row sums to one. Raises what `predict` does.
         """
-        return self._logits(X).softmax(1).cpu().numpy()
+        return self._of_logits(X, lambda logits: logits.softmax(1))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the natural logarithms of the calibrated class probabilities, finite where these round to 0.
@@ -299,7 +301,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         ndarray of shape (n, K), float32
             Columns in the order of `classes_`. Raises what `predict` does.
         """
-        return self._logits(X).log_softmax(1).cpu().numpy()
+        return self._of_logits(X, lambda logits: logits.log_softmax(1))
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return calibrated logits, whose softmax is `predict_proba`; of two classes, the log-odds of the second.
@@ -314,13 +316,12 @@ class HyConExClassifier(ClassifierMixin, Kept):
         ndarray of shape (n,) or (n, K), float32
             Of shape (n,) where there are two classes. Raises what `predict` does.
         """
-        logits = self._logits(X)
-        return (logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits).cpu().numpy()
+        return self._of_logits(X, lambda logits: logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits)
 
-    def _logits(self, X: Any) -> torch.Tensor:
-        """Return the calibrated logits (n, K)."""
+    def _of_logits(self, X: Any, function: Callable[[torch.Tensor], torch.Tensor]) -> np.ndarray:
+        """Return a function of the calibrated logits (n, K)."""
         with self._encoded(X) as (_, encoded):
-            return in_chunks(self._model.logits, encoded)
+            return function(in_chunks(self._model.logits, encoded)).cpu().numpy()
 
     def contributions(self, X: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return what each column adds to the prediction of each row, against the typical row.

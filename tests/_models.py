@@ -20,7 +20,7 @@ from hyconex_sklearn import HyConExClassifier
 #: Parameters with which a fit takes about a second.
 FAST: dict[str, Any] = {
     "flow_epochs": 10,
-    "pretrain_epochs": 30,
+    "pretrain_epochs": 60,
     "joint_epochs": 5,
     "hidden_size": 16,
     "n_blocks": 1,
@@ -32,10 +32,13 @@ FAST: dict[str, Any] = {
 
 @contextmanager
 def small() -> Iterator[None]:
-    """Less of what no parameter of the estimator shortens: a small reservoir, a short training of the committee."""
+    """Less of what no parameter of the estimator shortens: reservoir, committee, ensemble and rows drawn to teach."""
+    trees = {"_TREES": 5, "_LEAST_TREES": 5, "_FOREST_TREES": 5}
     with (
-        patch("hyconex_sklearn._training.fit_model._RESERVOIR", 300, create=True),
-        patch("hyconex_sklearn._model.committee._EPOCHS", 20, create=True),
+        patch("hyconex_sklearn._training.fit_model._RESERVOIR", 300),
+        patch("hyconex_sklearn._model.committee._EPOCHS", 20),
+        patch.multiple("hyconex_sklearn._training.ensemble", **trees),
+        patch.multiple("hyconex_sklearn._training.classifier_phase", _FEWEST_DRAWN=600, _KEPT_BACK=100),
     ):
         yield
 

@@ -13,6 +13,7 @@ from _models import fitted, iris, mixed, mixed_table
 from torch import Tensor, nn
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._model.classifier import Classifier
 from hyconex_sklearn._model.committee import Committee
 from hyconex_sklearn._model.density import MixedDensity
 from hyconex_sklearn._model.encoded_space import EncodedSpace
@@ -107,8 +108,9 @@ def parts(name: str) -> Parts:
 def line_model(train: Any, slope: dict[Any, Any], offset: float = 0.0, table: Any = None) -> Parts:
     """A model of two classes that can be checked by hand: class 1 has the log-odds slope . x + offset.
 
-    Network and committee agree on it, whatever the mask; the density is a standard normal of the numbers with uniform
-    categories, and no row is too rare. One pass toward class 1 moves a row by the slope itself.
+    Classifier and committee agree on it; the density is a standard normal of the numbers with uniform categories, and
+    no row is too rare. One pass toward class 1 moves a row by the slope itself, whatever the mask, and one toward class
+    0 as far the other way.
 
     Parameters
     ----------
@@ -128,20 +130,21 @@ def line_model(train: Any, slope: dict[Any, Any], offset: float = 0.0, table: An
         for label, score in levels.items():
             place = column.categories.index(label) if isinstance(value, dict) else 0
             direction[column.start + place] = score
-    network = HyperNetwork(space.n_features, 2, 4, 1, 0.0)
+    sizes = space.n_features, 2, 4, 1, 0.0
+    network, steps = Classifier(*sizes), HyperNetwork(*sizes)
     committee = Committee(space.owner, 2, torch.Generator().manual_seed(0))
     density = MixedDensity(space, 2, 2, (4,))
-    for module in (network, committee, density):
+    for module in (network, steps, committee, density):
         for parameter in module.parameters():
             nn.init.zeros_(parameter)
     with torch.no_grad():
-        # The step toward class 1 is minus its own weight, so the other class needs that twice to fall behind.
-        network.set_linear(torch.stack([-2 * direction, -direction]), torch.tensor([0.0, offset]))
+        network.set_linear(torch.stack([torch.zeros_like(direction), direction]), torch.tensor([0.0, offset]))
+        steps.set_linear(torch.stack([-direction, direction]))
         committee.seen.fill_(1.0)
         for unit, sign in enumerate((1.0, -1.0)):  # silu(s) - silu(-s) = s
             committee.weight1[:, unit], committee.bias1[:, unit] = sign * direction, sign * offset
             committee.weight2[:, 1, unit] = sign
-    model = Model(space, network, density, committee).requires_grad_(False).eval()
+    model = Model(space, network, steps, density, committee).requires_grad_(False).eval()
     model.threshold.fill_(-1e9)
     model.confidence.fill_(1.0)
     model.committee_confidence.fill_(1.0)

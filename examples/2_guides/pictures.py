@@ -2,8 +2,8 @@
 Pictures of counterfactuals
 ===========================
 
-Four displays draw what a classifier answers: what a counterfactual changes, what many have in common, what a row's own
-classifier weighs, and where everything lies if there are two columns only. They need matplotlib, the extra ``plot``.
+Displays draw what a classifier answers: what a counterfactual changes, what many have in common, what a prediction
+rests on, and where everything lies if there are two columns only. They need matplotlib, the extra ``plot``.
 
 ``python examples/2_guides/pictures.py --output pictures`` saves them in a folder; it takes less than a minute.
 """
@@ -20,11 +20,11 @@ from sklearn.datasets import load_wine
 from sklearn.model_selection import train_test_split
 
 from hyconex_sklearn import (
+    ContributionsDisplay,
     CounterfactualDisplay,
     DecisionMapDisplay,
     HistoryDisplay,
     HyConExClassifier,
-    LocalWeightsDisplay,
 )
 
 parser = argparse.ArgumentParser(description="Draw a wine's counterfactuals.")
@@ -61,13 +61,19 @@ many = CounterfactualDisplay.from_counterfactuals(cf, max_features=10)
 print(many.shares_.round(2).head(10).to_string(index=False))
 
 # %%
-# What speaks for a class, and what against it
-# --------------------------------------------
-# Each row has a linear classifier of its own; its terms add up to what is predicted. This tells how the prediction
-# comes about. It does not tell what to change, and not what causes what. The intercept is the row's own, too: where it
-# outweighs the rest, the prediction rests on the row as a whole, and single columns tell little.
+# What a prediction rests on
+# --------------------------
+# Start at the typical wine, with the median of each measurement, and exchange one measurement after the other for the
+# row's own: a bar is what the log-odds gain at that, on average over orders. Start and bars add up to the log-odds of
+# the predicted class against the second most probable one, or against any other that is asked for.
 
-weights = LocalWeightsDisplay.from_estimator(clf, X_test, row=8)
+rests = ContributionsDisplay.from_estimator(clf, X_test, row=8)
+
+# %%
+# It does not tell what to change, and not what causes what. Of a counterfactual, ``changes`` tells what each changed
+# cell adds to the log-odds of the target.
+
+print(cf[:1].changes().to_string(index=False))
 
 # %%
 # How training went
@@ -88,7 +94,7 @@ chart = DecisionMapDisplay.from_estimator(small, X_test[two], y=y_test, counterf
 # %%
 # Every display has ``figure_`` and ``ax_`` (or ``axes_``), to be saved or drawn on.
 
-pictures = {"one": one, "ways": ways, "many": many, "weights": weights, "history": history, "map": chart}
+pictures = {"one": one, "ways": ways, "many": many, "rests": rests, "history": history, "map": chart}
 if folder is not None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, display in pictures.items():

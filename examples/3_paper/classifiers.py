@@ -18,14 +18,12 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from torch import Tensor, nn
 
 from hyconex_sklearn import HyConExClassifier
-from hyconex_sklearn._common.runtime import seeded
-from hyconex_sklearn._model.hypernetwork import ResidualBlock
+from hyconex_sklearn._common.runtime import copy_state, minibatches, seeded
+from hyconex_sklearn._model.classifier import ResidualNetwork
 from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._training.calibrate import fit_temperature
-from hyconex_sklearn._training.classifier_phase import pretrain_classifier
-from hyconex_sklearn._training.fit_model import _CLASSIFIER_STEPS
-from hyconex_sklearn._training.loop import Training
-from hyconex_sklearn._training.rows import Rows, draw_held_out
+from hyconex_sklearn._training.loop import _MIN_STEPS
+from hyconex_sklearn._training.rows import draw_held_out
 
 try:
     from catboost import CatBoostClassifier
@@ -68,22 +66,11 @@ class CatBoost(ClassifierMixin, BaseEstimator):
         return X.assign(**{name: X[name].astype(str) for name in self.categories_})
 
 
-class _PlainNetwork(nn.Module):
-    """TabResNet: the package's residual blocks under a linear head."""
-
-    def __init__(self, n_features: int, n_classes: int, size: int, n_blocks: int, dropout: float) -> None:
-        super().__init__()
-        self.n_classes = self.width = n_classes  # width: numbers that are computed of a row
-        blocks = [ResidualBlock(size, dropout) for _ in range(n_blocks)]
-        head = nn.Linear(size, n_classes)
-        self.layers = nn.Sequential(nn.Linear(n_features, size), *blocks, nn.LayerNorm(size), nn.GELU(), head)
-
-    def logits(self, x: Tensor) -> Tensor:
-        return self.layers(x)  # (n, K)
+_Rows = tuple[Tensor, Tensor]  # encoded rows (n, d), class indices (n,)
 
 
 class TabResNet(ClassifierMixin, BaseEstimator):
-    """The package's own backbone, encoding, training loop and calibration, with a plain head."""
+    """The package's own encoding and residual network, alone: cross-entropy, early stopping, calibration."""
 
     def __init__(self, random_state: int = 0) -> None:
         self.random_state = random_state
@@ -92,24 +79,38 @@ class TabResNet(ClassifierMixin, BaseEstimator):
         same = HyConExClassifier()  # its default settings
         self.classes_, labels = np.unique(y, return_inverse=True)
         self.codec_ = TableCodec.fit(X, same.categorical_features)
-        x, seed = torch.from_numpy(self.codec_.encode(X)), self.random_state
-        held_out = draw_held_out(labels, same.validation_fraction, np.random.default_rng(seed))
-        train, valid = (
-            Rows(x[rows], torch.from_numpy(labels)[rows], torch.ones(int(rows.sum()))) for rows in (~held_out, held_out)
-        )
-        training = Training(same, train, valid, seed, torch.Generator().manual_seed(seed))
-        with seeded(seed, torch.device("cpu")):
-            self.network_ = _PlainNetwork(x.shape[1], len(self.classes_), same.hidden_size, same.n_blocks, same.dropout)
-            epochs = training.n_epochs(None, _CLASSIFIER_STEPS + len(train) // 20)
-            pretrain_classifier(self.network_, training, epochs)
+        x = torch.from_numpy(self.codec_.encode(X))
+        held_out = draw_held_out(labels, 0.2, np.random.default_rng(self.random_state))
+        train, valid = ((x[rows], torch.from_numpy(labels)[rows]) for rows in (~held_out, held_out))
+        sizes = x.shape[1], len(self.classes_), same.hidden_size, same.n_blocks, same.dropout
+        with seeded(self.random_state, x.device):
+            self.network_ = ResidualNetwork(*sizes)
+            _train(self.network_, train, valid, same)
         with torch.no_grad():
-            self.temperature_ = fit_temperature(self.network_.eval().logits(valid.x), valid.labels, valid.weight)
+            self.temperature_ = fit_temperature(self.network_(valid[0]), valid[1], torch.ones(len(valid[0])))
         return self
 
     @torch.no_grad()
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         x = torch.from_numpy(self.codec_.encode(X))
-        return (self.network_.logits(x) / self.temperature_).softmax(1).numpy()
+        return (self.network_(x) / self.temperature_).softmax(1).numpy()
+
+
+def _train(network: nn.Module, train: _Rows, valid: _Rows, settings: HyConExClassifier) -> None:
+    """Minimise cross-entropy until that of held-out rows has long stopped falling; leave the best epoch's network."""
+    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+    best, state, since = np.inf, copy_state(network), 0
+    while since < settings.patience:
+        network.train()
+        for rows in minibatches(len(train[0]), settings.batch_size, _MIN_STEPS, torch.default_generator):
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(network(train[0][rows]), train[1][rows]).backward()
+            optimiser.step()
+        network.eval()
+        with torch.no_grad():
+            loss = float(nn.functional.cross_entropy(network(valid[0]), valid[1]))
+        best, state, since = (loss, copy_state(network), 0) if loss < best else (best, state, since + 1)
+    network.load_state_dict(state)
 
 
 class Boosting(ClassifierMixin, BaseEstimator):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pandas as pd
-from summaries import complete, number
+from summaries import complete, in_groups, number
 
 Records = dict[str, pd.DataFrame]
 
@@ -27,10 +27,17 @@ def lines(records: Records) -> Iterator[list[str]]:
 
 
 def _accuracy(frame: pd.DataFrame) -> Iterator[list[str]]:
-    for figure, label in {"auroc": "AUROC", "log_loss": "log loss"}.items():
-        means = complete(frame, figure).mean().drop("hyconex").map("{:.4f}".format)
-        own = f"{complete(frame, figure)['hyconex'].mean():.4f}"
-        yield [f"{label}, mean of {len(complete(frame, figure))} tables", own, _listed(means)]
+    told = {
+        "choosing": "tables on which settings were chosen",
+        "reporting": "tables that only report",
+        "other": "others",
+    }
+    for group, rows in in_groups(frame).items():
+        for figure, label in {"auroc": "AUROC", "log_loss": "log loss"}.items():
+            table = complete(rows, figure)
+            if not table.empty:
+                means = table.mean().map("{:.4f}".format)
+                yield [f"{label}, {len(table)} {told[group]}", means["hyconex"], _listed(means.drop("hyconex"))]
 
 
 def _neighbours(frame: pd.DataFrame) -> Iterator[list[str]]:
@@ -55,17 +62,20 @@ def of_all_asked(frame: pd.DataFrame) -> pd.DataFrame:
 def _ablation(frame: pd.DataFrame) -> Iterator[list[str]]:
     """Yield what a part contributes: the mean difference over tables and seeds, with its standard error."""
     asked = {
-        ("judge attached", "agreement"): "judge detached rather than attached: agreement",
+        ("labels only", "log_loss"): "a teacher or labels only: log loss",
+        ("no drawn rows", "agreement"): "drawn rows to learn from or none: agreement",
+        ("tied", "weights_sign"): "weights that only move, or also classify: sign of the largest term",
+        ("tied", "own_linear"): "... own linear model puts the answer into its class",
+        ("no secant", "secant_error"): "secant loss or none: median relative error of the secant",
         ("no linear start", "auroc"): "linear start or none: AUROC",
         ("no linear start", "log_loss"): "linear start or none: log loss",
         ("no masks", "masked_validity"): "masks or none: valid with half of the columns immutable",
-        ("not held on counterfactuals", "log_loss"): "held on counterfactuals or not: log loss",
         ("cross-entropy", "plausibility"): "margin loss rather than cross-entropy: plausible",
         ("batch norm", "plausibility"): "layer norm rather than batch norm: plausible",
     }
     values = frame.set_index(["variant", "table", "seed"]).sort_index()
     for (variant, figure), label in asked.items():
-        if variant in values.index:
+        if variant in values.index and figure in values:
             gap = (values.loc["full", figure] - values.loc[variant, figure]).dropna()
             error = gap.std() / len(gap) ** 0.5 if len(gap) > 1 else float("inf")
             clear = "a clear difference" if abs(gap.mean()) > 2 * error else "no clear difference"

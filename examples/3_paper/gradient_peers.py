@@ -1,4 +1,4 @@
-"""Two published searches by gradient, on the network and the density of a fitted `HyConExClassifier`.
+"""Two published searches by gradient, on the classifier and the density of a fitted `HyConExClassifier`.
 
 Both are written from their papers, which treat numbers only. Categories are one-hot codes here, and hard at the end:
 Wachter's search relaxes them to the box [0, 1] and raises lambda until the hard row passes; PPCEF, which has no such
@@ -37,7 +37,7 @@ class Query:
 
     def probabilities(self, z: Tensor) -> Tensor:
         """Return the calibrated class probabilities (m, K) of encoded rows (m, d)."""
-        return (self.model.network.logits(z) / self.model.temperature).softmax(1)
+        return self.model.logits(z).softmax(1)
 
     def hardened(self, z: Tensor) -> Tensor:
         """Return all queries' encoded rows (n, d) with hard categories, whose gradients are those of a soft choice."""

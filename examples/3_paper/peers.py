@@ -7,15 +7,15 @@ has one row for each row of `X`, in the same columns and units; a row that is al
 error of DiCE or NICE on one row counts as none found, too. DiCE and NICE are in `METHODS` only where they can be
 imported (`peers_environment.py` makes a place for them); `LEFT_OUT` says why not.
 
-What is fair, and what is not. All explain one and the same network, are asked for the same rows and classes, have their
-default settings, and are judged on the rows that the user would hold. But they don't know the same:
+What is fair, and what is not. All explain one and the same classifier, are asked for the same rows and classes, have
+their default settings, and are judged on the rows that the user would hold. But they don't know the same:
 
-- DiCE and NICE see nothing of the network but predicted probabilities, and both use the training rows.
-- Wachter's search uses the network's gradient and the spread of the training rows; PPCEF the gradients of network and
-  density, so that its answers are plausible by the very density that judges "plausibility". Both are written anew from
-  their papers (`gradient_peers.py`).
-- HyConEx was trained to answer. That costs fit time, which the others don't need, and its search knows network, density
-  and committee. It gives its best attempt where it fails, so that none of its answers counts as not found.
+- DiCE and NICE see nothing of the classifier but predicted probabilities, and both use the training rows.
+- Wachter's search uses the classifier's gradient and the spread of the training rows; PPCEF the gradients of classifier
+  and density, so that its answers are plausible by the very density that judges "plausibility". Both are written anew
+  from their papers (`gradient_peers.py`).
+- HyConEx was trained to answer. That costs fit time, which the others don't need, and its search knows classifier,
+  density and committee. It gives its best attempt where it fails, so that none of its answers counts as not found.
 - The others stop where the class changes, at a probability of .5; HyConEx asks for a probability that rows of the class
   typically have, and for the committee's support, which an independent judge rewards. "hyconex_auto_50" asks for a
   probability of .5 only (plausible and supported as ever).

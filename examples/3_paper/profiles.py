@@ -4,9 +4,9 @@
 
 Wall seconds, in profiles.json and profiles.csv, of a default fit ("fit") by phase, and of the answers to 100,000 rows
 by the single pass ("one_shot") and to 1,000 by the default search ("auto"), each toward the row's second class: passes
-of the network, the committee and the flow, reading and writing tables, holding rows to the rules; "other" is the rest.
-With slopes, only the way forward is told by name, and the way back is in "other". `--tables` takes "23 numbers" and the
-names of the split tables.
+of the classifier, the hypernetwork, the committee and the flow, reading and writing tables, holding rows to the rules;
+"other" is the rest. With slopes, only the way forward is told by name, and the way back is in "other". `--tables` takes
+"23 numbers" and the names of the split tables.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from speed import PUBLISHED, auto, one_shot, repeated, rows_of
 from tables import load
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._model.classifier import Classifier
 from hyconex_sklearn._model.committee import Committee
 from hyconex_sklearn._model.density import MixedDensity
 from hyconex_sklearn._model.hypernetwork import HyperNetwork
@@ -34,7 +35,8 @@ from hyconex_sklearn._table.concatenate import Joined
 DRAWN = "23 numbers"
 ANSWERS = {"one_shot": (one_shot, 100_000), "auto": (auto, 1_000)}
 PLACES: dict[str, tuple[tuple[type, str], ...]] = {
-    "network": ((HyperNetwork, "forward"),),
+    "classifier": ((Classifier, "forward"),),
+    "hypernetwork": ((HyperNetwork, "forward"),),
     "committee": ((Committee, "forward"),),
     "density": ((MixedDensity, "log_prob"),),
     "encoding": ((TableCodec, "encode"),),

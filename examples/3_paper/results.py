@@ -7,13 +7,25 @@ Every figure on the page comes from the records; the page names their date, vers
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import glance
 import pandas as pd
 import results_time
 from pages import Page, write_page
-from summaries import by_figure, by_group, complete, markdown, number, paired, signed, spread
+from summaries import (
+    by_figure,
+    by_group,
+    complete,
+    in_groups,
+    markdown,
+    number,
+    paired,
+    signed,
+    spread,
+    table_by_table,
+    worst,
+)
 
 TIE = 0.01  # a change of a share that counts as none
 QUALITY = {
@@ -32,6 +44,11 @@ QUALITY = {
     "hamming": "categories changed",
     "n_changed": "columns changed",
 }
+GROUPED = {
+    "choosing": ("### Tables on which settings were chosen", "Settings and parts of HyConEx were chosen on these:"),
+    "reporting": ("### Tables that only report", "Nothing was ever chosen on these, of any classifier:"),
+    "other": ("### Other tables", "In neither group:"),
+}
 ABLATED = {
     "auroc": "AUROC",
     "log_loss": "log loss",
@@ -44,6 +61,15 @@ ABLATED = {
     "l2": "L2",
     "n_changed": "columns changed",
     "masked_validity": "valid, half immutable",
+}
+EXPLAINED = {
+    "contributions_sign": "contributions: largest term has the right sign",
+    "contributions_correlation": "... correlation with occlusion",
+    "weights_sign": "weights: largest term has the right sign",
+    "weights_correlation": "... correlation with occlusion",
+    "gradient_cosine": "weights, cosine with the gradient",
+    "secant_error": "secant, median relative error",
+    "own_linear": "own linear model puts the answer into its class",
 }
 STRESSED = {
     "valid": "valid",
@@ -87,13 +113,17 @@ SEEN = {
     "images_per_second": "images a second",
 }
 DIVERSE = {"diversity_pixels": "diversity, pixels", "diversity": "diversity, judge's features"}
-FAIRNESS = """Every method explains the same fitted network, on the same rows, toward the same classes. What is fair and
-what is not: DiCE and NICE see nothing of it but `predict_proba`, and they carry the training rows with them. Wachter et
-al. and PPCEF, written anew from their papers, use its gradient, and PPCEF its density, too: the one that judges
+FAIRNESS = """Every method explains the same fitted classifier, on the same rows, toward the same classes. What is fair
+and what is not: DiCE and NICE see nothing of it but `predict_proba`, and carry the training rows with them. Wachter
+et al. and PPCEF, written anew from their papers, use its gradient, and PPCEF its density, too: the one that judges
 "own flow". All of these stop where the class changes; HyConEx asks for the confidence that rows of the class typically
 have and for the support of its committee, which an independent judge rewards (`hyconex_auto_50` asks for a probability
 of one half only). HyConEx was trained to answer, against that same density, and gives its best attempt where it fails.
 The seeds are those of fits and searches; the split and the rows asked are the same for all."""
+MEANING = """What explanations say, beside what the classifier does. Occlusion: what the predicted class loses when one
+column is exchanged for the typical row's. A term of the weights is coefficient times distance from the typical row; the
+secant is what the coefficients say of the gain from a row to its answer. In logits of a class minus the mean of the
+others'; cosine, secant and the own linear model are about classes that are not predicted:"""
 INTRODUCTION = """# Measured results
 
 This page is written by `examples/3_paper/results.py` from the records in [results](results), which the scripts in
@@ -124,21 +154,34 @@ def accuracy(page: Page) -> None:
         return
     page.head("Predictions", "accuracy", frame)
     page.add(
-        "An 80/20 split for each seed. Every classifier has its default settings (the forest 300 trees), which for "
-        "HyConEx were found on some of these very tables. Means over seeds, then over tables.",
-        "AUROC (one class against the rest):",
-        *paired(frame, "auroc", "hyconex", larger_is_better=True),
-        "Log loss:",
-        *paired(frame, "log_loss", "hyconex", larger_is_better=False),
-        "AUROC of each table:",
+        "An 80/20 split for each seed. Every classifier has its default settings (the forest 300 trees). Means over "
+        "seeds, then over tables; the two groups of tables are never mixed."
     )
+    for group, rows in in_groups(frame).items():
+        if not complete(rows, "auroc").empty:
+            page.add(*GROUPED[group], *_predictions(rows))
+
+
+def _predictions(frame: pd.DataFrame) -> Iterator[str]:
+    """Yield what is told of one group of tables."""
+    labels = {"auroc": "AUROC", "log_loss": "log loss"}
+    linear = "logistic_regression" in set(frame["model"])
+    for figure, label in labels.items():
+        yield f"{label[0].upper()}{label[1:]}{' (one class against the rest)' if figure == 'auroc' else ''}:"
+        yield from paired(frame, figure, "hyconex", larger_is_better=figure == "auroc")
+        if linear:
+            yield worst(frame, figure, "logistic_regression", larger_is_better=figure == "auroc")
+    if linear:
+        yield "Table by table against logistic regression, ± over the seeds:"
+        yield table_by_table(frame, labels, "hyconex", "logistic_regression")
+    yield "AUROC of each table:"
     table = complete(frame, "auroc")
     lines = ([name, *(number(value, 4) for value in row)] for name, *row in table.itertuples())
-    page.add(markdown(["table", *table.columns], lines))
+    yield markdown(["table", *table.columns], lines)
 
 
 def neighbours(page: Page) -> None:
-    """Counterfactuals of several methods for the same network and rows."""
+    """Counterfactuals of several methods for the same classifier and rows."""
     frame = page.records("benchmark")
     if frame is None:
         return
@@ -192,6 +235,8 @@ def ablation(page: Page) -> None:
         by_group(variants, ["variant"], ABLATED),
     )
     shown = {"agreement": "Agreement", "plausibility": "Plausible (default flow)", "l2": "L2", "auroc": "AUROC"}
+    if "own_linear" in variants:
+        page.add(MEANING, by_group(variants, ["variant"], EXPLAINED))
     for figure, label in shown.items():
         page.add(f"{label}, table by table:", _wide(variants, "variant", "table", figure))
     if noisy.any():
@@ -218,6 +263,23 @@ def _over_alpha(page: Page, frame: pd.DataFrame, sweep: pd.Series) -> None:
     exceptions = f"; it does on {', '.join(falls)}" if len(falls) else ""
     page.add(f"{never} (by more than {TIE:g}){exceptions}.", _wide(rows, "alpha_plausibility", "table", "plausibility"))
     page.add("What it costs, means over the tables:", by_group(rows, ["alpha_plausibility"], ABLATED))
+
+
+def attribution(page: Page) -> None:
+    """What explanations are worth."""
+    frame = page.records("attribution")
+    if frame is None:
+        return
+    page.head("Explanations", "attribution", frame)
+    answers = {
+        "valid": "one pass, valid",
+        "plausible": "... plausible",
+        "support": "... committee support",
+        "certified": "... certified",
+        "masked_validity": "... valid, half immutable",
+        "log_loss": "log loss",
+    }
+    page.add(MEANING, by_figure(frame, "table", EXPLAINED | answers))
 
 
 def rules(page: Page) -> None:
@@ -321,6 +383,7 @@ SECTIONS: tuple[Callable[[Page], None], ...] = (
     accuracy,
     neighbours,
     ablation,
+    attribution,
     rules,
     stress,
     results_time.speed,

@@ -12,7 +12,9 @@ NO_EPOCH = {
     "cpu_columns": "columns",
     "cpu_split": "encoding",
     "cpu_committee": "committee",
-    "cpu_linear_start": "linear start",
+    "cpu_linear": "linear start",
+    "cpu_teacher": "teacher",
+    "cpu_drawn": "drawn rows",
     "cpu_prototypes": "prototypes",
     "cpu_thresholds": "thresholds",
     "cpu_reservoir": "reservoir",
@@ -39,8 +41,8 @@ def speed(page: Page) -> None:
         )
     page.add(
         "Answers: rows a second, and the time in parts of what they build on: `predict_proba` of the bare forward pass "
-        "of the same network over encoded rows, certified counterfactuals of the single pass of `predict_proba`, the "
-        "default search of the single pass.",
+        "of the same classifier over encoded rows, certified counterfactuals of the single pass of `predict_proba`, "
+        "the default search of the single pass.",
         _ratios(frame),
         "A single row, the median of many calls:",
         _single_rows(frame[frame["part"] == "row"]),
@@ -56,8 +58,8 @@ def profiles(page: Page) -> None:
     frame = frame.drop(columns=["seed", "quick"], errors="ignore")
     told = {
         "fit": "Seconds of a default fit, by phase:",
-        "one_shot": "Seconds of certified answers of the single pass. It passes the network twice, to propose and to "
-        "judge the row that is handed out: nearly two `predict_proba` alone.",
+        "one_shot": "Seconds of certified answers of the single pass. The hypernetwork is passed once; the classifier "
+        "twice, for the row and to judge what is handed out.",
         "auto": "Seconds of the default search; slopes are in other.",
     }
     for part, text in told.items():
@@ -112,7 +114,7 @@ def timing(page: Page) -> None:
         "nice_per_second": "NICE",
     }
     page.add(by_group(frame[frame["part"] == "growth"].astype({"size": int}), ["grows", "size"], figures))
-    page.add("The same network explained by others, in the same run; rows a second:", _against_peers(frame))
+    page.add("The same classifier explained by others, in the same run; rows a second:", _against_peers(frame))
 
 
 def _rates(frame: pd.DataFrame) -> str:
@@ -161,8 +163,9 @@ def scaling(page: Page) -> None:
     )
     page.picture("scaling.png", "CPU seconds of the parts of a fit over rows, and over features times classes")
     page.add(
-        "What is no epoch: reading labels, learning columns, encoding, the committee, the linear start, the "
-        "prototypes, thresholds and calibration, the reservoir, and what has no name.",
+        "What is no epoch: reading labels, learning columns, encoding, the committee, the linear start, the teacher of "
+        "the classifier and what it says, rows drawn for it to speak of, the prototypes, thresholds and calibration, "
+        "the reservoir, and what has no name.",
         by_group(by_rows, ["size"], NO_EPOCH),
         "One epoch as columns or classes grow:",
         by_group(frame[frame["grows"] != "rows"], ["grows", "size"], EPOCH | {"epoch": "all four"}),

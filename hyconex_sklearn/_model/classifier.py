@@ -68,11 +68,6 @@ class Classifier(nn.Module):
         nn.init.zeros_(self.linear.bias)
         self.residual = ResidualNetwork(n_features, n_classes, hidden_size, n_blocks, dropout)
 
-    @property
-    def width(self) -> int:
-        """Numbers that are computed of a row, in the widest place."""
-        return max(self.n_classes, self.residual.hidden_size)
-
     def set_linear(self, weight: Tensor, bias: Tensor) -> None:
         """Start from the linear model with `weight` (K, d) and `bias` (K,)."""
         with torch.no_grad():

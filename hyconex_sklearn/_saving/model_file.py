@@ -9,7 +9,8 @@ weights.
 Reading runs nothing that the file says. Before a network is made, its layers have to be among the numbers that are in
 the file, so that memory stays in proportion to it; then names, shapes and dtypes of all tensors have to be exactly
 those of the network. What reads this format reads every file of it: whoever adds, drops or renames a field counts
-`FORMAT` up. Constructor parameters are free: one that the file lacks takes its default.
+`FORMAT` up. (Format 1 had one network that classified and moved.) Constructor parameters are free: one that the file
+lacks takes its default.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from .container import Content, check_digest, pack, read_file, unpack
 from .json_values import decode, decode_members, encode, encode_members, items, members, padding, text, whole, wrong
 from .schema_json import describe, schema_from
 
-FORMAT = 1
+FORMAT = 2
 _PACKAGES = (np, safetensors, sklearn, torch, zuko)
 _KEYS = ("sha256", "format", "versions", "parameters", "schema", "classes", "names", "history", "n_iter")
 # Bytes that masks may take for a moment while a density is made: of one transformation, and of all one after the other.
@@ -163,13 +164,16 @@ def _check_format(header: dict[str, Any]) -> None:
     number = header.get("format")
     if type(number) is not int or number < 1:
         raise ValueError(f"{wrong('format', number, 'an integer from 1')}. {_HOSTILE}")
-    if number > FORMAT:
-        versions = header.get("versions")
-        writer = versions.get("hyconex_sklearn") if isinstance(versions, dict) else None
-        raise ValueError(
-            f"it has format {number}, written by hyconex_sklearn {str(writer)[:40]}; this is hyconex_sklearn "
-            f"{__version__}, which reads formats up to {FORMAT}. Update the package, or save the model with this one."
-        )
+    if number == FORMAT:
+        return
+    versions = header.get("versions")
+    writer = versions.get("hyconex_sklearn") if isinstance(versions, dict) else None
+    newer = "Update the package, or save the model with this one."
+    older = "Its model is made otherwise: fit again and save that."
+    raise ValueError(
+        f"it has format {number}, written by hyconex_sklearn {str(writer)[:40]}; this is hyconex_sklearn "
+        f"{__version__}, which reads format {FORMAT}. {newer if number > FORMAT else older}"
+    )
 
 
 def _classes(coded: Any) -> np.ndarray:

@@ -9,14 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import TargetEncoder
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from .._common.runtime import in_chunks
@@ -32,7 +27,7 @@ _REGULARISATION = (0.01, 0.1, 1.0, 10.0)  # inverse strengths tried for the line
 _HIDDEN = 64  # units of each fold's network
 _TREES, _LEAST_TREES, _ALL_TREES = 150, 40, 500  # boosting rounds: the most, the least, and the trees of all classes
 _FOREST_TREES = 40  # of each fold
-_MANY_LEVELS = 30  # of a category: more are told to trees by the classes that rows of each level have
+_MOST_LEVELS = 255  # of a category that boosting splits as one
 _ROUNDS = 200  # of expectation and maximisation
 _LEAST = 1e-6  # probability
 
@@ -73,12 +68,11 @@ def fit_ensemble(training: Training, space: EncodedSpace, n_classes: int, linear
     folds = folds_of(rows.labels.cpu().numpy(), training.seed)
     members = [linear]
     training.clock.start("ensemble")
-    with threadpool_limits(torch.get_num_threads()):
-        for fit in (_networks, _boosting, _forest):
-            if training.clock.rings():
-                training.history.stopped.append("ensemble")
-                break
-            members.append(fit(training, rows, folds, space, n_classes))
+    for fit in (_networks, _boosting, _forest):
+        if training.clock.rings():
+            training.history.stopped.append("ensemble")
+            break
+        members.append(fit(training, rows, folds, space, n_classes))
     return Ensemble(mixture([member.unseen for member in members], rows), members)
 
 
@@ -118,7 +112,8 @@ def linear_member(training: Training, n_classes: int) -> tuple[Member, tuple[Ten
         make = partial(LogisticRegression, C=strength, max_iter=200, tol=1e-3)
         models = _fit_folds(make, data, folds)
         unseen = _unseen(models, data[0], folds, n_classes)
-        loss = log_loss(data[1], unseen, labels=np.arange(n_classes), sample_weight=data[2])
+        own = unseen[np.arange(len(unseen)), data[1]]
+        loss = -np.average(np.log(own + _LEAST), weights=data[2])
         if loss < best_loss:
             best, best_loss = (make, models, unseen), loss
     assert best is not None
@@ -165,9 +160,8 @@ def _networks(training: Training, rows: Rows, folds: np.ndarray, space: EncodedS
 
 def _boosting(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
     """Histogram gradient boosting on the columns of the table: gaps as gaps, categories whole."""
-    sizes = space.present.sum(1).cpu().numpy()
-    kinds = np.concatenate([sizes > _MANY_LEVELS, np.zeros(len(space.numeric), dtype=bool)])
-    categorical = ~kinds & np.concatenate([sizes > 2, np.zeros(len(space.numeric), dtype=bool)])
+    levels = space.present.sum(1).cpu().numpy()
+    categorical = np.concatenate([(levels > 2) & (levels <= _MOST_LEVELS), np.zeros(len(space.numeric), dtype=bool)])
     n_trees = _ALL_TREES // n_classes if n_classes > 2 else _TREES
     boosting = HistGradientBoostingClassifier(
         learning_rate=0.05 if n_classes == 2 else 0.1,
@@ -176,37 +170,21 @@ def _boosting(training: Training, rows: Rows, folds: np.ndarray, space: EncodedS
         l2_regularization=1.0,
         max_features=0.5,
         early_stopping=False,
-        categorical_features=categorical[np.argsort(~kinds, kind="stable")] if categorical.any() else None,
+        categorical_features=categorical if categorical.any() else None,
         random_state=training.seed,
     )
-    return _trees(boosting, training, rows, folds, space, n_classes)
+    return _trees(boosting, rows, rows, folds, space, n_classes)
 
 
 def _forest(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
     """Extremely randomised trees on the columns of the table."""
     forest = ExtraTreesClassifier(_FOREST_TREES, min_samples_leaf=3, max_features=0.5, random_state=training.seed)
-    return _trees(forest, training, rows, folds, space, n_classes, _FOREST_ROWS)
+    return _trees(forest, rows[:_FOREST_ROWS], rows, folds[:_FOREST_ROWS], space, n_classes)
 
 
-def _trees(
-    model: Any,
-    training: Training,
-    rows: Rows,
-    folds: np.ndarray,
-    space: EncodedSpace,
-    n_classes: int,
-    most_rows: int = _MOST_ROWS,
-) -> Member:
-    """Fit a model on the columns of the table; those of many levels are told by what their labels' classes are."""
-    many = np.flatnonzero(space.present.sum(1).cpu().numpy() > _MANY_LEVELS)
-    if len(many):
-        encoder = ("encoder", TargetEncoder(random_state=training.seed), many)
-        model = make_pipeline(ColumnTransformer([encoder], remainder="passthrough"), model)
-
-    def view(x: Tensor) -> np.ndarray:
-        return columns_of(x, space)
-
-    some, folds = rows[:most_rows], folds[:most_rows]
+def _trees(model: Any, some: Rows, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
+    """Fit a model for each fold of some rows, the head of all, on the columns of the table."""
+    view = partial(columns_of, space=space)
     data = view(some.x), *_arrays(some)[1:]
     models = _fit_folds(partial(clone, model), data, folds)
     return _member(models, _unseen(models, data[0], folds, n_classes), rows, view, n_classes)
@@ -245,11 +223,11 @@ def _fit_folds(make: Callable[[], Any], data: _Data, folds: np.ndarray) -> list[
 
 
 def _fitted(make: Callable[[], Any], data: _Data) -> Any:
-    """Return a fitted model; of rows of one class, one that always says so."""
+    """Return a fitted model; of rows of one class or without columns, one that always says the same."""
     x, labels, weight = data
-    model = make() if len(np.unique(labels)) > 1 else DummyClassifier()
-    last = f"{model.steps[-1][0]}__" if isinstance(model, Pipeline) else ""
-    return model.fit(x, labels, **{f"{last}sample_weight": weight})
+    x = np.where(np.isnan(x).all(0), 0.0, x)  # of columns without any value trees can't find thresholds
+    model = make() if x.shape[1] and len(np.unique(labels)) > 1 else DummyClassifier()
+    return model.fit(x, labels, sample_weight=weight)
 
 
 def _unseen(models: list[Any], x: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:

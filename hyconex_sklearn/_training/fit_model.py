@@ -61,7 +61,7 @@ def fit_model(space: EncodedSpace, rules: FeasibleSet, training: Training) -> Mo
     _frozen(model.hypernetwork)
     fill_reservoir(model, rules, max(20, _RESERVOIR // n_classes), Demands(*aimed, model.threshold))
     model.confidence, model.committee_confidence = asked
-    return model
+    return model.eval()
 
 
 def _frozen(module: nn.Module) -> None:

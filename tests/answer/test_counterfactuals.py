@@ -134,12 +134,13 @@ def test_an_array_gets_column_names() -> None:
 
 def test_changes_lists_every_changed_cell_with_its_own_type() -> None:
     changes = adults().changes()
-    assert list(changes.columns) == ["row", "target", "rank", "feature", "from", "to"]
+    assert list(changes.columns) == ["row", "target", "rank", "feature", "from", "to", "contribution"]
     assert list(changes["row"]) == [0, 0, 1, 2]
     assert list(changes["feature"]) == ["hours", "education", "wage", "member"]
     assert list(changes["to"]) == [45, "Bachelors", 2.5, True]
     assert changes["from"].dtype == changes["to"].dtype == object
     assert [type(value) for value in changes["to"]] == [int, str, float, bool]
+    assert changes["contribution"].dtype == np.float64 and changes["contribution"].isna().all()  # made by hand
 
 
 @pytest.mark.parametrize(
@@ -156,7 +157,7 @@ def test_changes_lists_every_changed_cell_with_its_own_type() -> None:
 def test_equal_values_are_no_change_whatever_the_dtype(before: Any, after: Any) -> None:
     cf = result(pd.DataFrame({"a": before}), pd.DataFrame({"a": after}))
     assert len(cf.changes()) == 0
-    assert list(cf.changes().columns) == ["row", "target", "rank", "feature", "from", "to"]
+    assert list(cf.changes().columns) == ["row", "target", "rank", "feature", "from", "to", "contribution"]
 
 
 @pytest.mark.parametrize(
@@ -217,7 +218,7 @@ def test_json_keeps_columns_whose_names_are_written_alike() -> None:
     table = pd.DataFrame([[1, 2, 3]], columns=pd.Index([1, "1", "a"], dtype=object))
     (record,) = json.loads(result(table, table + 10).to_json())
     assert record["counterfactual"] == {"1 #0": 11, "1 #1": 12, "a": 13}
-    assert record["changes"]["1 #1"] == {"from": 2, "to": 12} and len(record["changes"]) == 3
+    assert record["changes"]["1 #1"] == {"from": 2, "to": 12, "contribution": None} and len(record["changes"]) == 3
 
 
 def test_json_has_plain_values_and_null_for_what_json_cannot_say() -> None:
@@ -229,8 +230,11 @@ def test_json_has_plain_values_and_null_for_what_json_cannot_say() -> None:
     assert set(cf.report.columns) <= set(first)
     assert first["target"] == 1 and first["status"] == "ok" and first["valid"] is True
     assert first["log_density"] is None and second["log_density"] is None and third["log_density"] == 1.5
-    assert first["changes"] == {"hours": {"from": 38, "to": 45}, "education": {"from": "HS-grad", "to": "Bachelors"}}
-    assert second["changes"] == {"wage": {"from": None, "to": 2.5}}
+    assert first["changes"] == {
+        "hours": {"from": 38, "to": 45, "contribution": None},
+        "education": {"from": "HS-grad", "to": "Bachelors", "contribution": None},
+    }
+    assert second["changes"] == {"wage": {"from": None, "to": 2.5, "contribution": None}}
     assert second["counterfactual"] == {"hours": 40, "wage": 2.5, "education": "HS-grad", "member": None}
     assert cf.to_json(indent=2).count("\n") > 30 and json.loads(cf.to_json(indent=2)) == json.loads(text)
 

@@ -14,19 +14,15 @@ from _models import FAST, small
 
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._common.runtime import minibatches
+from hyconex_sklearn._model.classifier import Classifier
 from hyconex_sklearn._model.committee import Committee, _member_losses
 from hyconex_sklearn._model.density import MixedDensity
 from hyconex_sklearn._model.encoded_space import EncodedSpace
 from hyconex_sklearn._model.hypernetwork import HyperNetwork
+from hyconex_sklearn._model.losses import classification_loss
+from hyconex_sklearn._model.model import Model
 from hyconex_sklearn._table.codec import TableCodec
-from hyconex_sklearn._training.step_phase import (
-    Objective,
-    counterfactual_terms,
-    draw_targets,
-    held_on_moves,
-    judged,
-    propose,
-)
+from hyconex_sklearn._training.step_phase import Objective, counterfactual_terms, draw_targets, judged, propose
 
 needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
 
@@ -47,10 +43,9 @@ def test_no_training_step_reads_from_its_device_or_leaves_it() -> None:
     X, _ = table()
     space = EncodedSpace(TableCodec.fit(X).schema)
     d, meta = space.n_features, torch.device("meta")
-    committee = Committee(space.owner, 3, torch.Generator()).to(meta)
-    network, teacher = (HyperNetwork(d, 3, 8, 1, 0.1).to(meta) for _ in range(2))
-    density = MixedDensity(space, 3, 2, (8,)).to(meta)
-    space = space.to(meta)
+    sizes = d, 3, 8, 1, 0.1
+    parts = Classifier(*sizes), HyperNetwork(*sizes), MixedDensity(space, 3, 2, (8,))
+    model = Model(space, *parts, Committee(space.owner, 3, torch.Generator())).to(meta)
     x, labels, per_class = (
         torch.empty(32, d, device=meta),
         torch.zeros(32, dtype=torch.long, device=meta),
@@ -59,13 +54,12 @@ def test_no_training_step_reads_from_its_device_or_leaves_it() -> None:
     generator: Any = None
 
     targets = draw_targets(labels, 3, generator)
-    logits, moves = propose(network, space, x, targets, generator)
-    objective = Objective(0.8, 0.1, 0.1, per_class, per_class, density)
-    terms = counterfactual_terms(judged(network, moves, objective), moves, space, objective)
-    kept = held_on_moves(network, teacher, moves, 32, generator)
-    (logits.sum() + terms.sum() + kept).backward()
-    others = density.log_prob(x, labels), _member_losses(committee, x, labels, x[:, 0])
-    assert all(tensor.device == meta for tensor in (logits, terms, kept, *others))
+    moves = propose(model, x, targets, generator)
+    terms = counterfactual_terms(judged(model, moves), moves, model, Objective(0.8, 0.1, 0.1, per_class))
+    taught = classification_loss(model.classifier(x), torch.empty(32, 3, device=meta), x[:, 0])
+    (terms.sum() + taught).backward()
+    others = model.density.log_prob(x, labels), _member_losses(model.committee, x, labels, x[:, 0])
+    assert all(tensor.device == meta for tensor in (terms, taught, *others))
 
 
 def test_batches_are_drawn_where_the_generator_is() -> None:

@@ -114,13 +114,13 @@ def test_a_thread_that_starts_during_a_query_has_the_users_number_of_torch_threa
 ) -> None:
     clf, X, _ = iris()
     own, seen = torch.get_num_threads(), []
-    encode = type(clf._model.network).logits
+    logits = type(clf._model).logits
 
     def watched(*args: Any) -> Any:
         seen.append((torch.get_num_threads(), *in_threads(lambda _: torch.get_num_threads(), 1)))
-        return encode(*args)
+        return logits(*args)
 
-    monkeypatch.setattr(type(clf._model.network), "logits", watched)
+    monkeypatch.setattr(type(clf._model), "logits", watched)
     torch.set_num_threads(own + 2)
     try:
         clf.predict(X)
@@ -192,9 +192,11 @@ import faulthandler, multiprocessing, pickle, sys
 import numpy as np, torch
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._model import committee
-from hyconex_sklearn._training import fit_model
+from hyconex_sklearn._training import classifier_phase, ensemble, fit_model
 
 committee._EPOCHS, fit_model._RESERVOIR = 2, 60
+ensemble._TREES = ensemble._LEAST_TREES = ensemble._FOREST_TREES = 2
+classifier_phase._FEWEST_DRAWN, classifier_phase._KEPT_BACK = 600, 100
 rng = np.random.default_rng(0)
 X, y = rng.normal(size=(4000, 40)), rng.integers(0, 8, 4000)
 epochs = dict(flow_epochs=1, pretrain_epochs=1, joint_epochs=1)

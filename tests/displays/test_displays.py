@@ -19,7 +19,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from hyconex_sklearn import CounterfactualDisplay, Counterfactuals, LocalWeightsDisplay, counterfactuals
+from hyconex_sklearn import ContributionsDisplay, CounterfactualDisplay, Counterfactuals, counterfactuals
 from hyconex_sklearn.displays._style import labels_of, shorten_middle
 
 pytest.importorskip("matplotlib").use("agg")
@@ -289,7 +289,7 @@ def one_of(cf: Counterfactuals) -> Counterfactuals:
 PICTURES: dict[str, Any] = {
     "one row": lambda ax, most: CounterfactualDisplay(one_of(wide()), max_features=most).plot(ax),
     "many rows": lambda ax, most: CounterfactualDisplay(wide(), max_features=most).plot(ax),
-    "weights": lambda ax, most: LocalWeightsDisplay(
+    "contributions": lambda ax, most: ContributionsDisplay(
         np.random.default_rng(0).normal(size=(10, 30)) * np.logspace(-3, 2, 30),
         np.arange(10.0),
         np.full(10, 0.1),
@@ -369,7 +369,7 @@ def test_what_cannot_be_drawn_is_told(cf: Any, options: dict[str, Any], error: t
         CounterfactualDisplay.from_counterfactuals(cf, **options)
 
 
-@pytest.mark.parametrize("display", [CounterfactualDisplay, LocalWeightsDisplay])
+@pytest.mark.parametrize("display", [CounterfactualDisplay, ContributionsDisplay])
 @pytest.mark.parametrize("row", [160, -161, "first", 0.5, True])
 def test_a_row_that_is_not_there_is_told_before_any_work(display: Any, row: Any) -> None:
     clf, X, _ = mixed()
@@ -377,26 +377,27 @@ def test_a_row_that_is_not_there_is_told_before_any_work(display: Any, row: Any)
         display.from_estimator(clf, X, row=row)
 
 
-def test_weights_of_what_has_none_are_refused() -> None:
+def test_contributions_of_what_has_none_are_refused() -> None:
     X, y = np.zeros((4, 2)), [0, 1, 0, 1]
     with pytest.raises(TypeError, match="LogisticRegression has no method counterfactuals"):
-        LocalWeightsDisplay.from_estimator(LogisticRegression().fit(X, y), X)
+        ContributionsDisplay.from_estimator(LogisticRegression().fit(X, y), X)
     with pytest.raises(ValueError, match="max_features must be an integer >= 1, got 0"):
-        LocalWeightsDisplay.from_estimator(iris()[0], iris()[1], max_features=0)
-    display = LocalWeightsDisplay.from_estimator(iris()[0], iris()[1])
+        ContributionsDisplay.from_estimator(iris()[0], iris()[1], max_features=0)
+    display = ContributionsDisplay.from_estimator(iris()[0], iris()[1])
     display.max_features = -1
     with pytest.raises(ValueError, match="max_features must be an integer >= 1, got -1"):
         display.plot()
     with pytest.raises(ValueError, match="X has 1 dimension"):
-        LocalWeightsDisplay.from_estimator(iris()[0], iris()[1][0])
+        ContributionsDisplay.from_estimator(iris()[0], iris()[1][0])
 
 
-@pytest.mark.parametrize("name", ["CounterfactualDisplay", "LocalWeightsDisplay"])
+@pytest.mark.parametrize("name", ["ContributionsDisplay", "CounterfactualDisplay"])
 def test_without_matplotlib_the_extra_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = LocalWeightsDisplay.from_estimator(*iris()[:2])
-    display = (
-        weights if name == "LocalWeightsDisplay" else CounterfactualDisplay(result(np.zeros((1, 1)), np.ones((1, 1))))
-    )
+    displays = {
+        "ContributionsDisplay": ContributionsDisplay.from_estimator(*iris()[:2]),
+        "CounterfactualDisplay": CounterfactualDisplay(result(np.zeros((1, 1)), np.ones((1, 1)))),
+    }
+    display = displays[name]
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=rf"{name} needs matplotlib.*pip install 'hyconex-sklearn\[plot\]'"):
         display.plot()

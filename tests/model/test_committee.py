@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hyconex_sklearn._model.committee import N_MEMBERS, Committee, fit_committee, mean_log_odds, votes
+from hyconex_sklearn._model.committee import N_MEMBERS, Committee, bootstrap, fit_committee, mean_log_odds, votes
 
 
 def table(n: int = 200, d: int = 5, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -25,8 +25,10 @@ def committee(owner: Tensor, n_classes: int = 2, seed: int = 0) -> Committee:
 def trained(x: Tensor, labels: Tensor, seed: int = 0, epochs: int = 30, weight: Tensor | None = None) -> Committee:
     members = committee(torch.arange(x.shape[1]), 2, seed)
     weight = torch.ones(len(x)) if weight is None else weight
+    generator = torch.Generator().manual_seed(seed)
+    counts = bootstrap(len(x), generator)
     with patch("hyconex_sklearn._model.committee._EPOCHS", epochs):
-        fit_committee(members, x, labels, weight, batch_size=64, generator=torch.Generator().manual_seed(seed))
+        fit_committee(members, x, labels, weight, counts, batch_size=64, generator=generator)
     return members
 
 
@@ -108,8 +110,7 @@ def test_every_member_keeps_the_state_that_served_its_own_held_out_rows_best(
 ) -> None:
     monkeypatch.setattr("hyconex_sklearn._common.runtime._ROWS_AT_ONCE", at_once)  # 50: the last ten rows count as much
     noise = torch.randint(2, (60,), generator=torch.Generator().manual_seed(3))
-    drawn = torch.zeros(N_MEMBERS, 60)  # the draws of `fit_committee`: rows that a member did not get are held out
-    drawn.scatter_(1, torch.randint(60, (N_MEMBERS, 60), generator=torch.Generator().manual_seed(0)), 1.0)
+    drawn = (bootstrap(60, torch.Generator().manual_seed(0)).T > 0).float()  # rows that a member did not get: held out
 
     def held_out_losses(epochs: int) -> Tensor:
         log_softmax = trained(X[:60], noise, epochs=epochs)(X[:60]).log_softmax(2)
@@ -117,3 +118,51 @@ def test_every_member_keeps_the_state_that_served_its_own_held_out_rows_best(
         return (losses * (1 - drawn)).sum(1) / (1 - drawn).sum(1)
 
     assert (held_out_losses(80) <= held_out_losses(5) + 1e-5).all()
+
+
+# ------------------------------------------------------------------------------------------- members of another kind
+
+
+def test_as_many_members_as_wide_and_with_as_many_columns_as_asked() -> None:
+    torch.manual_seed(0)
+    members = Committee(torch.arange(5), 3, torch.Generator().manual_seed(0), 4, 7, column_share=1.0)
+    assert members(X).shape == (len(X), 4, 3) and (members.seen == 1).all()
+    assert members.width == 4 * (7 + 3)
+
+
+def test_every_row_is_drawn_as_often_as_it_should_be() -> None:
+    counts = bootstrap(500, torch.Generator().manual_seed(0))
+    assert counts.shape == (500, N_MEMBERS) and counts.sum(0).tolist() == [500] * N_MEMBERS
+    assert ((counts == 0).float().mean() - 0.368).abs() < 0.02
+    assert len(counts.T.unique(dim=0)) == N_MEMBERS
+
+
+def test_a_member_learns_nothing_of_rows_that_it_is_not_given() -> None:
+    x, labels = table()
+    lying = labels.clone()
+    lying[::2] = 1 - labels[::2]
+    counts = torch.zeros(len(x), 2, dtype=torch.uint8)
+    counts[::2, 0], counts[1::2, 1] = 1, 1  # the first member is given the lies alone
+    torch.manual_seed(0)
+    members = Committee(torch.arange(5), 2, torch.Generator().manual_seed(0), 2, 16, column_share=1.0)
+    with patch("hyconex_sklearn._model.committee._keep_best_members", lambda _, __, ___, best, state: best):
+        state = {name: tensor for name, tensor in members.state_dict().items()}  # of the last step, not of the best
+        with patch("hyconex_sklearn._model.committee.copy_state", lambda _: state):
+            generator = torch.Generator().manual_seed(0)
+            fit_committee(members, x, lying, torch.ones(len(x)), counts, batch_size=64, generator=generator)
+    right = (members(x).argmax(2) == labels[:, None]).float().mean(0)
+    assert right[0] < 0.2 and right[1] > 0.8
+
+
+def test_a_clock_that_rings_ends_the_training_after_an_epoch() -> None:
+    epochs = []
+
+    def rings() -> bool:
+        epochs.append(1)
+        return len(epochs) == 3
+
+    members = committee(torch.arange(5))
+    generator = torch.Generator().manual_seed(0)
+    counts = bootstrap(len(X), generator)
+    fit_committee(members, X, Y, torch.ones(len(X)), counts, 64, generator, rings)
+    assert len(epochs) == 3

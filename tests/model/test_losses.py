@@ -20,6 +20,7 @@ from hyconex_sklearn._model.losses import (
     log_odds,
     plausibility_loss,
     prototype_loss,
+    secant_loss,
     validity_loss,
 )
 from hyconex_sklearn._table.codec import TableCodec
@@ -126,3 +127,28 @@ def test_prototypes_attract() -> None:
     assert loss.tolist() == pytest.approx([math.sqrt(2.0), 0.0], abs=2e-3)
     loss.sum().backward()
     assert moved.grad is not None and moved.grad[0, 1] < 0 and torch.isfinite(moved.grad).all()
+
+
+# ------------------------------------------------------------------------------------- the local model's own errors
+
+
+@given(st.integers(0, 99), st.integers(2, 5))
+def test_a_local_model_that_tells_the_gain_has_no_secant_loss(seed: int, k: int) -> None:
+    x, moved, weight = (torch.randn(7, 3, generator=torch.Generator().manual_seed(seed + i)).double() for i in range(3))
+    weights = weight[:, None].repeat(1, k, 1) + logits_of(seed, 7, k)[:, :, None]
+    gain = torch.einsum("mkd,md->mk", weights, x - moved)
+    assert secant_loss(weights, x, moved, gain).tolist() == pytest.approx([0.0] * 7)
+    # What all classes gain alike says nothing of any of them.
+    assert secant_loss(weights, x, moved, gain + 5.0).tolist() == pytest.approx([0.0] * 7)
+
+
+def test_the_secant_loss_is_half_a_square_near_zero_and_grows_no_faster_than_the_error_far_out() -> None:
+    x = torch.zeros(3, 1, dtype=torch.float64)
+    moved, weight = x + 1.0, torch.zeros(3, 2, 1, dtype=torch.float64, requires_grad=True)
+    gain = torch.tensor([[0.0, 0.0], [0.2, -0.2], [100.0, -100.0]], dtype=torch.float64)
+    loss = secant_loss(weight, x, moved, gain)
+    assert loss.tolist() == pytest.approx([0.0, 0.02, 99.5])
+    loss.sum().backward()
+    assert weight.grad is not None and weight.grad.abs().max() <= 0.5
+    # A step along -W: the weight of a class whose logit grows has to become less.
+    assert weight.grad[1, 0, 0] > 0 > weight.grad[1, 1, 0]

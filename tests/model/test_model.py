@@ -23,7 +23,8 @@ def model_and_rows() -> tuple[Model, torch.Tensor, torch.Tensor]:
 def test_a_judgement_puts_together_what_the_parts_say() -> None:
     model, x, y = model_and_rows()
     judged = model.judge(x, y)
-    logits = model.network.logits(x) / model.temperature
+    logits = model.classifier(x) / model.temperature
+    assert torch.equal(logits, model.logits(x))
     assert torch.equal(judged.prediction, logits.argmax(1))
     torch.testing.assert_close(judged.log_odds, log_odds(logits, y))
     torch.testing.assert_close(judged.support, votes(model.committee(x), y))
@@ -38,6 +39,14 @@ def test_temperature_changes_how_sure_it_is_and_never_what_it_says() -> None:
     assert torch.equal(hot.judge(x, y).prediction, model.judge(x, y).prediction)
     sure, doubtful = (part.judge(x, part.judge(x, y).prediction).log_odds for part in (model, hot))
     assert (doubtful < sure).all()
+
+
+def test_weights_are_written_for_the_rows_as_the_classifier_sees_them() -> None:
+    model, x, _ = model_and_rows()
+    mask = (torch.arange(x.shape[1]) % 2).float().expand_as(x)
+    torch.testing.assert_close(model.weights(x, mask), model.hypernetwork(x, model.logits(x), mask))
+    torch.testing.assert_close(model.weights(x), model.weights(x, torch.ones_like(x)))
+    assert model.weights(x).shape == (len(x), model.n_classes, model.n_features)
 
 
 def judgement(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -> Judgement:
@@ -166,6 +175,16 @@ def test_what_was_read_off_held_out_rows_is_in_range(shared: object) -> None:
 
 
 @pytest.mark.parametrize("shared", [iris, mixed])
+def test_the_typical_row_is_one_that_the_table_could_hold(shared: object) -> None:
+    clf, X, _ = shared()  # type: ignore[operator]
+    typical = clf._model.typical[None].numpy()
+    table = clf._codec.decode(typical, X[:1])
+    np.testing.assert_allclose(clf._codec.encode(table), typical, atol=1e-6)
+    if shared is mixed:
+        assert table["job"].tolist() == X["job"].mode().tolist() and table["age"][0] == X["age"].median().round()
+
+
+@pytest.mark.parametrize("shared", [iris, mixed])
 def test_the_reservoir_holds_rows_in_their_class_that_a_table_can_hold(shared: object) -> None:
     clf, _, _ = shared()  # type: ignore[operator]
     model = clf._model
@@ -182,7 +201,7 @@ def test_nothing_in_a_fitted_model_learns_any_more() -> None:
     assert not any(parameter.requires_grad for parameter in model.parameters())
     assert all(parameter.grad is None for parameter in model.parameters())
     assert not any(module.training for module in model.modules())
-    assert torch.equal(model.network.logits(x), model.network.logits(x))
+    assert torch.equal(model.logits(x), model.logits(x)) and torch.equal(model.weights(x), model.weights(x))
 
 
 def test_a_state_travels_between_models_of_one_shape() -> None:

@@ -26,9 +26,16 @@ pytestmark = [
 
 
 def test_a_newer_format_names_both_versions(tmp_path: Path) -> None:
-    newer = {"format": 2, "versions": {"hyconex_sklearn": "9.1.0"}, "anything": 1}
+    newer = {"format": 3, "versions": {"hyconex_sklearn": "9.1.0"}, "anything": 1}
     path = altered(iris()[0], tmp_path, lambda header: header.update(newer))
-    with pytest.raises(ValueError, match=r"format 2, .* hyconex_sklearn 9\.1\.0; this is hyconex_sklearn 0\.1\.0"):
+    with pytest.raises(ValueError, match=r"format 3, .* hyconex_sklearn 9\.1\.0; this is hyconex_sklearn 0\.1\.0"):
+        HyConExClassifier.load(path)
+
+
+def test_an_older_format_says_to_fit_again(tmp_path: Path) -> None:
+    older = {"format": 1, "versions": {"hyconex_sklearn": "0.0.9"}}
+    path = altered(iris()[0], tmp_path, lambda header: header.update(older))
+    with pytest.raises(ValueError, match=r"format 1, .* hyconex_sklearn 0\.0\.9; .* fit again"):
         HyConExClassifier.load(path)
 
 

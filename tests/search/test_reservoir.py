@@ -198,7 +198,7 @@ def test_the_reservoir_follows_the_random_state(asked: Parts) -> None:
 
 def test_a_class_that_nothing_belongs_to_leaves_the_others_their_rows(asked: Parts) -> None:
     def never(model: Any) -> None:
-        model.network.bias0.data[0] = -1e4
+        model.classifier.linear.bias.data[0] = -1e4
 
     model = refilled(asked, 0, 10, never)
     assert set(model.reservoir_labels.tolist()) == set(range(1, model.n_classes))

@@ -64,18 +64,18 @@ def test_each_row_has_its_own_linear_classifier(model: Any) -> None:
 
 def test_contributions_of_columns_add_up_to_the_calibrated_logits(model: Any) -> None:
     clf, X, _ = model
-    terms, intercept = clf._contributions(X)
-    assert terms.shape == (len(X), len(clf.classes_), X.shape[1])
-    np.testing.assert_allclose(softmax(terms.sum(2) + intercept, axis=1), clf.predict_proba(X), atol=1e-4)
-    # A column that stands where its encoded values are all 0 adds nothing: here one that never varied.
+    terms, baseline = clf.contributions(X)
+    assert terms.shape == (len(X), len(clf.classes_), X.shape[1]) and baseline.shape == (len(clf.classes_),)
+    np.testing.assert_allclose(softmax(terms.sum(2) + baseline, axis=1), clf.predict_proba(X), atol=1e-4)
+    # A column that is as in the typical row adds nothing: here one that never varied.
     if isinstance(X, pd.DataFrame):
-        assert not terms[:, :, list(X.columns).index("fixed")].any()
+        np.testing.assert_allclose(terms[:, :, list(X.columns).index("fixed")], 0.0, atol=1e-5)
 
 
 def test_contributions_stand_in_the_order_of_the_asked_table() -> None:
     clf, X, _ = mixed()
-    terms, _ = clf._contributions(X[:5])
-    turned, _ = clf._contributions(X.iloc[:5, ::-1])
+    terms, _ = clf.contributions(X[:5])
+    turned, _ = clf.contributions(X.iloc[:5, ::-1])
     np.testing.assert_array_equal(turned, terms[:, :, ::-1])
 
 

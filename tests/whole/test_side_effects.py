@@ -48,7 +48,7 @@ QUERIES: list[Callable[[HyConExClassifier, Any], object]] = [
     lambda clf, X: clf.predict(X),
     lambda clf, X: clf.predict_proba(X),
     lambda clf, X: clf.local_linear(X),
-    lambda clf, X: clf._contributions(X),
+    lambda clf, X: clf.contributions(X),
     lambda clf, X: clf.score_samples(X),
     lambda clf, X: clf.score_samples(X, clf.predict(X)),
     lambda clf, X: clf.score(X, clf.predict(X)),
