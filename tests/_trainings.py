@@ -19,7 +19,12 @@ def rows_of(x: Any, labels: Any, weight: Any = None, times: Any = None) -> Rows:
     """Encoded rows that count the same, if nothing else is said; `times` count as `weight`, too."""
     times = np.ones(len(x)) if times is None else times
     weight = times if weight is None else weight
-    arrays = np.asarray(x, np.float32), np.asarray(labels), np.asarray(weight, np.float32), np.asarray(times, np.float32)
+    arrays = (
+        np.asarray(x, np.float32),
+        np.asarray(labels),
+        np.asarray(weight, np.float32),
+        np.asarray(times, np.float32),
+    )
     return Rows(*(torch.tensor(array) for array in arrays))
 
 

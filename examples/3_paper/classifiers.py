@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from scipy.optimize import minimize_scalar
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import make_column_selector, make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -21,7 +23,6 @@ from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._common.runtime import copy_state, minibatches, seeded
 from hyconex_sklearn._model.classifier import ResidualNetwork
 from hyconex_sklearn._table.codec import TableCodec
-from hyconex_sklearn._training.calibrate import fit_temperature
 from hyconex_sklearn._training.loop import _MIN_STEPS
 from hyconex_sklearn._training.rows import draw_held_out
 
@@ -67,6 +68,22 @@ class CatBoost(ClassifierMixin, BaseEstimator):
 
 
 _Rows = tuple[Tensor, Tensor]  # encoded rows (n, d), class indices (n,)
+
+
+def fit_temperature(logits: Tensor, labels: Tensor, weight: Tensor) -> float:
+    """Return the temperature that calibrates `logits` (n, K), by smoothed cross-entropy.
+
+    Labels are smoothed by one pseudo-count for each class (as Platt scaling does): where held-out rows are few and
+    all right, the plain likelihood would call for unlimited confidence.
+    """
+    n, n_classes = logits.shape
+    goal = (nn.functional.one_hot(labels, n_classes) * n + 1.0) / (n + n_classes)
+
+    def loss(log_temperature: float) -> float:
+        terms = -(goal * (logits / math.exp(log_temperature)).log_softmax(1)).sum(1)
+        return float((weight * terms).sum())
+
+    return math.exp(minimize_scalar(loss, bounds=(-3.0, 4.0), method="bounded").x)
 
 
 class TabResNet(ClassifierMixin, BaseEstimator):

@@ -100,16 +100,14 @@ def typical(
 
 
 def fit_temperature(logits: Tensor, labels: Tensor, weight: Tensor) -> float:
-    """Return the temperature that calibrates `logits` (n, K), by smoothed cross-entropy.
+    """Return the temperature from 0.5 to 1 under which `logits` (n, K) of unseen rows make their labels likeliest.
 
-    Labels are smoothed by one pseudo-count for each class (as Platt scaling does): where held-out rows are few and
-    all right, the plain likelihood would call for unlimited confidence.
+    A mixture is less sure than its members, so that its logits may grow. They never shrink: each row's come from the
+    models of one fold, and the classifier learns the mean of all folds, which is less sure than these already.
     """
-    n, n_classes = logits.shape
-    goal = (nn.functional.one_hot(labels, n_classes) * n + 1.0) / (n + n_classes)
 
     def loss(log_temperature: float) -> float:
-        terms = -(goal * (logits / math.exp(log_temperature)).log_softmax(1)).sum(1)
+        terms = nn.functional.cross_entropy(logits / math.exp(log_temperature), labels, reduction="none")
         return float((weight * terms).sum())
 
-    return math.exp(minimize_scalar(loss, bounds=(-3.0, 4.0), method="bounded").x)
+    return math.exp(minimize_scalar(loss, bounds=(math.log(0.5), 0.0), method="bounded").x)

@@ -16,6 +16,9 @@ from .loop import Training, annealed
 _DRAWN_SHARE = 0.75  # of the rows of a step
 _FEWEST_DRAWN, _MOST_DRAWN = 5_000, 50_000
 _KEPT_BACK = 500  # drawn rows that are not learnt from
+_UNLIKE = (
+    0.1  # Kullback-Leibler divergence from the teacher, in nats, from which on the classifier has not learnt enough
+)
 
 
 def fit_classifier(
@@ -79,5 +82,7 @@ def distil(
     def validate() -> dict[str, float]:
         return {"valid_loss": float(classification_loss(classifier(drawn[n_drawn:]), said[n_drawn:]))}
 
-    for _ in training.epochs("classifier", classifier, n_epochs, loss, validate, annealed):
-        pass
+    for record in training.epochs("classifier", classifier, n_epochs, loss, validate, annealed):
+        unlike = record["valid_loss"] - float(classification_loss(said[n_drawn:].clamp(min=1e-9).log(), said[n_drawn:]))
+    if unlike > _UNLIKE and "classifier" not in training.history.stopped:
+        training.history.unconverged.append("classifier")

@@ -24,7 +24,7 @@ from .step_phase import Objective, fit_steps, pretrain_on_clusters
 
 # Most steps of the density, which stops early, and steps of the classifier, where the user names no epochs.
 _DENSITY_STEPS, _CLASSIFIER_STEPS = 1_200, 700
-_JOINT_ROWS = 76_000  # in all batches of the step phase together, for few features and classes
+_JOINT_ROWS = 50_000  # in all batches of the step phase together, for few features and classes
 _RESERVOIR = 1_000  # rows in all, at least 20 of a class
 
 
@@ -94,8 +94,8 @@ def _fit_hypernetwork(model: Model, aimed: Confidence, training: Training) -> No
 def joint_steps(n_rows: int, batch_size: int, n_features: int, n_classes: int) -> int:
     """Return the steps of the joint phase: more with rows, features and classes, 150 to 600, and one for every 20 rows.
 
-    The larger the batches, the fewer will do: on tables of 2 to 23 features and two classes, half of 600 steps of 256
-    rows gave the same one-pass answers; on digits, with 64 features and ten classes, they did not.
+    The larger the batches, the fewer will do: on tables of 2 to 23 features and two classes, a third of 600 steps of
+    256 rows gave the same one-pass answers.
     """
-    most = _JOINT_ROWS / min(batch_size, n_rows) * (1 + n_features * n_classes / 600)
+    most = _JOINT_ROWS / min(batch_size, n_rows) * (1 + n_features * n_classes / 400)
     return int(np.clip(0.55 * n_rows * n_features**0.75, 150, np.clip(most, 150, 600))) + n_rows // 20

@@ -14,7 +14,7 @@ from .._common.messages import user_stacklevel
 
 # Share of the time left that a phase may take; the rest is for those that follow, and for the reservoir.
 _SHARES = {"density": 0.4, "ensemble": 0.3, "classifier": 0.4, "clusters": 0.1, "joint": 0.9}
-_RAISED = {"density": "flow_epochs", "joint": "joint_epochs"}
+_RAISED = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
 
 
 class Clock:

@@ -146,7 +146,7 @@ def test_a_member_learns_nothing_of_rows_that_it_is_not_given() -> None:
     torch.manual_seed(0)
     members = Committee(torch.arange(5), 2, torch.Generator().manual_seed(0), 2, 16, column_share=1.0)
     with patch("hyconex_sklearn._model.committee._keep_best_members", lambda _, __, ___, best, state: best):
-        state = {name: tensor for name, tensor in members.state_dict().items()}  # of the last step, not of the best
+        state = dict(members.state_dict())  # of the last step, not of the best
         with patch("hyconex_sklearn._model.committee.copy_state", lambda _: state):
             generator = torch.Generator().manual_seed(0)
             fit_committee(members, x, lying, torch.ones(len(x)), counts, batch_size=64, generator=generator)

@@ -25,7 +25,9 @@ TABLE = pd.DataFrame(
 CODEC = TableCodec.fit(TABLE)
 SPACE = EncodedSpace(CODEC.schema)
 X = torch.from_numpy(CODEC.encode(TABLE)).double()
-PAIRS = st.tuples(st.lists(st.integers(0, 5), min_size=4, max_size=4), st.lists(st.integers(0, 5), min_size=4, max_size=4))
+PAIRS = st.tuples(
+    st.lists(st.integers(0, 5), min_size=4, max_size=4), st.lists(st.integers(0, 5), min_size=4, max_size=4)
+)
 
 
 def patched(origin: list[int]) -> Tensor:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 
-from hyconex_sklearn._table.check_input import check_labels, check_table
+from hyconex_sklearn._table.check_input import check_labels, check_sample_weight, check_table, counted_rows
 
 
 class Anyone(BaseEstimator):
@@ -77,7 +79,7 @@ def test_an_array_of_another_width_is_told_at_a_query() -> None:
     ],
 )
 def test_classes_are_sorted_and_rows_know_theirs(y: Any, classes: list[Any]) -> None:
-    found, labels, weight = check_labels(y, 3, None)
+    found, labels, weight = check_labels(y, 3, None, np.ones(3))
     assert found.tolist() == classes
     np.testing.assert_array_equal(found[labels], np.asarray(y))
     np.testing.assert_array_equal(weight, 1.0)
@@ -94,5 +96,61 @@ def test_classes_are_sorted_and_rows_know_theirs(y: Any, classes: list[Any]) -> 
     ids=["equal", "balanced", "by label", "one class without weight"],
 )
 def test_weights_of_rows_have_a_mean_of_one(class_weight: Any, expected: list[float]) -> None:
-    _, _, weight = check_labels(["a", "a", "a", "b"], 4, class_weight)
+    _, _, weight = check_labels(["a", "a", "a", "b"], 4, class_weight, np.ones(4))
     np.testing.assert_allclose(weight, expected)
+    twice = np.array([1.6, 0.8, 0.8, 0.8])
+    _, _, both = check_labels(["a", "a", "a", "b"], 4, class_weight, twice)
+    np.testing.assert_allclose(both, weight * twice / (weight * twice).mean())
+
+
+# ------------------------------------------------------------------------------------------------------ sample weights
+
+
+@pytest.mark.parametrize(
+    "given_weight",
+    [
+        [1, 0, 2],
+        (1.0, 0.0, 2.0),
+        np.array([1, 0, 2], dtype=np.uint8),
+        np.array([1, 0, 2], dtype=np.float32),
+        np.array([1, 0, 2.0], dtype=object),
+        pd.Series([1, 0, 2], index=[7, 8, 9]),
+        pd.Series([1, 0, 2], dtype="Int64"),
+    ],
+    ids=["list", "tuple", "bytes", "floats", "objects", "series", "nullable"],
+)
+def test_weights_of_any_kind_of_number_are_read(given_weight: Any) -> None:
+    weight = check_sample_weight(given_weight, 3)
+    assert weight.dtype == np.float64 and weight.tolist() == [1.0, 0.0, 2.0]
+
+
+def test_one_number_stands_for_equal_weights_and_truth_values_for_one_and_none() -> None:
+    assert check_sample_weight(2.5, 3).tolist() == [2.5, 2.5, 2.5]
+    assert check_sample_weight([True, False, True], 3).tolist() == [1.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize("frame", [True, False])
+@given(st.lists(st.integers(0, 3), min_size=1, max_size=12).filter(any))
+def test_rows_that_count_keep_their_order_and_their_share(frame: bool, weights: list[int]) -> None:
+    n = len(weights)
+    X: Any = pd.DataFrame({"a": np.arange(n)}, index=np.arange(n) * 7) if frame else np.arange(n)[:, None]
+    kept, y, times = counted_rows(X, [str(i) for i in range(n)], weights)
+    counting = [i for i, weight in enumerate(weights) if weight]
+    assert np.asarray(kept)[:, 0].tolist() == counting and list(y) == [str(i) for i in counting]
+    assert times.mean() == pytest.approx(1.0)
+    expected = np.array([weights[i] for i in counting])
+    np.testing.assert_allclose(times, expected / expected.mean())
+    if frame:
+        assert kept.index.tolist() == [7 * i for i in counting]
+
+
+@pytest.mark.parametrize("weights", [None, 1.0, 7, [3, 3, 3], np.full(3, 0.1)])
+def test_equal_weights_leave_the_table_itself_and_count_as_none(weights: Any) -> None:
+    y = np.array([0, 1, 0])
+    X, labels, times = counted_rows(FRAME.iloc[[0, 1, 0]], y, weights)
+    assert labels is y and len(X) == 3 and times.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_a_label_in_the_place_of_labels_is_told_whatever_the_weights() -> None:
+    with pytest.raises(TypeError, match="Expected sequence or array-like"):
+        counted_rows(FRAME, 3, [1, 2])

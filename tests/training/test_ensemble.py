@@ -193,7 +193,7 @@ ODD: dict[str, tuple[Any, Any]] = {
         pd.DataFrame({"c": LEVELS, "d": RNG.choice(list("uvw"), 60)}),
         np.where(np.arange(60) == 7, 2, SIDE),
     ),
-    "many levels and many small classes": (pd.DataFrame({"a": CLOUD[:, 0], "c": LEVELS}), np.arange(60) % 30),
+    "many levels and many small classes": (pd.DataFrame({"a": CLOUD[:, 0], "c": LEVELS}), np.arange(60) % 20),
 }
 
 

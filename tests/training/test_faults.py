@@ -13,18 +13,15 @@ import pytest
 import torch
 from _helpers import settings_of_the_user, short_fits, short_searches, state_of
 from _models import fast, fitted, iris, mixed, mixed_table, small_parts
+from _trainings import encoded, rows_of, training_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
 from hyconex_sklearn import HyConExClassifier, Status
-from hyconex_sklearn._model.hypernetwork import HyperNetwork
-from hyconex_sklearn._model.losses import classification_loss
-from hyconex_sklearn._table.codec import TableCodec
-from hyconex_sklearn._training.classifier_phase import pretrain_classifier
+from hyconex_sklearn._model.density import MixedDensity
+from hyconex_sklearn._training.density_phase import fit_density
 from hyconex_sklearn._training.history import Clock
-from hyconex_sklearn._training.loop import Training
-from hyconex_sklearn._training.rows import Rows
 
 __all__ = ["short_fits", "short_searches", "small_parts"]  # fixtures
 
@@ -77,7 +74,11 @@ STATIONS = [
     "_training.fit_model.fit_density",
     "_training.fit_model.plausible_threshold",
     "_training.fit_model.fit_committee",
-    "_training.fit_model.linear_start",
+    "_training.fit_model.fit_classifier",
+    "_training.classifier_phase.fit_ensemble",
+    "_training.ensemble.LogisticRegression",
+    "_training.ensemble.HistGradientBoostingClassifier",
+    "_training.fit_model.calibrate",
     "_training.fit_model.pretrain_on_clusters",
     "_training.fit_model.fill_reservoir",
     "_training.history.History.warn",
@@ -145,30 +146,26 @@ def test_one_warning_says_that_time_ran_out() -> None:
         fast(max_time=50.0, flow_epochs=100, pretrain_epochs=100, joint_epochs=100).fit(X, y)
     told = [warning for warning in caught if issubclass(warning.category, ConvergenceWarning)]
     assert len(told) == 1 and told[0].filename == __file__
-    assert str(told[0].message).startswith("max_time=50.0 seconds ran out in phases density, classifier")
+    assert str(told[0].message).startswith("max_time=50.0 seconds ran out in phases density, ")
     assert "Raise max_time" in str(told[0].message)
 
 
-def test_what_is_kept_when_time_runs_out_is_the_best_model_so_far() -> None:
-    _, X, y = iris()
-    x = torch.from_numpy(TableCodec.fit(X).encode(X))
-    odd = torch.arange(len(y)) % 3 == 0
-    train, valid = (Rows(x[at], torch.from_numpy(y)[at], torch.ones(int(at.sum()))) for at in (~odd, odd))
-    torch.manual_seed(0)
-    network = HyperNetwork(4, 3, 16, 1, 0.0).eval()
-    # So large a step that later epochs are worse than earlier ones.
-    settings = HyConExClassifier(batch_size=32, learning_rate=0.5, weight_decay=0.0, patience=1_000)
+def test_what_is_kept_when_time_runs_out_is_the_best_model_so_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hyconex_sklearn._training.density_phase._NOISE", 0.0)  # so that a loss can be told again
+    space, x = encoded(np.random.default_rng(0).normal(size=(150, 3)))
+    rows = rows_of(x, np.arange(150) % 2)
     with slow_clock():
-        training = Training(settings, train, valid, 0, torch.Generator().manual_seed(0), Clock(max_time=200.0))
-        pretrain_classifier(network, training, 1_000)
-    history = training.history
-    losses = [float(str(record["valid_loss"])) for record in history.records]
-    goal = torch.nn.functional.one_hot(valid.labels, 3).float()
+        # So large a step that later epochs are worse than earlier ones.
+        settings = {"learning_rate": 0.3, "weight_decay": 0.0, "patience": 1_000}
+        training = training_of(rows, 100, clock=Clock(max_time=200.0), **settings)
+        density = MixedDensity(space, 2, 2, (16,))
+        fit_density(density, space, training, 1_000)
+    losses = [record["valid_loss"] for record in training.history.records]
     with torch.no_grad():
-        kept = float(classification_loss(network.logits(valid.x), goal, valid.weight))
-    assert history.stopped == ["classifier"] and len(losses) < 30
+        kept = -float(density.log_prob(training.valid.x, training.valid.labels).mean())
+    assert training.history.stopped == ["density"] and len(losses) < 30
     assert min(losses) < losses[-1]
-    assert kept <= min(losses) + 1e-6
+    assert kept == pytest.approx(min(losses), abs=1e-5)
 
 
 # ----------------------------------------------------------------------------------------------- data that lead nowhere
