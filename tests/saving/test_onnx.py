@@ -145,7 +145,7 @@ def test_the_estimator_stays_what_it_was_and_says_nothing(
     before = clf.predict_proba(X)
     clf.to_onnx(tmp_path / "model.onnx")
     np.testing.assert_array_equal(clf.predict_proba(X), before)
-    assert clf._model.network.training is False
+    assert clf._model.classifier.training is False
     assert capfd.readouterr() == ("", "") and not recwarn.list
 
 

@@ -158,10 +158,11 @@ def test_a_narrow_float_among_objects_is_compared_without_a_warning() -> None:
 def test_a_near_tie_is_decided_alike_by_prediction_and_report(target: str | None) -> None:
     clf = copy.deepcopy(iris()[0])
     # Logits of the first two classes that differ by too little to show in probabilities.
-    clf._model.network.head.weight.data.zero_()
-    clf._model.network.head.bias.data.zero_()
-    clf._model.network.weight0.data.zero_()
-    clf._model.network.bias0.data.copy_(torch.tensor([1e-9, 2e-9, -9.0]))
+    classifier = clf._model.classifier
+    for part in (classifier.residual.head, classifier.linear):
+        part.weight.data.zero_()
+        part.bias.data.zero_()
+    classifier.linear.bias.data.copy_(torch.tensor([1e-9, 2e-9, -9.0]))
     X = iris()[1][:4]
     assert (clf.predict(X) == 0).all()
     cf = clf.counterfactuals(X, search="one_shot", target=target)
