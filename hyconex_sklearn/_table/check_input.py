@@ -357,5 +357,7 @@ def check_labels(
             f"class_weight must give finite weights >= 0, not all of them 0, got {class_weight!r}. Use "
             "'balanced', or a positive weight for each label."
         )
+    if isinstance(class_weight, str):  # "balanced": of what rows count
+        weight = (1 / np.bincount(labels, weights=times))[labels]
     weight = weight * times
     return classes, labels, weight / weight.mean()

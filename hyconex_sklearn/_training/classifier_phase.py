@@ -16,9 +16,8 @@ from .loop import Training, annealed
 _DRAWN_SHARE = 0.75  # of the rows of a step
 _FEWEST_DRAWN, _MOST_DRAWN = 5_000, 50_000
 _KEPT_BACK = 500  # drawn rows that are not learnt from
-_UNLIKE = (
-    0.1  # Kullback-Leibler divergence from the teacher, in nats, from which on the classifier has not learnt enough
-)
+# Kullback-Leibler divergence from the teacher, in nats, from which on the classifier has not learnt enough.
+_UNLIKE = 0.1
 
 
 def fit_classifier(

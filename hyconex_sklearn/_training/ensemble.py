@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -227,7 +228,9 @@ def _fitted(make: Callable[[], Any], data: _Data) -> Any:
     x, labels, weight = data
     x = np.where(np.isnan(x).all(0), 0.0, x)  # of columns without any value trees can't find thresholds
     model = make() if x.shape[1] and len(np.unique(labels)) > 1 else DummyClassifier()
-    return model.fit(x, labels, sample_weight=weight)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The number of unique classes")  # of few rows, whose labels are no numbers
+        return model.fit(x, labels, sample_weight=weight)
 
 
 def _unseen(models: list[Any], x: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:

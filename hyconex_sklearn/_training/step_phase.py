@@ -146,18 +146,18 @@ def pretrain_on_clusters(model: Model, training: Training, n_epochs: int) -> Non
     n_clusters = int(np.clip(_CLUSTERS // n_classes, _FEWEST_CLUSTERS, _CLUSTERS // 10))
     centroids, classes = class_prototypes(train, n_classes, n_clusters, training.seed)
 
-    def away(moves: Moves) -> Tensor:
-        return prototype_loss(moves.moved, _nearest_prototype(moves, centroids, classes)).mean()
+    def away(moves: Moves, times: Tensor) -> Tensor:
+        return _mean(prototype_loss(moves.moved, _nearest_prototype(moves, centroids, classes)), times)
 
     def loss(rows: Tensor, _: float) -> Tensor:
         targets = draw_targets(train.labels[rows], n_classes, generator)
-        return away(propose(model, train.x[rows], targets, generator))
+        return away(propose(model, train.x[rows], targets, generator), train.times[rows])
 
     targets = draw_targets(valid.labels, n_classes, generator)
 
     @torch.no_grad()
     def validate() -> dict[str, float]:
-        return {"valid_loss": float(away(_all_free(model, valid.x, targets)))}
+        return {"valid_loss": float(away(_all_free(model, valid.x, targets), valid.times))}
 
     for _ in training.epochs("clusters", model.hypernetwork, n_epochs, loss, validate, annealed):
         pass
@@ -173,12 +173,12 @@ def fit_steps(model: Model, objective: Objective, training: Training, n_epochs: 
     def loss(rows: Tensor, progress: float) -> Tensor:
         targets = draw_targets(train.labels[rows], model.n_classes, generator)
         moves = propose(model, train.x[rows], targets, generator)
-        return counterfactual_terms(judged(model, moves), moves, model, objective).sum(1).mean()
+        return _mean(counterfactual_terms(judged(model, moves), moves, model, objective).sum(1), train.times[rows])
 
     targets = draw_targets(valid.labels, model.n_classes, generator)
 
     def validate() -> dict[str, float]:
-        return _held_out_record(model, valid.x, targets, objective)
+        return _held_out_record(model, valid, targets, objective)
 
     best = EarlyStopping(model.hypernetwork, training.settings.patience)
     for record in training.epochs("joint", model.hypernetwork, n_epochs, loss, validate, annealed):
@@ -193,13 +193,20 @@ def _all_free(model: Model, x: Tensor, targets: Tensor) -> Moves:
 
 
 @torch.no_grad()
-def _held_out_record(model: Model, x: Tensor, targets: Tensor, objective: Objective) -> dict[str, float]:
+def _held_out_record(model: Model, rows: Rows, targets: Tensor, objective: Objective) -> dict[str, float]:
     """Return losses and quality of the one-shot counterfactuals of held-out rows."""
-    moves = _all_free(model, x, targets)
+    moves = _all_free(model, rows.x, targets)
     logits, density = judged(model, moves)
-    return {
-        "valid_loss": float(counterfactual_terms((logits, density), moves, model, objective).sum(1).mean()),
-        "valid": float((log_odds(logits, moves.target) > 0).float().mean()),
-        "plausible": float((density >= model.threshold[moves.target]).float().mean()),
-        "distance": float(distance(moves.x, moves.moved, model.space).mean()),
+    figures = {
+        "valid_loss": counterfactual_terms((logits, density), moves, model, objective).sum(1),
+        "valid": (log_odds(logits, moves.target) > 0).float(),
+        "plausible": (density >= model.threshold[moves.target]).float(),
+        "distance": distance(moves.x, moves.moved, model.space),
     }
+    return {name: float(_mean(values, rows.times)) for name, values in figures.items()}
+
+
+def _mean(values: Tensor, times: Tensor) -> Tensor:
+    """Return the mean of what is said of the moves of rows, (m,), where each row counts `times` (n,), m = n * T."""
+    times = times.repeat_interleave(len(values) // len(times))
+    return (values * times).mean() / times.mean()

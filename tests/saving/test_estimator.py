@@ -142,7 +142,9 @@ def test_a_parameter_that_became_invalid_is_told_before_anything_is_written(tmp_
 def test_what_would_not_load_again_is_not_written(tmp_path: Path) -> None:
     clf = copy.deepcopy(iris()[0])
     clf._model.hypernetwork.weight0.data[0, 0] = torch.nan
-    with pytest.raises(ValueError, match=r"can't be saved so that it would load again: tensor hypernetwork\.weight0 holds"):
+    with pytest.raises(
+        ValueError, match=r"can't be saved so that it would load again: tensor hypernetwork\.weight0 holds"
+    ):
         clf.save(tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
 

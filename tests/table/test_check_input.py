@@ -98,9 +98,13 @@ def test_classes_are_sorted_and_rows_know_theirs(y: Any, classes: list[Any]) -> 
 def test_weights_of_rows_have_a_mean_of_one(class_weight: Any, expected: list[float]) -> None:
     _, _, weight = check_labels(["a", "a", "a", "b"], 4, class_weight, np.ones(4))
     np.testing.assert_allclose(weight, expected)
-    twice = np.array([1.6, 0.8, 0.8, 0.8])
-    _, _, both = check_labels(["a", "a", "a", "b"], 4, class_weight, twice)
-    np.testing.assert_allclose(both, weight * twice / (weight * twice).mean())
+
+
+@pytest.mark.parametrize(("class_weight", "shares"), [("balanced", [0.5, 0.5]), ({"a": 1, "b": 3}, [4 / 7, 3 / 7])])
+def test_classes_are_weighted_by_what_their_rows_count(class_weight: Any, shares: list[float]) -> None:
+    times = np.array([2.0, 1.0, 1.0, 1.0])
+    _, labels, weight = check_labels(["a", "a", "a", "b"], 4, class_weight, times)
+    np.testing.assert_allclose(np.bincount(labels, weights=weight) / 4, shares)
 
 
 # ------------------------------------------------------------------------------------------------------ sample weights
