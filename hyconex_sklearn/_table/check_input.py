@@ -305,7 +305,7 @@ def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
         )
     if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
         raise ValueError(
-            "sample_weight must be finite and >= 0, and not 0 for every row. Leave out rows that should not count."
+            "sample_weight must be finite and >= 0, and not all of them zero. Leave out rows that should not count."
         )
     return weight
 

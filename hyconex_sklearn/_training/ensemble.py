@@ -78,12 +78,15 @@ def fit_ensemble(training: Training, space: EncodedSpace, n_classes: int, linear
 
 
 def folds_of(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Return a fold for each row, (n,): of every class as many rows in each as can be."""
+    """Return a fold for each row, (n,): of every class as many rows in each as can be.
+
+    The only row of a class is in no fold, -1: without it nothing would be learnt of the class.
+    """
     order = np.random.default_rng(seed).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]
     folds = np.empty(len(labels), dtype=np.intp)
     folds[order] = np.arange(len(labels)) % _FOLDS
-    return folds
+    return np.where(np.bincount(labels)[labels] > 1, folds, -1)
 
 
 def mixture(parts: list[np.ndarray], rows: Rows) -> np.ndarray:
@@ -150,7 +153,9 @@ def _networks(training: Training, rows: Rows, folds: np.ndarray, space: EncodedS
         return networks(x).softmax(2)  # (n, folds, K)
 
     def unseen(x: Tensor, fold: Tensor) -> Tensor:
-        return probabilities(x)[torch.arange(len(x), device=device), fold]
+        said = probabilities(x)
+        own = said[torch.arange(len(x), device=device), fold]
+        return torch.where(fold[:, None] < 0, said.mean(1), own)
 
     def predict_proba(x: Tensor) -> np.ndarray:
         return in_chunks(lambda some: probabilities(some).mean(1), x, width=networks.width).double().cpu().numpy()
@@ -234,10 +239,15 @@ def _fitted(make: Callable[[], Any], data: _Data) -> Any:
 
 
 def _unseen(models: list[Any], x: np.ndarray, folds: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return what each row is said to be by the model that lacks its fold; where it is in none, by all models."""
     unseen = np.empty((len(x), n_classes))
     for fold, model in enumerate(models):
         at = np.flatnonzero(folds == fold)
-        unseen[at] = _proba(model, x[at], n_classes)
+        if len(at):
+            unseen[at] = _proba(model, x[at], n_classes)
+    alone = np.flatnonzero(folds < 0)
+    if len(alone):
+        unseen[alone] = np.mean([_proba(model, x[alone], n_classes) for model in models], axis=0)
     return unseen
 
 

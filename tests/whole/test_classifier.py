@@ -23,7 +23,7 @@ from pandas.testing import assert_frame_equal
 from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_breast_cancer, make_classification
+from sklearn.datasets import load_breast_cancer, make_classification, make_moons
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.metrics import recall_score
 from sklearn.model_selection import GridSearchCV
@@ -213,7 +213,7 @@ def test_progress_bars_name_the_phases_on_stderr_only_if_asked() -> None:
 @pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("parameter", ["flow_epochs", "pretrain_epochs"])
 def test_a_training_that_was_cut_short_says_what_to_raise(parameter: str) -> None:
-    X, y = load_breast_cancer(return_X_y=True)
+    X, y = make_moons(300, noise=0.05, random_state=0)  # whose classes no linear model tells apart
     with pytest.warns(ConvergenceWarning, match=rf"2 epoch.s. ran out. Raise {parameter}") as caught:
         fast(**{"flow_epochs": 0, "pretrain_epochs": 0, parameter: 2}, joint_epochs=0, learning_rate=1e-4).fit(X, y)
     assert caught[0].filename == __file__

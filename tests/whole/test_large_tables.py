@@ -127,12 +127,12 @@ def test_training_rows_and_held_out_ones_are_the_rows_of_the_table(monkeypatch: 
     X, y = mixed_table(400)
     labels, weight = (y == "yes").astype(int), np.arange(400) + 1.0
     codec = TableCodec.fit(X)
-    parts = split(codec, X, labels, weight, 0.25, 0, torch.device("cpu"))
-    assert [len(part) for part in parts] == [300, 100] or abs(len(parts[1]) - 100) <= 1
-    order = torch.cat([part.weight for part in parts]).long().numpy() - 1
+    rows, n_train = split(codec, X, labels, weight, np.ones(400), 0.25, 0, torch.device("cpu"))
+    assert len(rows) == 400 and abs(n_train - 300) <= 1
+    order = rows.weight.long().numpy() - 1
     assert sorted(order) == list(range(400)) and (np.diff(order) < 0).any()
-    np.testing.assert_array_equal(torch.cat([part.x for part in parts]).numpy(), codec.encode(X)[order])
-    np.testing.assert_array_equal(torch.cat([part.labels for part in parts]).numpy(), labels[order])
+    np.testing.assert_array_equal(rows.x.numpy(), codec.encode(X)[order])
+    np.testing.assert_array_equal(rows.labels.numpy(), labels[order])
 
 
 def test_a_long_table_is_encoded_once_and_beside_nothing_as_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_a_long_table_is_encoded_once_and_beside_nothing_as_large(monkeypatch: p
     codec, labels = TableCodec.fit(X[:500]), np.arange(len(X)) % 2
     tracemalloc.start()
     try:
-        split(codec, X, labels, np.ones(len(X)), 0.2, 0, torch.device("cpu"))  # into torch's memory: not traced
+        split(codec, X, labels, *np.ones((2, len(X))), 0.2, 0, torch.device("cpu"))  # into torch's memory: not traced
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
