@@ -33,11 +33,11 @@ def fit_classifier(
     if n_epochs:
         teacher = fit_ensemble(training, space, classifier.n_classes, linear)
     x = training.rows.x
-    said = teacher.unseen
-    rest = x[len(said) :]
-    unseen = x.new_tensor(np.concatenate([said, teacher.predict_proba(rest)]) if len(rest) else said)
+    fitted = x.new_tensor(teacher.predict_proba(x))
+    unseen = fitted.clone()  # beyond the rows that it was fitted to it is unseen anyway
+    unseen[: len(teacher.unseen)] = x.new_tensor(teacher.unseen)
     if n_epochs:
-        lesson = (unseen + x.new_tensor(teacher.predict_proba(x))) / 2
+        lesson = (unseen + fitted) / 2
         distil(classifier, teacher, lesson, draw_rows(density, space, training), training, n_epochs)
     return unseen.clamp(min=1e-6).log()
 

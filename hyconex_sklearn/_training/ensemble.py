@@ -15,7 +15,7 @@ from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifie
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from .._common.runtime import in_chunks
+from .._common.runtime import chunks, in_chunks
 from .._model.committee import Committee, fit_committee
 from .._model.encoded_space import EncodedSpace
 from .loop import Training
@@ -29,6 +29,7 @@ _HIDDEN = 64  # units of each fold's network
 _TREES, _LEAST_TREES, _ALL_TREES = 150, 40, 500  # boosting rounds: the most, the least, and the trees of all classes
 _FOREST_TREES = 40  # of each fold
 _MOST_LEVELS = 255  # of a category that boosting splits as one
+_ROWS_AT_ONCE = 50_000  # that members are asked about
 _ROUNDS = 200  # of expectation and maximisation
 _LEAST = 1e-6  # probability
 
@@ -52,8 +53,9 @@ class Ensemble(NamedTuple):
         return self._mix([member.unseen for member in self.members])
 
     def predict_proba(self, x: Tensor) -> np.ndarray:
-        """Return probabilities (m, K) of encoded rows `x` (m, d)."""
-        return self._mix([member.predict_proba(x) for member in self.members])
+        """Return probabilities (m, K) of m > 0 encoded rows `x` (m, d)."""
+        parts = [x[rows] for rows in chunks(len(x), _ROWS_AT_ONCE)]
+        return np.concatenate([self._mix([member.predict_proba(part) for member in self.members]) for part in parts])
 
     def _mix(self, parts: list[np.ndarray]) -> np.ndarray:
         return sum((weight * part for weight, part in zip(self.weights, parts, strict=True)), np.zeros(()))
@@ -70,10 +72,11 @@ def fit_ensemble(training: Training, space: EncodedSpace, n_classes: int, linear
     members = [linear]
     training.clock.start("ensemble")
     for fit in (_networks, _boosting, _forest):
-        if training.clock.rings():
+        member = None if training.clock.rings() else fit(training, rows, folds, space, n_classes)
+        if member is None:
             training.history.stopped.append("ensemble")
             break
-        members.append(fit(training, rows, folds, space, n_classes))
+        members.append(member)
     return Ensemble(mixture([member.unseen for member in members], rows), members)
 
 
@@ -164,7 +167,7 @@ def _networks(training: Training, rows: Rows, folds: np.ndarray, space: EncodedS
     return Member(said.double().cpu().numpy(), predict_proba)
 
 
-def _boosting(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
+def _boosting(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member | None:
     """Histogram gradient boosting on the columns of the table: gaps as gaps, categories whole."""
     levels = space.present.sum(1).cpu().numpy()
     categorical = np.concatenate([(levels > 2) & (levels <= _MOST_LEVELS), np.zeros(len(space.numeric), dtype=bool)])
@@ -179,20 +182,24 @@ def _boosting(training: Training, rows: Rows, folds: np.ndarray, space: EncodedS
         categorical_features=categorical if categorical.any() else None,
         random_state=training.seed,
     )
-    return _trees(boosting, rows, rows, folds, space, n_classes)
+    return _trees(boosting, training, rows, folds, space, n_classes)
 
 
-def _forest(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
+def _forest(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member | None:
     """Extremely randomised trees on the columns of the table."""
     forest = ExtraTreesClassifier(_FOREST_TREES, min_samples_leaf=3, max_features=0.5, random_state=training.seed)
-    return _trees(forest, rows[:_FOREST_ROWS], rows, folds[:_FOREST_ROWS], space, n_classes)
+    return _trees(forest, training, rows, folds[:_FOREST_ROWS], space, n_classes)
 
 
-def _trees(model: Any, some: Rows, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
-    """Fit a model for each fold of some rows, the head of all, on the columns of the table."""
-    view = partial(columns_of, space=space)
+def _trees(
+    model: Any, training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int
+) -> Member | None:
+    """Fit a model for each fold, on the columns of as many rows as there are `folds`; None where time runs out."""
+    view, some = partial(columns_of, space=space), rows[: len(folds)]
     data = view(some.x), *_arrays(some)[1:]
-    models = _fit_folds(partial(clone, model), data, folds)
+    models = _fit_folds(partial(clone, model), data, folds, training.clock.rings)
+    if not models:
+        return None
     return _member(models, _unseen(models, data[0], folds, n_classes), rows, view, n_classes)
 
 
@@ -222,10 +229,16 @@ def _arrays(rows: Rows) -> _Data:
     return x, labels, weight
 
 
-def _fit_folds(make: Callable[[], Any], data: _Data, folds: np.ndarray) -> list[Any]:
-    """Return a model for each fold, fitted without its rows."""
-    kept = [folds != fold for fold in range(min(_FOLDS, len(folds)))]
-    return [_fitted(make, tuple(part[at] for part in data)) for at in kept]
+def _fit_folds(
+    make: Callable[[], Any], data: _Data, folds: np.ndarray, rings: Callable[[], bool] = lambda: False
+) -> list[Any]:
+    """Return a model for each fold, fitted without its rows; none where `rings()` before all of them are there."""
+    models: list[Any] = []
+    for fold in range(min(_FOLDS, len(folds))):
+        if rings():
+            return []
+        models.append(_fitted(make, tuple(part[folds != fold] for part in data)))
+    return models
 
 
 def _fitted(make: Callable[[], Any], data: _Data) -> Any:
