@@ -134,7 +134,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
     >>> clf = HyConExClassifier(**quick, random_state=0).fit(X, y)
     >>> cf = clf.counterfactuals(X[:2], target=1)
     >>> print(cf.explain()[0])
-    sepal length (cm) 5.1 -> 5..., ... would change the prediction from 0 to 1 (probability 0... -> 0...).
+    sepal length (cm) 5.1 -> 5..., ... would change the prediction from 0 to 1 (probability ... -> ...).
     >>> cf.report[["row", "target", "prediction", "valid"]]
        row  target  prediction  valid
     0    0       1           1   True
