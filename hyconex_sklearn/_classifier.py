@@ -29,6 +29,7 @@ from ._search.explainer import Explainer
 from ._table.check_input import check_labels, check_table, counted_rows, target_numbers
 from ._table.codec import TableCodec
 from ._table.schema import Column
+from ._training.classifier_phase import _FEWEST_DRAWN
 from ._training.fit_model import fit_model
 from ._training.history import Clock
 from ._training.loop import Training
@@ -86,8 +87,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
     max_time : float or None, default=None
         Seconds that training may take. Where they run out, each phase ends at its best model so far, a
         ConvergenceWarning says so, and so does the last record of the phase: `"stopped": "max_time"`. Each phase takes
-        one step at least; committee, linear start, the first kinds of teachers and reservoir always run: a second or
-        two, more for huge tables. What the clock has cut short, the seed alone can't repeat.
+        one step at least; committee, linear start and reservoir always run: a second or two, more for huge tables.
+        What the clock has cut short, the seed alone can't repeat.
     categorical_features : "from_dtype", None, or array-like of bool, int or str, default="from_dtype"
         Columns that are categorical whatever their dtype, as mask, indices or names. Text, category and boolean
         columns always are.
@@ -206,8 +207,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
         y : array-like of shape (n,)
             Class labels of any type that scikit-learn takes, at least two different ones.
         sample_weight : array-like of shape (n,), float or None, default=None
-            How much each row counts, in everything that is learnt of it: one of weight 2 is as good as two rows, one of
-            weight 0 as none. None lets all count the same.
+            How much each row counts in all that is trained and calibrated: one of weight 2 is as good as two rows, one
+            of weight 0 as none. Only the units of columns (scale, power, median) are those of rows that count alike.
+            None lets all count the same.
 
         Returns
         -------
@@ -231,7 +233,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
         X, y, times = counted_rows(X, y, sample_weight)
         classes, labels, weight = check_labels(y, len(X), self.class_weight, times)
         codec = TableCodec.fit(X, self.categorical_features)
-        work = step_work(self.batch_size, codec.schema.n_encoded, len(classes), self.hidden_size, self.n_blocks)
+        most_rows = min(self.batch_size, max(len(X), _FEWEST_DRAWN))  # of a step
+        work = step_work(most_rows, codec.schema.n_encoded, len(classes), self.hidden_size, self.n_blocks)
         device = resolve_device(self.device, work)
         seed = int(check_random_state(self.random_state).randint(2**31))
         threads = choose_threads(self.n_jobs, work)

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._common.runtime import in_chunks
+from .._common.runtime import chunks, in_chunks
 from .encoded_space import EncodedSpace
 
+_CELLS = 16_000_000  # of hybrid rows at a time
 _ORDERS = 4  # random ones; each is also walked backwards, so that no column always comes first
 
 
@@ -28,18 +29,24 @@ def contributions(logits: Callable[[Tensor], Tensor], start: Tensor, end: Tensor
     """
     n_columns = space.n_columns
     ranks = torch.tensor(_ranks(n_columns), device=start.device)  # (orders, n_columns)
-    exchanged = (
-        torch.arange(n_columns + 1, device=start.device)[:, None] > ranks[:, None, :]
-    )  # (orders, steps, columns)
-    exchanged = exchanged[:, :, space.owner]
+
+    def walked(rank: Tensor, start: Tensor, end: Tensor) -> Tensor:
+        """Return the logits (n, steps, K) from start to end, some steps at a time: tables may be wide."""
+        parts = []
+        for steps in chunks(n_columns + 1, max(1, _CELLS // start.numel())):
+            step = torch.arange(steps.start, steps.stop, device=start.device)
+            rows = torch.where((step[:, None] > rank)[:, space.owner], end[:, None], start[:, None])  # (n, steps, d)
+            parts.append(logits(rows.flatten(0, 1)).unflatten(0, rows.shape[:2]))
+        return torch.cat(parts, 1)
 
     def added(start: Tensor, end: Tensor) -> Tensor:
         total = start.new_zeros(())
-        for rank, own in zip(ranks, exchanged, strict=True):
-            rows = torch.where(own, end[:, None], start[:, None])  # (n, steps, d)
-            gains = logits(rows.flatten(0, 1)).unflatten(0, rows.shape[:2]).diff(dim=1)  # (n, columns in order, K)
-            total = total + gains[:, rank]
-        return (total / len(ranks)).transpose(1, 2)
+        for rank in ranks:
+            total = total + walked(rank, start, end).diff(dim=1)[:, rank]  # (n, columns, K)
+        changed = (
+            space.by_column((start != end).to(total.dtype)) > 0
+        )  # what is the same in both adds no rounding either
+        return (total / len(ranks) * changed[:, :, None]).transpose(1, 2)
 
     return in_chunks(added, start, end, width=(n_columns + 1) * max(space.n_features, 128))
 

@@ -17,8 +17,7 @@ _SHARPNESS = 3.0
 class _InwardClip(torch.autograd.Function):
     """Clip whose gradient survives outside the range only where a descent step leads back inside.
 
-    Without it a step that can't reach its goal (most features frozen, say) grows without bound behind the clip, and
-    the weights W, which also classify, with it.
+    Without it a step that can't reach its goal (most features frozen, say) grows without bound behind the clip.
     """
 
     @staticmethod

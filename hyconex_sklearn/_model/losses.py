@@ -48,7 +48,7 @@ def plausibility_loss(log_density: Tensor, threshold: Tensor, n_features: int) -
     """Return log(1 + relu(threshold - log p(x' | m)) / sqrt(d)), shape (n,): how far below typical density a row is.
 
     The logarithm bounds the pull of rows far outside, whose log-densities are minus thousands: without it they drown
-    the classification loss.
+    all other terms.
     """
     return ((threshold - log_density).relu() / n_features**0.5).log1p()
 

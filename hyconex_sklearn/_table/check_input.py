@@ -287,6 +287,9 @@ def _sorted_classes(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         ) from None
 
 
+_LEAST_WEIGHT = 1e-6  # of a row that counts, beside the largest: single precision loses what is far smaller
+
+
 def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
     """Return the weights of n rows, float64 (n,); a number stands for equal ones."""
     _refuse_masked(sample_weight, "sample_weight")
@@ -303,10 +306,14 @@ def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
         raise ValueError(
             f"sample_weight has the shape {weight.shape}, expected ({n},): one number >= 0 for each row of X."
         )
-    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
+    wrong = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    if len(wrong):
         raise ValueError(
-            "sample_weight must be finite and >= 0, and not all of them zero. Leave out rows that should not count."
+            f"sample_weight holds {len(wrong)} value(s) that are negative or not finite, the first one "
+            f"{weight[wrong[0]]} in row {wrong[0]}; expected finite numbers >= 0."
         )
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row; expected some rows that count.")
     return weight
 
 
@@ -324,6 +331,7 @@ def counted_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, np.ndarr
     if (weight == 0).any():
         counts = np.flatnonzero(weight)
         X, y, weight = take_rows(X, counts), _safe_indexing(y, counts), weight[counts]
+    weight = np.maximum(weight / weight.max(), _LEAST_WEIGHT)
     return X, y, weight / weight.mean()
 
 

@@ -44,7 +44,7 @@ def fit_classifier(
 
 @torch.no_grad()
 def draw_rows(density: MixedDensity, space: EncodedSpace, training: Training) -> Tensor:
-    """Return rows drawn from the density (m, d), of classes as frequent as in the table, with gaps as in the table."""
+    """Return rows drawn from the density (m, d): of classes as frequent as their rows weigh, with gaps as there."""
     rows, generator = training.rows, training.generator
     n = int(np.clip(2 * len(rows), _FEWEST_DRAWN, _MOST_DRAWN))
     share = torch.rand(n, generator=generator, device=rows.x.device)
@@ -82,6 +82,7 @@ def distil(
         return {"valid_loss": float(classification_loss(classifier(drawn[n_drawn:]), said[n_drawn:]))}
 
     for record in training.epochs("classifier", classifier, n_epochs, loss, validate, annealed):
-        unlike = record["valid_loss"] - float(classification_loss(said[n_drawn:].clamp(min=1e-9).log(), said[n_drawn:]))
-    if unlike > _UNLIKE and "classifier" not in training.history.stopped:
+        reached = record["valid_loss"]
+    least = float(classification_loss(said[n_drawn:].clamp(min=1e-9).log(), said[n_drawn:]))  # the teacher's own
+    if reached - least > _UNLIKE and "classifier" not in training.history.stopped:
         training.history.unconverged.append("classifier")

@@ -12,6 +12,7 @@ import torch
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
@@ -248,6 +249,7 @@ def _fitted(make: Callable[[], Any], data: _Data) -> Any:
     model = make() if x.shape[1] and len(np.unique(labels)) > 1 else DummyClassifier()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The number of unique classes")  # of few rows, whose labels are no numbers
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a member that is worse for it counts less
         return model.fit(x, labels, sample_weight=weight)
 
 

@@ -14,7 +14,8 @@ from .._common.messages import user_stacklevel
 
 # Share of the time left that a phase may take; the rest is for those that follow, and for the reservoir.
 _SHARES = {"density": 0.4, "ensemble": 0.3, "classifier": 0.4, "clusters": 0.1, "joint": 0.9}
-_RAISED = {"density": "flow_epochs", "classifier": "pretrain_epochs", "joint": "joint_epochs"}
+_RAISED = {"density": "flow_epochs", "classifier": "pretrain_epochs, hidden_size", "joint": "joint_epochs"}
+_LACKING = {"classifier": "still differed from its teacher"}
 
 
 class Clock:
@@ -53,8 +54,8 @@ class History:
         """Warn of phases that were cut short, by their epochs or by `max_time`."""
         n_epochs = Counter(record["phase"] for record in self.records)
         messages = [
-            f"The {phase} phase was still improving when its {n_epochs[phase]} epoch(s) ran out. Raise "
-            f"{_RAISED[phase]}, or learning_rate."
+            f"The {phase} {_LACKING.get(phase, 'phase was still improving')} when its {n_epochs[phase]} epoch(s) ran "
+            f"out. Raise {_RAISED[phase]}, or learning_rate."
             for phase in self.unconverged
         ]
         if self.stopped:

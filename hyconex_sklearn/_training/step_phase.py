@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from .._model.encoded_space import EncodedSpace
@@ -36,7 +38,9 @@ def class_prototypes(rows: Rows, n_classes: int, n_clusters: int, seed: int) -> 
         if len(own) == 0:
             continue
         k = min(n_clusters, len(np.unique(own, axis=0)))
-        kmeans = KMeans(k, n_init=1, random_state=seed).fit(own, sample_weight=times[at])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # rows that are all but the same
+            kmeans = KMeans(k, n_init=1, random_state=seed).fit(own, sample_weight=times[at])
         centroids.append(kmeans.cluster_centers_)
         classes.append(np.full(k, label))
     device = rows.x.device

@@ -136,6 +136,13 @@ def test_weights_reach_the_typical_row() -> None:
     assert typical[1] > typical[0] + 0.2
 
 
+def test_weights_far_apart_are_learnt_from() -> None:
+    X, y = cloud(60)
+    odd = np.arange(60) % 2
+    huge, tiny = (weighted(X, y, np.where(odd, *pair)) for pair in ((1e308, 1.7e308), (1e-60, 1.0)))
+    assert huge.score(X, y) > 0.6 and tiny.score(X[odd == 0], y[odd == 0]) > 0.6
+
+
 def test_class_weight_and_sample_weight_are_multiplied() -> None:
     X, y = cloud(120)
     by_rows = weighted(X, y, np.where(y == 1, 3.0, 1.0))
@@ -155,13 +162,17 @@ REFUSED: dict[str, tuple[Any, type[Exception], str]] = {
     "complex": (np.ones(30) + 1j, TypeError, r"must hold numbers"),
     "too few": (np.ones(29), ValueError, r"shape \(29,\), expected \(30,\)"),
     "a column": (np.ones((30, 1)), ValueError, r"shape \(30, 1\), expected \(30,\)"),
-    "negative": (np.r_[-1.0, np.ones(29)], ValueError, r"finite and >= 0.*Leave out"),
-    "a negative number for all": (-2.0, ValueError, r"finite and >= 0"),
-    "NaN": (np.r_[np.nan, np.ones(29)], ValueError, r"finite and >= 0"),
-    "infinite": (np.r_[np.inf, np.ones(29)], ValueError, r"finite and >= 0"),
-    "missing": ([None] + [1.0] * 29, ValueError, r"finite and >= 0"),
-    "all zero": (np.zeros(30), ValueError, r"not 0 for every row"),
-    "zero for all": (0, ValueError, r"not 0 for every row"),
+    "negative": (
+        np.r_[-1.0, np.ones(29)],
+        ValueError,
+        r"1 value\(s\) that are negative or not finite, the first one -1.0 in row 0",
+    ),
+    "a negative number for all": (-2.0, ValueError, r"expected finite numbers >= 0"),
+    "NaN": (np.r_[np.nan, np.ones(29)], ValueError, r"expected finite numbers >= 0"),
+    "infinite": (np.r_[np.inf, np.ones(29)], ValueError, r"expected finite numbers >= 0"),
+    "missing": ([None] + [1.0] * 29, ValueError, r"expected finite numbers >= 0"),
+    "all zero": (np.zeros(30), ValueError, r"sample_weight is zero for every row"),
+    "zero for all": (0, ValueError, r"sample_weight is zero for every row"),
 }
 
 
