@@ -198,7 +198,7 @@ def _to_classes(jointly: Jointly, objective: Objective, n_epochs: int) -> None:
         return _MOVED * n_targets / _HELD * terms.sum(1).mean()
 
     def validate() -> dict[str, float]:
-        return _held_out_record(model, valid.x, targets, objective) | {"cross_entropy": jointly.off(valid)}
+        return _held_out_record(model, valid, targets, objective) | {"cross_entropy": jointly.off(valid)}
 
     before = jointly.off(valid)
     best = EarlyStopping(model.hypernetwork, training.settings.patience)
