@@ -225,7 +225,7 @@ def searches(folder: Path) -> None:
 STATIONS = {
     "table": (0, 1, "your table\nX"),
     "codec": (1, 1, "codec\nencode"),
-    "network": (2, 1, "hypernetwork\n$W(x), b(x)$"),
+    "network": (2, 1, "classifier $l(x)$\nhypernetwork $W(x, a)$"),
     "search": (3, 1, "search\n$x' = x - a \\odot W_m$"),
     "certificate": (4, 1, "certificate\ndecode, encode, judge"),
     "answer": (5, 1, "counterfactuals\nrows and report"),
