@@ -135,9 +135,10 @@ class _Between(NamedTuple):
 def _mixed(before: pd.Series, after: pd.Series, row: Array, back: Array) -> pd.Series:
     """Return a column's cells `row`, those before where `back` holds and those after elsewhere."""
     if not back.any():
-        return after.iloc[row].reset_index(drop=True)
-    both = pd.concat(_alike(before, after), ignore_index=True)
-    return both.iloc[np.where(back, row, row + len(before))].reset_index(drop=True)
+        cells = after.iloc[row]
+    else:
+        cells = pd.concat(_alike(before, after), ignore_index=True).iloc[np.where(back, row, row + len(before))]
+    return cells.set_axis(pd.RangeIndex(len(cells)))  # reset_index would look again into what objects are
 
 
 def _alike(before: pd.Series, after: pd.Series) -> list[pd.Series]:
