@@ -107,6 +107,19 @@ def neighbours(page: Page) -> None:
     page.add(by_figure(frame[own], "table", predictions | QUALITY | certificate))
 
 
+def levels(page: Page) -> None:
+    """Predictions where a category has many levels."""
+    frame = page.records("levels")
+    if frame is None:
+        return
+    page.head("Categories of many levels", "levels", frame)
+    figures = {"accuracy": "accuracy", "log_loss": "log loss", "fit_seconds": "fit, seconds"}
+    page.add(
+        "5,000 rows to fit, a category of so many levels, each with an effect of its own, and four numbers:",
+        by_group(frame, ["levels", "model"], figures),
+    )
+
+
 def _wide(frame: pd.DataFrame, down: str, across: str, figure: str, digits: int = 3) -> str:
     """Return a figure as a table of one line for each value of `down`, and a last line of means."""
     cells = frame.groupby([down, across], sort=False)[figure]
@@ -286,6 +299,7 @@ def at_a_glance(page: Page) -> None:
 SECTIONS: tuple[Callable[[Page], None], ...] = (
     at_a_glance,
     accuracy,
+    levels,
     neighbours,
     ablation,
     attribution,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from .level_embedding import LevelEmbedding
 
 
 class ResidualBlock(nn.Module):
@@ -54,19 +58,30 @@ class Classifier(nn.Module):
         Width and depth of the residual network.
     dropout : float
         Share of hidden units dropped while training.
+    wide : sequence of slices
+        Blocks of many levels, which the residual network reads as vectors.
 
     References
     ----------
     Gorishniy et al., "Revisiting deep learning models for tabular data", NeurIPS 2021 (the residual network).
     """
 
-    def __init__(self, n_features: int, n_classes: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        hidden_size: int,
+        n_blocks: int,
+        dropout: float,
+        wide: Sequence[slice] = (),
+    ) -> None:
         super().__init__()
         self.n_features, self.n_classes = n_features, n_classes
         self.linear = nn.Linear(n_features, n_classes)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)
-        self.residual = ResidualNetwork(n_features, n_classes, hidden_size, n_blocks, dropout)
+        self.embedding = LevelEmbedding(n_features, wide)
+        self.residual = ResidualNetwork(self.embedding.n_narrow, n_classes, hidden_size, n_blocks, dropout)
 
     def set_linear(self, weight: Tensor, bias: Tensor) -> None:
         """Start from the linear model with `weight` (K, d) and `bias` (K,)."""
@@ -76,4 +91,4 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return class logits (n, K) of rows `x` (n, d)."""
-        return self.linear(x) + self.residual(x)
+        return self.linear(x) + self.residual(self.embedding(x))

@@ -8,17 +8,19 @@ the classifier.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from .._common.runtime import copy_state, minibatches, summed
+from .level_embedding import positions_outside
 
 N_MEMBERS = 16
 _ROWS_AT_ONCE = 1_024  # so that all hidden units of the members fit into the cache: three times as fast
 _EPOCHS, _MAX_STEPS, _PATIENCE = 100, 1_000, 15
 _LEARNING_RATE = 2e-2
+_VECTOR = 4  # numbers that a member learns of each level of a wide block
 
 
 class Committee(nn.Module):
@@ -36,9 +38,12 @@ class Committee(nn.Module):
         How many networks, and how wide.
     column_share : float
         Share of the columns that a member sees.
+    wide : sequence of slices
+        Blocks of many levels, which a member reads as short vectors.
     """
 
     seen: Tensor
+    plain: Tensor  # positions outside the wide blocks
 
     def __init__(
         self,
@@ -48,14 +53,20 @@ class Committee(nn.Module):
         n_members: int = N_MEMBERS,
         hidden_size: int = 32,
         column_share: float = 0.6,
+        wide: Sequence[slice] = (),
     ) -> None:
         super().__init__()
         self.n_members, self.hidden_size = n_members, hidden_size
         n_columns = int(owner.max()) + 1
         rank = torch.rand(n_members, n_columns, generator=generator, device=owner.device).argsort(1)
         seen = rank < math.ceil(column_share * n_columns)  # (members, columns)
-        self.register_buffer("seen", seen[:, owner].float())  # (members, d)
-        self.weight1 = nn.Parameter(torch.randn(n_members, hidden_size, len(owner)) / len(owner) ** 0.5)
+        self.wide = tuple(wide)
+        self.register_buffer("plain", positions_outside(len(owner), wide), persistent=False)
+        starts = owner.new_tensor([block.start for block in wide]).repeat_interleave(_VECTOR)
+        inputs = owner[torch.cat([self.plain.to(owner.device), starts])]  # table column of each
+        self.register_buffer("seen", seen[:, inputs].float())  # (members, inputs)
+        self.vectors = nn.ParameterList(torch.randn(n_members, b.stop - b.start, _VECTOR) for b in wide)
+        self.weight1 = nn.Parameter(torch.randn(n_members, hidden_size, len(inputs)) / len(inputs) ** 0.5)
         self.bias1 = nn.Parameter(torch.randn(n_members, hidden_size))
         self.weight2 = nn.Parameter(torch.randn(n_members, n_classes, hidden_size) / hidden_size**0.5)
         self.bias2 = nn.Parameter(torch.zeros(n_members, n_classes))
@@ -67,16 +78,23 @@ class Committee(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the members' logits, shape (n, members, K), for rows `x` (n, d)."""
-        weight1 = (self.weight1 * self.seen[:, None]).flatten(0, 1)  # (members * hidden, d)
+        weight1 = self.weight1 * self.seen[:, None]
         parts = [self._logits(rows, weight1) for rows in x.split(_ROWS_AT_ONCE)]
         return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def _logits(self, x: Tensor, weight1: Tensor) -> Tensor:
-        hidden = nn.functional.silu(nn.functional.linear(x, weight1, self.bias1.flatten()))
-        return (
-            torch.einsum("nmh,mkh->nmk", hidden.view(len(x), self.n_members, self.hidden_size), self.weight2)
-            + self.bias2
-        )
+        hidden = nn.functional.silu(self._hidden(x, weight1))  # (n, members, hidden)
+        return torch.einsum("nmh,mkh->nmk", hidden, self.weight2) + self.bias2
+
+    def _hidden(self, x: Tensor, weight1: Tensor) -> Tensor:
+        n_plain, shape = len(self.plain), (len(x), self.n_members, -1)
+        plain = x[:, self.plain] if self.wide else x
+        hidden = nn.functional.linear(plain, weight1[..., :n_plain].flatten(0, 1), self.bias1.flatten()).view(shape)
+        for number, (block, vectors) in enumerate(zip(self.wide, self.vectors, strict=True)):
+            inputs = slice(n_plain + number * _VECTOR, n_plain + (number + 1) * _VECTOR)
+            vector = (x[:, block] @ vectors.transpose(0, 1).flatten(1)).view(shape)  # (n, members, _VECTOR)
+            hidden = hidden + torch.einsum("nmr,mhr->nmh", vector, weight1[..., inputs])
+        return hidden
 
 
 def votes(members: Tensor, target: Tensor) -> Tensor:

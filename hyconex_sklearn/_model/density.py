@@ -11,6 +11,7 @@ from zuko.flows import MAF, NSF, Flow
 from zuko.nn import MaskedMLP
 
 from .encoded_space import EncodedSpace
+from .level_embedding import SIZE, LevelEmbedding, LevelScores
 
 # Up to this many numbers a spline flow is as cheap as an affine one, and sharper: on moons its plausible rows are near
 # the class in 99.6 of 100 cases against 97. With 13 numbers it takes four times as long.
@@ -21,17 +22,20 @@ _LOG_SLOPE = math.log(1e-3)  # of an affine transformation, at least: zuko's own
 class CategoricalHead(nn.Module):
     """log p(x_cat | y): one softmax per block, each given the class and the blocks before it.
 
-    Blocks are the one-hot columns and, as blocks of one Bernoulli position, the missing indicators.
+    Blocks are the one-hot columns and, as blocks of one Bernoulli position, the missing indicators. The `wide` ones
+    are read and written as vectors.
     """
 
     block_of: Tensor
     single: Tensor
 
-    def __init__(self, block_of: Tensor, n_classes: int, hidden: Sequence[int]) -> None:
+    def __init__(self, block_of: Tensor, n_classes: int, hidden: Sequence[int], wide: Sequence[slice] = ()) -> None:
         super().__init__()
-        width = len(block_of)
-        before = block_of[:, None] > block_of[None, :]  # output i may look at input j of an earlier block
-        context = torch.ones(width, n_classes, dtype=torch.bool)
+        self.embedding, self.scores = LevelEmbedding(len(block_of), wide), LevelScores(len(block_of), wide)
+        of_vectors = [block_of[block.start].expand(SIZE) for block in wide]
+        narrow = torch.cat([block_of[self.embedding.plain], *of_vectors])
+        before = narrow[:, None] > narrow[None, :]  # output i may look at input j of an earlier block
+        context = torch.ones(len(narrow), n_classes, dtype=torch.bool)
         self.net = MaskedMLP(torch.cat([before, context], dim=1), hidden, activation=nn.SiLU)
         self.register_buffer("block_of", block_of)
         self.register_buffer("single", torch.bincount(block_of)[block_of] == 1)
@@ -39,14 +43,25 @@ class CategoricalHead(nn.Module):
 
     def log_prob(self, x: Tensor, y: Tensor) -> Tensor:
         """Return log p(x | y), shape (n,), for codes `x` (n, width) and one-hot classes `y` (n, K)."""
-        scores = self.net(torch.cat([x, y], dim=1))  # (n, width)
+        scores, *of_wide = self.scores.parts(self._hidden(x, y))
+        total = self._log_prob_of_plain(scores, x[:, self.embedding.plain])
+        for block, each in zip(self.embedding.wide, of_wide, strict=True):
+            total = total + (x[:, block] * each.log_softmax(1)).sum(1)
+        return total
+
+    def _log_prob_of_plain(self, scores: Tensor, x: Tensor) -> Tensor:
+        """Return log p of the codes `x` of blocks that are not wide, whose scores are at hand, all blocks at once."""
+        block_of, single = self.block_of[self.embedding.plain], self.single[self.embedding.plain]
         bernoulli = x * nn.functional.logsigmoid(scores) + (1 - x) * nn.functional.logsigmoid(-scores)
-        index = self.block_of.expand_as(scores)
+        index = block_of.expand_as(scores)
         highest = scores.new_full((len(x), self.n_blocks), -torch.inf)
         highest = highest.scatter_reduce(1, index, scores.detach(), "amax")
         total = torch.zeros_like(highest).scatter_add(1, index, (scores - highest.gather(1, index)).exp())
         log_softmax = scores - highest.gather(1, index) - total.log().gather(1, index)
-        return torch.where(self.single, bernoulli, x * log_softmax).sum(1)
+        return torch.where(single, bernoulli, x * log_softmax).sum(1)
+
+    def _hidden(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.net(torch.cat([self.embedding(x), y], dim=1))
 
     @torch.no_grad()
     def sample(self, y: Tensor) -> Tensor:
@@ -59,7 +74,7 @@ class CategoricalHead(nn.Module):
             at = (self.block_of == block).nonzero().squeeze(1)
             if len(at) == 1:
                 continue
-            scores = self.net(torch.cat([x, y], dim=1))[:, at]
+            scores = self.scores(self._hidden(x, y))[:, at]
             x[:, at] = torch.zeros_like(scores).scatter_(1, torch.multinomial(scores.softmax(1), 1), 1.0)
         return x
 
@@ -93,14 +108,15 @@ class MixedDensity(nn.Module):
         self.register_buffer("numeric", space.numeric)
         self.register_buffer("discrete", space.discrete)
         owner_blocks = torch.unique(_block_ids(space), return_inverse=True)[1]
-        self.categories = CategoricalHead(owner_blocks, n_classes, hidden) if len(space.discrete) else None
-        self.flow = None
+        wide = _wide_codes(space)
+        self.categories = CategoricalHead(owner_blocks, n_classes, hidden, wide) if len(space.discrete) else None
+        self.flow, self.embedding = None, LevelEmbedding(len(space.discrete), wide)
         if len(space.numeric):
-            self.flow = _flow(len(space.numeric), n_classes + len(space.discrete), transforms, hidden)
+            self.flow = _flow(len(space.numeric), n_classes + self.embedding.n_narrow, transforms, hidden)
 
     def _context(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return what the flow is conditioned on: one-hot class and codes, shape (n, K + d_cat)."""
-        return torch.cat([y, x[:, self.discrete]], dim=1)
+        """Return what the flow is conditioned on: one-hot class and codes, the wide ones as vectors."""
+        return torch.cat([y, self.embedding(x[:, self.discrete])], dim=1)
 
     def one_hot(self, labels: Tensor) -> Tensor:
         """Return class indices (n,) as one-hot rows (n, K)."""
@@ -176,6 +192,13 @@ def _flow(n_numbers: int, n_context: int, transforms: int, hidden: Sequence[int]
 def n_transforms(n_numbers: int, transforms: int) -> int:
     """Return how many transformations a flow has: half as many splines as affine ones were asked for."""
     return max(1, transforms // 2) if n_numbers <= _SPLINE_NUMBERS else transforms
+
+
+def _wide_codes(space: EncodedSpace) -> list[slice]:
+    """Return where the wide blocks are among the discrete positions."""
+    starts = torch.searchsorted(space.discrete, space.discrete.new_tensor([block.start for block in space.wide]))
+    lengths = [block.stop - block.start for block in space.wide]
+    return [slice(start, start + length) for start, length in zip(starts.tolist(), lengths, strict=True)]
 
 
 def _block_ids(space: EncodedSpace) -> Tensor:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from .classifier import ResidualNetwork
+from .level_embedding import LevelEmbedding, LevelScores
 
 _CHUNK_CELLS = 4_000_000  # numbers that the weights of one chunk of rows may hold
 _CHUNK_ROWS = 4_096
@@ -34,17 +37,33 @@ class HyperNetwork(nn.Module):
         Width and depth of the residual network.
     dropout : float
         Share of hidden units dropped while training.
+    wide : sequence of slices
+        Blocks of many levels, which the residual network reads and writes as vectors.
 
     References
     ----------
     Marszałek et al., "HyConEx", arXiv 2503.12525.
     """
 
-    def __init__(self, n_features: int, n_classes: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
+    told: Tensor  # positions whose mask it is told
+
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        hidden_size: int,
+        n_blocks: int,
+        dropout: float,
+        wide: Sequence[slice] = (),
+    ) -> None:
         super().__init__()
         self.n_features, self.n_classes = n_features, n_classes
-        n_inputs = 2 * n_features + n_classes
-        self.residual = ResidualNetwork(n_inputs, n_classes * n_features, hidden_size, n_blocks, dropout)
+        self.embedding, self.scores = LevelEmbedding(n_features, wide), LevelScores(n_features, wide)
+        # A mask is the same for all levels of a block that it frees or freezes: the first one tells.
+        outside = torch.cat([self.embedding.plain, torch.tensor([block.start for block in wide], dtype=torch.long)])
+        self.register_buffer("told", outside, persistent=False)
+        n_inputs = self.embedding.n_narrow + len(outside) + n_classes
+        self.residual = ResidualNetwork(n_inputs, n_classes * self.embedding.n_narrow, hidden_size, n_blocks, dropout)
         self.weight0 = nn.Parameter(torch.zeros(n_classes, n_features))
 
     @property
@@ -55,7 +74,7 @@ class HyperNetwork(nn.Module):
     def work(self, n_rows: int) -> float:
         """Return the work of a training step of `n_rows` rows, in flop."""
         sizes = self.residual.hidden_size, self.residual.n_blocks
-        return step_work(n_rows, self.n_features, self.n_classes, *sizes)
+        return step_work(n_rows, self.embedding.n_narrow, self.n_classes, *sizes)
 
     def set_linear(self, coef: Tensor) -> None:
         """Start from the steps up the logits of a linear model with coefficients `coef` (K, d)."""
@@ -69,5 +88,5 @@ class HyperNetwork(nn.Module):
         """
         mask = torch.ones_like(x) if mask is None else mask
         opinion = logits.log_softmax(1).clamp(min=-5.0)
-        out = self.residual(torch.cat([x, mask, opinion], dim=1))
-        return self.weight0 + out.unflatten(1, (self.n_classes, self.n_features))
+        out = self.residual(torch.cat([self.embedding(x), mask[:, self.told], opinion], dim=1))
+        return self.weight0 + self.scores(out.unflatten(1, (self.n_classes, self.embedding.n_narrow)))

@@ -35,6 +35,7 @@ from .._model.committee import Committee
 from .._model.density import MixedDensity, n_transforms
 from .._model.encoded_space import EncodedSpace
 from .._model.hypernetwork import HyperNetwork
+from .._model.level_embedding import SIZE, narrow_width, wide_among
 from .._model.model import Model
 from .._table.schema import TableSchema
 from .._version import __version__
@@ -219,10 +220,10 @@ def _model(tensors: dict[str, Tensor], schema: TableSchema, n_classes: int) -> M
         transforms = next(n for n in count(1) if n_transforms(len(space.numeric), n) >= sizes.n_flows)
         model = Model(
             space,
-            Classifier(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, dropout=0.0),
-            HyperNetwork(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, dropout=0.0),
+            Classifier(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, 0.0, space.wide),
+            HyperNetwork(space.n_features, n_classes, sizes.hidden, sizes.n_blocks, 0.0, space.wide),
             MixedDensity(space, n_classes, transforms, sizes.flow_hidden),
-            Committee(space.owner, n_classes, torch.Generator()),
+            Committee(space.owner, n_classes, torch.Generator(), wide=space.wide),
         )
         model.reservoir = torch.zeros(sizes.n_rows, space.n_features)
         model.reservoir_labels = torch.zeros(sizes.n_rows, dtype=torch.long)
@@ -257,16 +258,19 @@ def _sizes(tensors: dict[str, Tensor]) -> _Sizes:
 def _check_room(tensors: dict[str, Tensor], schema: TableSchema, n_classes: int, sizes: _Sizes) -> None:
     """Raise unless all layers are as large as tensors that are there, and masks can be made in bounded memory."""
     d, n_numbers, n_blocks = schema.n_encoded, len(schema.numeric_index), len(schema.blocks) + len(schema.missing_index)
-    n_codes = d - n_numbers - len(schema.constant_index)
-    wide, n_flows = n_codes + n_classes, max(1, sizes.n_flows) if n_numbers else 0
-    masks = max(2 * n_numbers * (n_numbers + wide), (n_codes + _DOUBLES * n_blocks) * wide)
+    wide = wide_among(schema.blocks)
+    narrow = narrow_width(d, wide)  # what the networks see
+    n_codes = narrow - n_numbers - len(schema.constant_index)
+    context, n_flows = n_codes + n_classes, max(1, sizes.n_flows) if n_numbers else 0
+    masks = max(2 * n_numbers * (n_numbers + context), (n_codes + _DOUBLES * n_blocks) * context)
     if masks > _MASK_BYTES or n_flows * masks > _ALL_MASK_BYTES:
         raise ValueError(f"the table is {d} encoded columns wide, too many for its density")
-    inputs = wide + (n_numbers if n_numbers > 1 else 0)  # a single number has no other to look at
+    inputs = context + (n_numbers if n_numbers > 1 else 0)  # a single number has no other to look at
     blocks = (2 * sizes.n_blocks + 1) * [sizes.hidden]
-    layers = [[d, *blocks, n_classes], [2 * d + n_classes, *blocks, n_classes * d], [sizes.n_rows, d]]
+    told = narrow + n_classes + narrow - (SIZE - 1) * len(wide)  # rows, opinions and masks
+    layers = [[narrow, *blocks, n_classes], [told, *blocks, n_classes * narrow], [sizes.n_rows, d], [n_classes, d]]
     layers += n_flows * [[inputs, *sizes.flow_hidden, n_numbers]]
-    layers += [[wide, *sizes.flow_hidden, n_codes]] if n_codes else []
+    layers += [[context, *sizes.flow_hidden, n_codes]] if n_codes else []
     needed = 4 * sum(before * after for widths in layers for before, after in pairwise(widths))
     if needed > (there := sum(tensor.nbytes for tensor in tensors.values())):
         raise ValueError(f"its tensors take {there} bytes, but those of a model of their shapes {needed} or more")

@@ -18,7 +18,7 @@ from .schema import Column
 from .units import NARROW_FLOATS, inverse_yeo_johnson, yeo_johnson
 
 #: One-hot levels that a column keeps; rarer labels encode to an all-zero block.
-MAX_LEVELS = 255
+MAX_LEVELS = 1_000
 #: So many different labels, in at least half of the cells, are told as likely identifiers.
 MANY_LABELS = 50
 #: A column is called heavily skewed, and considered for a power, from this skewness on.

@@ -146,7 +146,8 @@ def _coefficients(model: Any, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
 def _networks(training: Training, rows: Rows, folds: np.ndarray, space: EncodedSpace, n_classes: int) -> Member:
     """A small network for each fold, all of them trained at once, each stopped by the rows of its fold."""
     device = rows.x.device
-    networks = Committee(space.owner, n_classes, training.generator, _FOLDS, _HIDDEN, column_share=1.0).to(device)
+    networks = Committee(space.owner, n_classes, training.generator, _FOLDS, _HIDDEN, 1.0, space.wide)
+    networks = networks.to(device)
     fold = torch.tensor(folds, device=device)
     counts = (fold[:, None] != torch.arange(_FOLDS, device=device)).byte()
     batch_size, rings = training.settings.batch_size, training.clock.rings

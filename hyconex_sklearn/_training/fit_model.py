@@ -36,13 +36,13 @@ def fit_model(space: EncodedSpace, rules: FeasibleSet, training: Training) -> Mo
     """
     settings, train, valid = training.settings, training.train, training.valid
     n_classes = int(train.labels.max()) + 1
-    sizes = space.n_features, n_classes, settings.hidden_size, settings.n_blocks, settings.dropout
+    sizes = space.n_features, n_classes, settings.hidden_size, settings.n_blocks, settings.dropout, space.wide
     model = Model(
         space,
         Classifier(*sizes),
         HyperNetwork(*sizes),
         MixedDensity(space, n_classes, settings.flow_transforms, settings.flow_hidden),
-        Committee(space.owner, n_classes, training.generator),
+        Committee(space.owner, n_classes, training.generator, wide=space.wide),
     ).to(space.lower.device)
     model.typical = typical_row(training.rows, space)
     epochs = training.n_epochs(settings.flow_epochs, _DENSITY_STEPS + len(train) // 20)
@@ -84,7 +84,7 @@ def _fit_hypernetwork(model: Model, aimed: Confidence, training: Training) -> No
     settings, n_train = training.settings, training.n_train
     model.hypernetwork.set_linear(model.classifier.linear.weight / model.temperature)
     alphas = (settings.alpha_validity, settings.alpha_proximity, settings.alpha_plausibility)
-    steps = joint_steps(n_train, settings.batch_size, model.n_features, model.n_classes)
+    steps = joint_steps(n_train, settings.batch_size, model.hypernetwork.embedding.n_narrow, model.n_classes)
     epochs = training.n_epochs(settings.joint_epochs, steps)
     if any(alphas) and epochs:
         pretrain_on_clusters(model, training, max(1, epochs // 4))

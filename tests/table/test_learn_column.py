@@ -103,14 +103,14 @@ def test_equal_labels_of_different_types_are_one_category_and_text_is_another() 
 
 
 def test_a_column_of_many_labels_keeps_the_frequent_ones() -> None:
-    labels = [f"rare {i}" for i in range(400)] + ["often"] * 3
+    labels = [f"rare {i}" for i in range(1_400)] + ["often"] * 3
     X = pd.DataFrame({"id": labels})
     codec = TableCodec.fit(X)
     assert codec.schema.n_encoded == MAX_LEVELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Z = codec.encode(X)
-    assert (Z.sum(axis=1) == [1] * 254 + [0] * 146 + [1] * 3).all()
+    assert (Z.sum(axis=1) == [1] * (MAX_LEVELS - 1) + [0] * (1_401 - MAX_LEVELS) + [1] * 3).all()
     assert codec.decode(Z, X).equals(X)
 
 

@@ -41,6 +41,7 @@ def run(script: str, *options: str) -> str:
 # On the page of results, and on that of reliability.
 NAMES = (
     "accuracy",
+    "levels",
     "benchmark",
     "ablation",
     "attribution",
