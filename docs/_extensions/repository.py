@@ -1,4 +1,4 @@
-"""What the site takes from the repository: links between its files, measuring scripts, figures, statuses."""
+"""What the site takes from the repository: links between its files, measuring scripts, figures, statuses, templates."""
 
 from __future__ import annotations
 
@@ -72,6 +72,15 @@ class Statuses(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(items))
 
 
+class Templates(SphinxDirective):
+    """A list of the templates of all sentences by their names, taken from the code."""
+
+    def run(self) -> list[nodes.Node]:
+        templates = hyconex_sklearn.Counterfactuals.sentence_templates()
+        lines = [line for name, text in templates.items() for line in (f"`{name}`", f": `{text.strip()}`", "")]
+        return self.parse_text_to_nodes("\n".join(lines))
+
+
 def _draw_figures(app: Sphinx) -> None:
     """Draw what the pages show, in a process of its own: it leaves no setting behind."""
     folder, script = DOCS / "figures", DOCS / "figures.py"
@@ -87,6 +96,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_role("name_or_code", NameOrCode())
     app.add_directive("scripts", Scripts)
     app.add_directive("statuses", Statuses)
+    app.add_directive("templates", Templates)
     app.connect("source-read", _link_page)
     app.connect("include-read", _link_included)
     app.connect("builder-inited", _draw_figures, priority=100)

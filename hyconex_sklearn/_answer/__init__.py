@@ -4,6 +4,7 @@ In: tables of shape (m, n_features) before and after, and one judgement for each
 users hold, cut, print and write.
 
 Read: `status` (what can become of a row), `report` (judgements as a table), `contributions` (what each changed cell
-adds to the log-odds), `rows` (the rows, checked to fit together), `wording` (values as text), `changes` (changed cells,
-and sentences about them), `notebook`, `page`, and `counterfactuals`, which offers all of it.
+adds to the log-odds), `wording` (values as text), `words` (what columns, units and sentences are called), `rows` (the
+rows, checked to fit together), `changes` (changed cells), `sentences` (about them), `notebook`, `page`, and
+`counterfactuals`, which offers all of it.
 """

@@ -1,9 +1,8 @@
-"""A result in, its columns before and after out: what changed, as values, as texts, and one sentence for each row."""
+"""A result in, its columns before and after out: what changed, as values and as texts."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -12,13 +11,7 @@ import numpy as np
 
 from .._table.cells import Column, cells_differ, column_of, numbers_of, objects_of
 from .rows import AnsweredRows
-from .status import Status
-from .wording import decimals_for, format_pair, format_probability, format_value, join, plain
-
-_DOUBTS = {
-    Status.IMPLAUSIBLE: ", but rows like the changed one are rare",
-    Status.UNSURE: ", but less surely than was asked for",
-}
+from .wording import decimals_for, format_pair, format_value, is_missing, is_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,42 +96,36 @@ class ComparedColumn:
             low, high = replace(self, result=self.whole).met or (0.0, 0.0)
         return high - low
 
-    def text(self, value: Any) -> str:
-        """Return a value of the column as text, rounded to its spread."""
-        return format_value(value, decimals_for(self.spread, value))
+    @property
+    def label(self) -> str:
+        """What the column is called."""
+        return self.result.words.label(self.name)
+
+    @cached_property
+    def _largest(self) -> float:
+        """The largest size of a number that fit has seen, or that the whole result holds."""
+        ends = (*(self.seen or ()), *(replace(self, result=self.whole).met or ()))
+        return max(map(abs, ends), default=0.0)
+
+    def text(self, value: Any, unit: bool = True) -> str:
+        """Return a value of the column as text, rounded to its spread, with its unit unless told otherwise."""
+        return self._told(value, format_value(value, decimals_for(self.spread, value)), unit)
 
     def texts(self, i: int) -> tuple[str, str]:
-        """Return the old and the new cell of counterfactual i as text, with more digits where they would look alike."""
-        return format_pair(self.before[i], self.after[i], self.spread)
+        """Return the old and the new cell of counterfactual i as text, with more digits where they would look alike.
 
+        A unit stands behind the new one, where that is a number.
+        """
+        before, after = self.before[i], self.after[i]
+        old, new = format_pair(before, after, self.spread)
+        return self._told(before, old, not is_number(after)), self._told(after, new)
 
-def sentences(
-    result: AnsweredRows,
-    whole: AnsweredRows | None = None,
-    quoted: Callable[[str], str] = str,
-    arrow: str = "->",
-) -> list[str]:
-    """Return one sentence per counterfactual, with names, values and labels `quoted` as the reader's medium needs."""
-    told: list[list[str]] = [[] for _ in range(len(result))]
-    for column in ComparedColumn.all_of(result, whole):
-        for i in column.rows:
-            old, new = map(quoted, column.texts(i))
-            told[i].append(f"{quoted(plain(column.name))} {old} {arrow} {new}")
-    return [_sentence(result, i, join(changes), quoted, arrow) for i, changes in enumerate(told)]
-
-
-def _sentence(result: AnsweredRows, position: int, changes: str, quoted: Callable[[str], str], arrow: str) -> str:
-    line = result.report.iloc[position]
-    target, status = quoted(plain(line["target"])), str(line["status"])
-    if status == Status.ALREADY_TARGET:
-        return f"Already predicted as {target}; nothing to change."
-    old, new = (format_probability(p) for p in (result.probability_before[position], line["probability"]))
-    probability = f"(probability {old} {arrow} {new})"
-    if status == Status.INFEASIBLE:
-        return f"No row was found that obeys the rules and is predicted as {target} {probability}."
-    if not line["valid"] or status == Status.NOT_VALID:
-        missed, reached = f"No change was found that makes the prediction {target}", quoted(plain(line["prediction"]))
-        attempt = f"the closest attempt, {changes or 'the row itself'}, is predicted as {reached}"
-        return f"{missed}; {attempt} {probability}."
-    was, doubt = quoted(plain(result.prediction_before[position])), _DOUBTS.get(Status(status), "")
-    return f"{changes or 'No change'} would change the prediction from {was} to {target} {probability}{doubt}."
+    def _told(self, value: Any, text: str, unit: bool = True) -> str:
+        """Return the text of a value in the words of the result: gaps, separators, units."""
+        words = self.result.words
+        gap = words.say("missing")
+        if is_missing(value):
+            return gap
+        if not is_number(value):
+            return f"'{text}'" if text == gap else text
+        return words.grouped(text, self._largest) + (words.unit(self.name) if unit else "")

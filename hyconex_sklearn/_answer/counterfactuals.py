@@ -6,8 +6,8 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,13 @@ import pandas as pd
 
 from .._common.atomic_file import write_file
 from .._table.cells import Table, column_of, free_name, objects_of
-from .changes import ComparedColumn, sentences
+from .changes import ComparedColumn
 from .notebook import notebook_table
 from .page import report_page
 from .rows import AnsweredRows
+from .sentences import sentences
 from .wording import counted, format_share, is_missing, shorten
+from .words import TEMPLATES
 
 _KEYS = ["row", "target", "rank"]
 _REPR_SENTENCES = 3
@@ -52,6 +54,8 @@ class Counterfactuals(AnsweredRows):
     ranges : ndarray of shape (d, 2), or None
         Smallest and largest value that fit has seen in each column, in the units of `data`; NaN for columns that are
         not numbers and where it is not known, None where nothing is known.
+    words : Words
+        How it is told; `with_words` returns a result with other ones.
 
     Notes
     -----
@@ -108,6 +112,62 @@ class Counterfactuals(AnsweredRows):
             "contribution": self._contributions[rows, at],
         }
         return pd.concat([self.report[_KEYS].iloc[rows].reset_index(drop=True), pd.DataFrame(long)], axis=1)
+
+    def with_words(
+        self,
+        *,
+        labels: Mapping[Any, str] | None = None,
+        units: Mapping[Any, str] | None = None,
+        thousands: str | None = None,
+        sentences: Mapping[str, str] | None = None,
+    ) -> Counterfactuals:
+        """The same result, told in other words: in sentences, notebooks, pages and pictures alike.
+
+        What is left out stays as it was. Values in `data`, `report`, `changes` and `to_json` stay what they are.
+
+        Parameters
+        ----------
+        labels : dict of column to str, optional
+            What to call columns, such as ``{"loan_amount": "Loan amount"}``.
+        units : dict of column to str, optional
+            What stands behind the numbers of columns, such as ``{"loan_amount": "EUR"}``.
+        thousands : str, optional
+            What separates groups of three digits in columns that hold numbers of five digits and more: a comma (as by
+            default), a space, an apostrophe or an underscore; "" for nothing.
+        sentences : dict of str to str, optional
+            Sentences, and parts of them, in another wording or language: templates by their names, with fields in
+            braces. Names and fields are those of `sentence_templates`.
+
+        Returns
+        -------
+        Counterfactuals
+            A new one; this one stays as it is.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such column, template or field.
+
+        Examples
+        --------
+        >>> cf = cf.with_words(labels={"age": "Age"}, units={"age": "years"})  # doctest: +SKIP
+        >>> cf.with_words(sentences={"change": "{column}: {after} statt {before}"})  # doctest: +SKIP
+        """
+        words = self.words.with_changes(self.feature_names, labels, units, thousands, sentences)
+        told = replace(self, words=words)._judged_by(self._log_proba)
+        vars(told).update({name: part for name, part in vars(self).items() if name == "_contributions"})
+        return told
+
+    @staticmethod
+    def sentence_templates() -> dict[str, str]:
+        """The templates of all sentences, as they are where `with_words` gives no others.
+
+        Returns
+        -------
+        dict of str to str
+            By name, with fields in braces.
+        """
+        return dict(TEMPLATES)
 
     def explain(self) -> list[str]:
         """One plain sentence per counterfactual.

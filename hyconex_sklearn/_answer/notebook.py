@@ -10,7 +10,7 @@ from .._table.cells import free_name, objects_of
 from .changes import ComparedColumn
 from .rows import AnsweredRows
 from .status import Status
-from .wording import counted, format_probability, format_value, isolated, plain, shorten
+from .wording import counted, format_probability, format_value, isolated, shorten
 
 _ROWS = 20
 _COLUMNS = 30
@@ -34,7 +34,7 @@ def notebook_table(result: AnsweredRows) -> str:
     if len(result) > len(head):
         notes.append(f"... and {len(result) - len(head)} more")
     taken = set(result.feature_names)
-    names = [free_name(name, taken) for name in _REPORT] + [plain(column.name) for column in columns]
+    names = [free_name(name, taken) for name in _REPORT] + [column.label for column in columns]
     cells = [_plain_cells(head.report[name]) for name in _REPORT]
     cells += [_cells(column) for column in columns]
     header = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)

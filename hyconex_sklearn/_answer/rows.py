@@ -13,6 +13,7 @@ import pandas as pd
 from .._common.positions import row_positions
 from .._table.cells import cells_differ, take_rows
 from .contributions import LogProba, contributions
+from .words import PLAIN_WORDS, Words
 
 
 class _Judged:
@@ -32,6 +33,7 @@ class AnsweredRows(_Judged):
     probability_before: np.ndarray
     prediction_before: np.ndarray
     ranges: np.ndarray | None = None
+    words: Words = PLAIN_WORDS
 
     def __post_init__(self) -> None:
         owned = {
@@ -72,6 +74,7 @@ class AnsweredRows(_Judged):
             probability_before=self.probability_before[rows],
             prediction_before=self.prediction_before[rows],
             ranges=self.ranges,
+            words=self.words,
         )._judged_by(self._log_proba)
         if "_contributions" in vars(self):
             vars(cut)["_contributions"] = self._contributions[rows]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,10 +14,6 @@ _TURNING = {"R", "AL", "AN", "LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "F
 _MARKS = dict.fromkeys((*range(8234, 8239), *range(8294, 8298)))
 _MISSING = "missing"
 _LONGEST = 200  # characters of a sentence in a short listing
-
-
-def join(parts: Sequence[str]) -> str:
-    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
 
 
 def shorten(text: str) -> str:
@@ -40,6 +35,11 @@ def is_missing(value: Any) -> bool:
     if isinstance(value, (float, np.floating)):
         return bool(value != value)
     return value is None or value is pd.NA or value is pd.NaT
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a number that is there: no gap, no truth value, no text."""
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and not is_missing(value)
 
 
 def decimals_for(spread: float, *values: Any) -> int:

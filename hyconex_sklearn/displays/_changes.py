@@ -59,7 +59,8 @@ class ChangedColumn(ComparedColumn):
     @property
     def range_in_words(self) -> str:
         """What fit has seen, or what the cells span where that is not known."""
-        return " to ".join(map(self.text, self.seen or self.scale)) if self.scaled else ""
+        low, high = self.seen or self.scale
+        return f"{self.text(low, unit=False)} to {self.text(high)}" if self.scaled else ""
 
 
 def changed_columns(cf: Counterfactuals) -> list[ChangedColumn]:

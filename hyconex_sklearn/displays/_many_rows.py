@@ -30,7 +30,7 @@ def draw_shares(cf: Counterfactuals, table: pd.DataFrame, most: int, ax: Any) ->
     if not names:
         notes.append("No column changes.")
     title = f"What the counterfactuals of {counted(cf.report['row'].nunique(), 'row')} change"
-    rows = [(label, "") for label in labels_of(names[:most])]
+    rows = [(label, "") for label in labels_of([cf.words.label(name) for name in names[:most]])]
     headers = [_summary(cf, target, found[target]) for target in targets]
     grid = PanelGrid(ax, title, rows, headers, 0.32, [*notes, "", ""], "CounterfactualDisplay")
     for i, target in enumerate(targets):

@@ -40,7 +40,7 @@ def draw_row(cf: Counterfactuals, most: int, ax: Any) -> Any:
         if not cf.report["status"].iloc[:panels].isin([*CERTIFIED, Status.ALREADY_TARGET]).all():
             notes.append("dotted: not certified")
     title = f"Row {cf.report['row'].iloc[0]}, predicted {shorten_middle(class_name(cf.prediction_before[0]), 30)}"
-    labels = labels_of([column.name for column in shown])
+    labels = labels_of([column.label for column in shown])
     rows = [(label, _detail(column, scaled)) for label, column in zip(labels, shown, strict=True)]
     grid = PanelGrid(ax, title, rows, [_header(cf, i) for i in range(panels)], 0.5, notes, "CounterfactualDisplay")
     for i in range(panels):

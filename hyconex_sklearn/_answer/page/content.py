@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..changes import ComparedColumn, sentences
+from ..changes import ComparedColumn
 from ..rows import AnsweredRows
+from ..sentences import sentences
 from ..status import Status
 from ..wording import format_pair, format_probability, format_share, isolated, plain
 
