@@ -287,7 +287,7 @@ def measure(table: str, seed: int, variant: Variant, folder: Path | None, quick:
     return {
         "auroc": auroc(split.y_test, proba),
         "log_loss": log_loss(split.y_test, proba, labels=clf.classes_),
-        **judged.iloc[0].to_dict(),
+        **judged.to_dict(),
         "support": cf.report["support"].mean(),
         "masked_validity": masked_validity(clf, X, seed),
         **explained(clf, X, variant.coefficients),

@@ -52,7 +52,7 @@ def judged(cf: Any, X: pd.DataFrame, clf: HyConExClassifier, split: Split, oracl
         oracle=oracle,
         score_samples=clf.score_samples,
     )
-    return figures.iloc[0].to_dict()
+    return figures.to_dict()
 
 
 def beside(method: str, clf: HyConExClassifier, split: Split, oracle: Predict, n: int, seed: int) -> dict[str, Any]:

@@ -13,6 +13,9 @@ from .._table.cells import Column, cells_differ, column_of, numbers_of, objects_
 from .rows import AnsweredRows
 from .wording import decimals_for, format_pair, format_value, is_missing, is_number
 
+_STEPS = 50  # into which a way is cut at least, where a place on it is told
+_ROUNDING = 1e-6  # of a step
+
 
 @dataclass(frozen=True, eq=False)
 class ComparedColumn:
@@ -119,6 +122,27 @@ class ComparedColumn:
         before, after = self.before[i], self.after[i]
         old, new = format_pair(before, after, self.spread)
         return self._told(before, old, not is_number(after)), self._told(after, new)
+
+    def between(self, i: int, share: float) -> str | None:
+        """Return about where a share of the way of counterfactual i is, as text; None where that can't be told.
+
+        Whole numbers are rounded toward the new one: the first that lies beyond.
+        """
+        old, new = (float(numbers[i]) for numbers in self.numbers)
+        way = new - old
+        if not math.isfinite(way) or not way or not is_number(self.after[i]):
+            return None
+        here: float
+        place = math.floor(math.log10(abs(way) / _STEPS))
+        if isinstance(self.after[i], (int, np.integer)):
+            place = max(place, 0)
+            steps = math.ceil(share * abs(way) / 10.0**place - _ROUNDING)
+            here = int(old) + int(math.copysign(steps * 10**place, way))
+            told = str(here)
+        else:
+            here = round(old + share * way, -place)
+            told = format_value(here, max(-place, 0))
+        return self._told(here, told, unit=False) if min(old, new) < here < max(old, new) else None
 
     def _told(self, value: Any, text: str, unit: bool = True) -> str:
         """Return the text of a value in the words of the result: gaps, separators, units."""

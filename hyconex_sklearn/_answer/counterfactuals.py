@@ -21,6 +21,7 @@ from .notebook import notebook_table
 from .page import report_page
 from .rows import AnsweredRows
 from .sentences import sentences
+from .side_by_side import side_by_side
 from .wording import counted, format_share, is_missing, shorten
 from .words import TEMPLATES
 
@@ -43,8 +44,12 @@ class Counterfactuals(AnsweredRows):
         The query rows, aligned with `data`: a row that has three counterfactuals stands here three times.
     report : DataFrame of m lines
         One line per counterfactual: ``row`` (position in the query table), ``target``, ``rank``, ``prediction``,
-        ``probability`` (of the target), ``support`` (share of the committee that agrees), ``valid``, ``plausible``,
-        ``feasible``, ``log_density``, ``distance_l1``, ``distance_l2`` (encoded units), ``n_changed``, ``status``.
+        ``probability`` (of the target), ``least_probability`` (what a certificate asks of it), ``support`` (share of
+        the committee that agrees), ``support_before`` (share that agrees with the prediction of the unchanged row),
+        ``doubt`` (why the row is not sure enough), ``valid``, ``plausible``, ``feasible``, ``log_density``,
+        ``flips_at`` (share of the way at which the prediction becomes the target), ``distance_l1``, ``distance_l2``
+        (encoded units), ``n_changed``, ``n_lacking`` (alternatives that were asked for and not found, told at the last
+        one that was), ``status``.
     feature_names : list of length d
         Names of the columns.
     probability_before : ndarray of shape (m,)
@@ -113,6 +118,30 @@ class Counterfactuals(AnsweredRows):
         }
         return pd.concat([self.report[_KEYS].iloc[rows].reset_index(drop=True), pd.DataFrame(long)], axis=1)
 
+    def compare(self, row: Any, *, changed_only: bool = True) -> pd.DataFrame:
+        """One row beside its alternatives: a line for each column of the table.
+
+        Parameters
+        ----------
+        row : int
+            A value of ``report["row"]``.
+        changed_only : bool, default=True
+            Whether columns that no alternative changes are left out.
+
+        Returns
+        -------
+        DataFrame
+            Columns ``"now"``, ``"1"``, ``"2"``, ... in the order of the result; where a row has several targets, these
+            stand before the numbers. The index holds the labels of the table's columns. Cells are plain values
+            (dtype object), so that ``cf.compare(0).to_excel("row.xlsx")`` is a sheet to work with.
+
+        Raises
+        ------
+        ValueError
+            If the result has no counterfactual of that row.
+        """
+        return side_by_side(self, row, changed_only)
+
     def with_words(
         self,
         *,
@@ -170,15 +199,17 @@ class Counterfactuals(AnsweredRows):
         return dict(TEMPLATES)
 
     def explain(self) -> list[str]:
-        """One plain sentence per counterfactual.
+        """What is to be said of each counterfactual, in plain sentences.
 
         Returns
         -------
         list of str, of length m
-            Such as ``"age 38 -> 45 would change the prediction from no to yes (probability 0.31 -> 0.64)."``. Numbers
-            are rounded to the range that fit has seen of their column, or else to its spread in this result, never so
-            far that two different values look alike. A gap is told as ``missing``; text that says just that, that is
-            empty, or that begins or ends with a space stands in quotes.
+            Such as ``"age 38 -> 45 would change the prediction from no to yes (probability 0.31 -> 0.64)."``. What
+            follows says where the prediction tips, if one number is all that changes, whether most second opinions
+            would decide otherwise of the unchanged row, and whether fewer alternatives were found than asked for.
+            Numbers are rounded to the range that fit has seen of their column, or else to its spread in this result,
+            never so far that two different values look alike. A gap is told as ``missing``; text that says just that,
+            that is empty, or that begins or ends with a space stands in quotes.
         """
         return sentences(self)
 

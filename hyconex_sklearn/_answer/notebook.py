@@ -58,7 +58,10 @@ def _caption(result: AnsweredRows) -> str:
     told = f"{counted(len(result), 'counterfactual')} for {counted(result.report['row'].nunique(), 'row')}"
     numbers = {status: int((result.report["status"] == status).sum()) for status in Status}
     outcomes = [f"{number:,} {status}" for status, number in numbers.items() if number]
-    return f"{told}: {', '.join(outcomes)}" if outcomes else told
+    told = f"{told}: {', '.join(outcomes)}" if outcomes else told
+    lacking = int((result.report["n_lacking"] > 0).sum()) if "n_lacking" in result.report else 0
+    queries = "1 query" if lacking == 1 else f"{lacking:,} queries"
+    return f"{told}; fewer alternatives than asked for in {queries}" if lacking else told
 
 
 def _text(text: str) -> str:

@@ -22,6 +22,16 @@ class Status(StrEnum):
         return _DESCRIPTIONS[self]
 
 
+class Doubt(StrEnum):
+    """What a row lacks of being as sure as a certificate asks, the first of these that it does."""
+
+    NONE = ""
+    ASKED = "asked"  # its probability is below the one that the user asked for
+    PROBABILITY = "probability"  # ... below the one that rows of the class typically reach
+    SUPPORT = "support"  # too few second opinions agree
+    COMMITTEE = "committee"  # enough agree, but they are less sure than they typically are
+
+
 #: Answers that meet every demand, and outcomes without an answer.
 CERTIFIED = (Status.OK, Status.FEWER)
 NO_ANSWER = (Status.NOT_VALID, Status.INFEASIBLE)
@@ -41,8 +51,8 @@ _DESCRIPTIONS = {
         "try search='auto', looser rules, or a fit with a larger alpha_plausibility."
     ),
     Status.UNSURE: (
-        "The row is predicted as the target and plausible, but the probability or the committee's support that was "
-        "asked for is not reached; try search='auto', looser rules, or a lower target_probability."
+        "The row is predicted as the target and plausible, but less surely than rows of that class usually are, or "
+        "than target_probability asked for; try search='auto', looser rules, or a lower target_probability."
     ),
     Status.INFEASIBLE: (
         "No row was found that obeys every rule, so the query row came back, unchanged where it could be; "

@@ -74,6 +74,15 @@ def format_probability(probability: float) -> str:
     return ">0.99" if 0.995 <= probability < 1 else f"{probability:.2f}"
 
 
+def tell_apart(lower: float, higher: float) -> tuple[str, str]:
+    """Two probabilities, the lower first, in as many decimals as it takes to tell them apart."""
+    for decimals in range(2, 8):
+        told = f"{lower:.{decimals}f}", f"{higher:.{decimals}f}"
+        if told[0] != told[1]:
+            break
+    return told
+
+
 def format_share(share: float) -> str:
     """Whole percent, and neither none nor all what is only nearly so."""
     if 0 < share < 0.005:

@@ -26,7 +26,11 @@ TEMPLATES: dict[str, str] = {
     "probability": "(probability {before} -> {after})",
     "answer": "{changes} would change the prediction from {prediction} to {target} {probability}{doubt}.",
     "implausible": ", but rows like the changed one are rare",
-    "unsure": ", but less surely than was asked for",
+    "unsure": ", but less surely than a certificate asks",
+    "unsure_asked": ", but {probability} is below the {least} that was asked for",
+    "unsure_probability": ", but {probability} is below the {least} that rows of this class usually reach",
+    "unsure_support": ", but only {agreeing} of {opinions} second opinions agree",
+    "unsure_committee": ", but second opinions are less sure of it than they usually are of this class",
     "already_target": "Already predicted as {target}; nothing to change.",
     "infeasible": "No row was found that obeys the rules and is predicted as {target} {probability}.",
     "not_valid": (
@@ -34,6 +38,11 @@ TEMPLATES: dict[str, str] = {
         "{prediction} {probability}."
     ),
     "row_itself": "the row itself",
+    # Sentences that may follow.
+    "tips": "The prediction tips at about {tip}.",
+    "tips_inside": "The prediction tips at about {tip}; {after} is comfortably inside.",
+    "disputed": "Of the row as it is, only {agreeing} of {opinions} second opinions say {prediction}, too.",
+    "fewer": "It is the last alternative that was found: {found} of {asked}.",
 }
 _SEPARATORS = ("", ",", " ", "\u00a0", "\u2009", "\u202f", "'", "\u2019", "_")
 _GROUPED = 10_000  # columns that hold numbers of this size are told with separators: years are not

@@ -144,7 +144,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     X, _ = table_for(classifier, table, arguments.target)
     y = labels_for(classifier, table, arguments.target)
     cf = _ask(classifier, X, {"search": arguments.search})
-    means = evaluate_counterfactuals(cf, X, X, y).iloc[0].to_dict()
+    means = evaluate_counterfactuals(cf, X, X, y).to_dict()
     accuracy, auroc = _judged(classifier, X, y)
     measured = {
         "rows": len(X),

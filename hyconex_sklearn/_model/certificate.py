@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 SUPPORT = 0.8  # share of the committee that has to agree with a certified row
@@ -44,18 +45,18 @@ class Judgement(NamedTuple):
     committee_odds: Tensor  # log p / (1 - p) of the target, p the committee's mean probability
     log_density: Tensor  # log p(x | target)
 
-    def unsure(self, demands: Demands) -> Tensor:
-        """Return where there is less confidence or support than is asked, (m,)."""
-        return (
-            (self.log_odds < demands.confidence)
-            | (self.support < SUPPORT)
-            | (self.committee_odds < demands.committee_confidence)
-        )
+    def met(self, demands: Demands) -> dict[str, Tensor]:
+        """Return where each demand on how sure the parts are is met, by its name, (m,)."""
+        return {
+            "confident": self.log_odds >= demands.confidence,
+            "supported": self.support >= SUPPORT,
+            "agreed": self.committee_odds >= demands.committee_confidence,
+        }
 
     def shortfall(self, target: Tensor, demands: Demands) -> Tensor:
         """Return the `Shortfall` of rows toward `target` (m,), rules aside, as integers (m,)."""
         implausible, invalid = self.log_density < demands.threshold, self.prediction != target
-        unsure = self.unsure(demands)
+        unsure = ~torch.stack(list(self.met(demands).values())).all(0)
         return Shortfall.IMPLAUSIBLE * implausible + Shortfall.UNSURE * unsure + Shortfall.INVALID * invalid
 
 

@@ -115,8 +115,9 @@ class Model(nn.Module):
             "support": judged.support.double(),
             "log_density": judged.log_density.double(),
             "plausible": judged.log_density >= demands.threshold,
-            "sure": ~judged.unsure(demands),
+            "least_probability": demands.confidence.double(),
+            **judged.met(demands),
         }
         arrays = {name: values.cpu().numpy() for name, values in said.items()}
         # Torch's sigmoid differs in the last bit between places in a tensor, so that a batch's length would tell.
-        return {**arrays, "probability": expit(arrays["probability"])}
+        return arrays | {name: expit(arrays[name]) for name in ("probability", "least_probability")}

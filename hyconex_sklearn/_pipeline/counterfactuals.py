@@ -17,6 +17,7 @@ from .._table.check_input import as_table
 from .explains_itself import ExplainsItself, explaining
 from .invert_steps import Step, as_they_are, have_moved, is_identity, map_back, thawed, transform_through, type_name
 from .ranges import ranges_before
+from .tips import tips_before
 from .translate_rules import Translation, translate
 
 
@@ -99,7 +100,11 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     original = take_rows(X, rows)
     data = told.settled(back(rows, found.data), original, rows)
     ranges = ranges_before(found.ranges, tables[-1], X, back)
-    return _certified(steps, final, found, original, data, tables[-1], told, ranges)
+    answered = _certified(steps, final, found, original, data, tables[-1], told, ranges)
+    if "flips_at" in answered.report:
+        shares, behind = answered.report["flips_at"].to_numpy(), (take_rows(tables[-1], rows), found.data)
+        answered.report["flips_at"] = tips_before(shares, rows, behind, (original, data), back)
+    return answered
 
 
 def final_classifier(estimator: Any) -> Any:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .._common.runtime import chunks
+from .._common.runtime import chunks, in_chunks
+from .._model.committee import votes
 from .._model.model import Model
 from .alternatives import alternatives
 from .ladder import SEARCHES, Search, solve
@@ -25,9 +26,10 @@ class Answers(NamedTuple):
     row: np.ndarray  # position in the table
     target: np.ndarray  # class index
     rank: np.ndarray  # 0 is the nearest
-    fewer: np.ndarray  # whether fewer alternatives than asked for were found
+    lacking: np.ndarray  # how many alternatives were asked for and not found; told at the last one that was
     before: np.ndarray  # probability of the target for the query row
     predicted: np.ndarray  # class index of the query row
+    support: np.ndarray  # share of the committee that agrees with that
     z: np.ndarray  # (m, d), settled
 
     @property
@@ -56,10 +58,11 @@ def answer(model: Model, request: Request, offset: int) -> Answers:
         first = solve(query[rows], asked.moved[rows], search, generator)
         for at, best in alternatives(first, request.k, search, generator):
             found.append((rows[at], best.x, best.shortfall, best.query.distance(best.x)))
-    return _ordered(asked, found, request.k, offset)
+    support = votes(in_chunks(model.committee, request.x, size=model.rows_at_once), asked.predicted)
+    return _ordered(asked, support, found, request.k, offset)
 
 
-def _ordered(asked: OnePass, found: Sequence[tuple[Tensor, ...]], k: int, offset: int) -> Answers:
+def _ordered(asked: OnePass, support: Tensor, found: Sequence[tuple[Tensor, ...]], k: int, offset: int) -> Answers:
     """Return queries, rows, shortfalls and distances in order: alternatives by what they lack, then by distance."""
     of, z, shortfall, distance = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
     order = np.lexsort((distance, shortfall, of))
@@ -68,5 +71,6 @@ def _ordered(asked: OnePass, found: Sequence[tuple[Tensor, ...]], k: int, offset
     rank = np.arange(len(of)) - (np.cumsum(count) - count)[of]
     row, goal, before = (part.cpu().numpy() for part in (asked.rows[of], asked.query.target[of], asked.predicted))
     probability = asked.logits.double().softmax(1).cpu().numpy()
-    fewer = (count < k)[of] & (rank == count[of] - 1)
-    return Answers(row + offset, goal, rank, fewer, probability[row, goal], before[row], z)
+    lacking = np.where(rank == count[of] - 1, k - count[of], 0)
+    agreeing = support.double().cpu().numpy()
+    return Answers(row + offset, goal, rank, lacking, probability[row, goal], before[row], agreeing[row], z)

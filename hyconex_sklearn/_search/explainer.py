@@ -25,6 +25,7 @@ from .._table.codec import TableCodec, rows_of
 from .._table.concatenate import Joined
 from .answers import Answers, answer
 from .query import Request
+from .tips import Ways, flips_at
 
 _BLOCK_CELLS = 500_000  # encoded cells of the counterfactuals that are decoded and judged at once
 
@@ -82,10 +83,12 @@ class Explainer:
 
     def report_again(self, X: Any, x: Tensor, rules: Actionability, data: Any, report: pd.DataFrame) -> pd.DataFrame:
         """Return `report` anew for rows `data` that came back changed: rounded in a pipeline, say."""
-        row, rank = (report[name].to_numpy() for name in ("row", "rank"))
+        row, rank, lacking, support = (
+            report[name].to_numpy() for name in ("row", "rank", "n_lacking", "support_before")
+        )
         target = np.searchsorted(self.classes, report["target"].to_numpy())
-        already, fewer = ((report["status"] == status).to_numpy() for status in (Status.ALREADY_TARGET, Status.FEWER))
-        found = Answers(row, target, rank, fewer, np.zeros(len(row)), np.where(already, target, -1), np.empty(0))
+        predicted = np.where(report["status"] == Status.ALREADY_TARGET, target, -1)
+        found = Answers(row, target, rank, lacking, np.full(len(row), np.nan), predicted, support, np.empty(0))
         # That the user's function spoilt a row cannot be seen from the row, which is the query's.
         spoilt = ~report["feasible"].to_numpy() & (rules.repair is not None)
         request = Request(x, None, self._compiled(rules, X, x), rules.target_probability)
@@ -116,6 +119,7 @@ class Explainer:
         reference = request.x[at].cpu().numpy()
         again = self.codec.encode(data, warn_unseen=False)
         x, target = (torch.from_numpy(array).to(request.x.device) for array in (again, found.target))
+        certificate = self.model.certificate(x, target, request.probability)
         feasible = ~spoilt
         if not rules.trivial:
             feasible &= rules.take(found.row).obeyed(again, reference, self.codec.numbers(data))
@@ -126,8 +130,31 @@ class Explainer:
             classes=self.classes,
             feasible=feasible,
             already=found.already,
-            fewer=found.fewer,
+            lacking=np.where(found.already, 0, found.lacking),
+            support_before=found.support,
+            asked=request.probability is not None,
+            flips_at=self._flips_at(found, certificate, (original, data), (reference, again)),
             n_changed=cells_differ(original, data).sum(1),  # float32 hides what is small beside the column's range
             moved=(again.astype(np.float64) - reference) * rules.weights,
-            **self.model.certificate(x, target, request.probability),
+            **certificate,
         )
+
+    def _flips_at(
+        self, found: Answers, certificate: dict[str, np.ndarray], tables: tuple[Any, Any], encoded: tuple[Any, Any]
+    ) -> np.ndarray:
+        """Return where on the way the prediction becomes the target; NaN where it does not, or already was (m,)."""
+        rows = np.flatnonzero((certificate["prediction"] == found.target) & ~found.already)
+        before, after = map(self.codec.numbers, tables)
+        ways, target = Ways(self.codec.schema, before, after, *encoded)[rows], found.target[rows]
+
+        def margin(at: np.ndarray, z: np.ndarray) -> np.ndarray:
+            x = torch.from_numpy(z).to(self.model.typical.device)
+            logits = in_chunks(self.model.logits, x, size=self.model.rows_at_once).double().cpu().numpy()
+            own = np.take_along_axis(logits, target[at, None], 1)[:, 0]
+            np.put_along_axis(logits, target[at, None], -np.inf, 1)
+            return np.asarray(own - logits.max(1))
+
+        share = np.full(len(found.row), np.nan)
+        if len(rows):
+            share[rows] = flips_at(margin, ways, found.before[rows], certificate["probability"][rows])
+        return share

@@ -16,7 +16,7 @@ from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, sh
 _WORDS = {
     Status.OK: "certified",
     Status.FEWER: "certified, and the last that was found",
-    Status.UNSURE: "not certified: less sure than asked",
+    Status.UNSURE: "not certified: less sure than it should be",
     Status.IMPLAUSIBLE: "not certified: such rows are rare",
     Status.NOT_VALID: "no answer: predicted {prediction}",
     Status.INFEASIBLE: "no answer obeys the rules",

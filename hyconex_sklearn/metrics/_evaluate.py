@@ -85,7 +85,7 @@ def evaluate_counterfactuals(
     oracle: Callable[[Any], Any] | None = None,
     score_samples: Callable[[Any, Any], Any] | None = None,
     actionability: Actionability | None = None,
-) -> pd.DataFrame:
+) -> pd.Series:
     """Average all metrics over some counterfactuals.
 
     Parameters
@@ -111,10 +111,10 @@ def evaluate_counterfactuals(
 
     Returns
     -------
-    DataFrame of one row
-        ``n``; ``coverage``; and over the rows that were found: ``validity`` (where a prediction is known),
-        ``agreement``, ``l1``, ``l2``, ``hamming``, ``jaccard``, ``gower``, ``n_changed``, ``log_density``,
-        ``plausibility`` (where `score_samples` is given), ``plausibility_independent``, ``near_target``,
+    Series of float64
+        By the names of the metrics: ``n``; ``coverage``; and over the rows that were found: ``validity`` (where a
+        prediction is known), ``agreement``, ``l1``, ``l2``, ``hamming``, ``jaccard``, ``gower``, ``n_changed``,
+        ``log_density``, ``plausibility`` (where `score_samples` is given), ``plausibility_independent``, ``near_target``,
         ``isolation_target`` and ``isolation_all`` as means; ``lof_target`` and ``lof_all`` as medians; ``violations``
         as a share (where rules are given); ``diversity`` (where a query has several). NaN where nothing was found.
 
@@ -199,11 +199,11 @@ def _judgements(after: Any, target: Array, X_train: Any, labels: Array) -> dict[
     }
 
 
-def _averaged(values: dict[str, Array], found: Array) -> pd.DataFrame:
+def _averaged(values: dict[str, Array], found: Array) -> pd.Series:
     """Means over the rows that were found; medians of the outlier factor, which a few rows can make huge."""
     line: dict[str, float] = {"n": len(found), "coverage": found.mean() if len(found) else np.nan}
     for name in _SHOWN:
         if name in values:
             column = pd.Series(values[name][found], dtype=float)  # skips the NaN of a query with a single answer
             line[name] = column.median() if name.startswith("lof") else column.mean()
-    return pd.DataFrame([line])
+    return pd.Series(line, dtype=float)

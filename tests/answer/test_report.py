@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hyconex_sklearn._answer.report import build_report
-from hyconex_sklearn._answer.status import Status
+from hyconex_sklearn._answer.report import build_report, example_report
+from hyconex_sklearn._answer.status import Doubt, Status
 
 #: What makes a counterfactual less than "ok", the gravest first.
 FLAWS: dict[Status, dict[str, Any]] = {
@@ -18,8 +18,8 @@ FLAWS: dict[Status, dict[str, Any]] = {
     Status.INFEASIBLE: {"feasible": False},
     Status.NOT_VALID: {"prediction": 0},
     Status.IMPLAUSIBLE: {"plausible": False},
-    Status.UNSURE: {"sure": False},
-    Status.FEWER: {"fewer": True},
+    Status.UNSURE: {"supported": False},
+    Status.FEWER: {"lacking": 2},
 }
 
 
@@ -34,15 +34,21 @@ def report_of(**changes: Any) -> pd.DataFrame:
         "support": 1.0,
         "log_density": -2.0,
         "plausible": True,
-        "sure": True,
+        "least_probability": 0.8,
+        "support_before": 0.75,
+        "confident": True,
+        "supported": True,
+        "agreed": True,
         "feasible": True,
         "already": False,
-        "fewer": False,
+        "lacking": 0,
+        "flips_at": 0.4,
         "moved": [3.0, 0.0, -4.0],
         "n_changed": 2,
     }
+    asked = changes.pop("asked", False)
     arrays = {name: np.array([value]) for name, value in (parts | changes).items()}
-    return build_report(**arrays, classes=np.array(["no", "yes"]))
+    return build_report(**arrays, asked=asked, classes=np.array(["no", "yes"]))
 
 
 def test_labels_and_distances_are_those_of_the_row() -> None:
@@ -74,13 +80,25 @@ def test_every_line_has_its_own_status() -> None:
     assert all(list(line.columns) == list(lines[0].columns) for line in lines)
 
 
-def test_no_counterfactual_gives_an_empty_report_with_all_columns() -> None:
-    whole = report_of()
-    empty = build_report(
-        **{name: np.array([], dtype=int) for name in ("rows", "target", "rank", "prediction", "n_changed")},
-        **{name: np.array([]) for name in ("probability", "support", "log_density")},
-        **{name: np.array([], dtype=bool) for name in ("plausible", "sure", "feasible", "already", "fewer")},
-        classes=np.array(["no", "yes"]),
-        moved=np.zeros((0, 3)),
-    )
-    assert len(empty) == 0 and list(empty.columns) == list(whole.columns)
+@pytest.mark.parametrize(
+    ("flaws", "asked", "doubt"),
+    [
+        ({}, False, Doubt.NONE),
+        ({"confident": False}, False, Doubt.PROBABILITY),
+        ({"confident": False}, True, Doubt.ASKED),
+        ({"supported": False}, True, Doubt.SUPPORT),
+        ({"agreed": False}, True, Doubt.COMMITTEE),
+        ({"supported": False, "agreed": False}, False, Doubt.SUPPORT),
+        ({"confident": False, "supported": False, "agreed": False}, False, Doubt.PROBABILITY),
+    ],
+)
+def test_a_row_that_is_not_sure_says_why(flaws: dict[str, Any], asked: bool, doubt: Doubt) -> None:
+    line = report_of(**flaws, asked=asked).iloc[0]
+    assert line["doubt"] == doubt and line["status"] == (Status.UNSURE if flaws else Status.OK)
+    # A graver flaw has the say in the status, and leaves the doubt as it is.
+    assert report_of(**flaws, asked=asked, plausible=False)["doubt"].tolist() == [doubt]
+
+
+def test_an_empty_report_has_the_columns_and_dtypes_of_all_others() -> None:
+    whole, empty = report_of(), example_report(np.array(["no", "yes"]))
+    assert len(empty) == 0 and empty.dtypes.to_dict() == whole.dtypes.to_dict()

@@ -15,7 +15,9 @@ from _results import adults, result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hyconex_sklearn._answer.sentences import OPINIONS
 from hyconex_sklearn._answer.status import Status
+from hyconex_sklearn._model.committee import N_MEMBERS
 
 
 def test_a_counterfactual_is_told_in_one_sentence() -> None:
@@ -36,7 +38,7 @@ CHANGE = "x0 0 -> 1 would change the prediction from <=50K to >50K (probability 
 OUTCOMES = {
     Status.OK: f"{CHANGE}.",
     Status.FEWER: f"{CHANGE}.",
-    Status.UNSURE: f"{CHANGE}, but less surely than was asked for.",
+    Status.UNSURE: f"{CHANGE}, but less surely than a certificate asks.",
     Status.IMPLAUSIBLE: f"{CHANGE}, but rows like the changed one are rare.",
     Status.ALREADY_TARGET: "Already predicted as >50K; nothing to change.",
     Status.INFEASIBLE: "No row was found that obeys the rules and is predicted as >50K (probability 0.31 -> 0.64).",
@@ -45,6 +47,107 @@ OUTCOMES = {
         "(probability 0.31 -> 0.64)."
     ),
 }
+
+
+@pytest.mark.parametrize(
+    ("said", "clause"),
+    [
+        ({"doubt": "support", "support": 0.6875}, "but only 11 of 16 second opinions agree"),
+        (
+            {"doubt": "probability", "probability": 0.78, "least_probability": 0.84},
+            "but 0.78 is below the 0.84 that rows of this class usually reach",
+        ),
+        (
+            {"doubt": "probability", "probability": 0.8441, "least_probability": 0.8443},
+            "but 0.8441 is below the 0.8443 that rows of this class usually reach",
+        ),
+        (
+            {"doubt": "asked", "probability": 0.78, "least_probability": 0.9},
+            "but 0.78 is below the 0.90 that was asked for",
+        ),
+        ({"doubt": "committee"}, "but second opinions are less sure of it than they usually are of this class"),
+        ({"doubt": ""}, "but less surely than a certificate asks"),
+    ],
+)
+def test_a_row_that_is_not_sure_says_why(said: dict[str, Any], clause: str) -> None:
+    (told,) = result(np.zeros((1, 1)), np.ones((1, 1)), status="unsure", **said).explain()
+    assert told.endswith(f"), {clause}.")
+
+
+def moved(before: Any, after: Any, flips_at: float, **report: Any) -> str:
+    """What follows the outcome, where one cell changes."""
+    cf = result(pd.DataFrame({"a": before}), pd.DataFrame({"a": after}), flips_at=flips_at, **report)
+    return re.search(r"(?:The prediction tips.*)?$", cf.explain()[0])[0]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "flips_at", "tip", "end"),
+    [
+        ([30_123.0], [50_333.0], 0.5741, "41,700", "50,333"),
+        ([50_333.0], [30_123.0], 0.4259, "41,700", "30,123"),
+        ([1.25], [2.5], 0.5, "1.88", "2.5"),
+        ([0.00123], [0.00234], 0.37, "0.00164", "0.00234"),
+        # Of whole numbers the first that lies beyond.
+        ([38], [45], 0.43, "42", "45"),
+        ([45], [38], 0.43, "41", "38"),
+        ([38], [45], 3 / 7, "41", "45"),
+        ([1_000], [2_000], 0.503, "1510", "2000"),
+    ],
+)
+def test_the_place_where_the_prediction_tips_is_told(
+    before: Any, after: Any, flips_at: float, tip: str, end: str
+) -> None:
+    assert moved(before, after, flips_at) == f"The prediction tips at about {tip}; {end} is comfortably inside."
+    # Inside, but not comfortably so: there is something to be said against the row.
+    assert moved(before, after, flips_at, status="implausible") == f"The prediction tips at about {tip}."
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "flips_at"),
+    [
+        ([1.0], [2.0], math.nan),
+        ([1.0], [2.0], 0.0),
+        ([1.0], [2.0], 1.0),
+        ([1], [2], 0.5),
+        ([1], [4], 0.999),  # the first number beyond is the last one
+        ([np.nan], [2.0], 0.5),
+        ([2.0], [np.nan], 0.5),
+        (["a"], ["b"], 0.5),
+        ([True], [False], 0.5),
+    ],
+)
+def test_nothing_is_told_of_a_tip_that_is_no_place_in_between(before: Any, after: Any, flips_at: float) -> None:
+    assert moved(before, after, flips_at) == ""
+
+
+def test_where_two_cells_change_no_place_is_told() -> None:
+    assert "tips" not in result(np.zeros((1, 2)), np.ones((1, 2)), flips_at=0.5).explain()[0]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(-(10**6), 10**6), st.integers(-(10**6), 10**6), st.floats(0, 1))
+def test_the_place_lies_between_the_numbers(before: int, after: int, flips_at: float) -> None:
+    for kind in (int, float):
+        told = re.search(r"about (\S+);", moved([kind(before)], [kind(after)], flips_at))
+        if told:
+            place = float(told[1].replace(",", ""))
+            assert min(before, after) < place < max(before, after)
+            assert abs(place - (before + flips_at * (after - before))) <= max(1, abs(after - before) / 50)
+
+
+def test_a_row_that_second_opinions_would_decide_otherwise_is_told_once() -> None:
+    cf = result(np.zeros((3, 1)), np.ones((3, 1)), support_before=[0.4375, 0.4375, 0.5], rank=[0, 1, 0])
+    told = [sentence.partition("). ")[2] for sentence in cf.explain()]
+    assert told == ["Of the row as it is, only 7 of 16 second opinions say <=50K, too.", "", ""]
+    assert OPINIONS == N_MEMBERS
+
+
+@pytest.mark.parametrize("status", ["ok", "fewer", "unsure", "implausible", "not_valid", "infeasible"])
+def test_alternatives_that_were_not_found_are_told_at_the_last_one(status: str) -> None:
+    cf = result(np.zeros((2, 1)), np.ones((2, 1)), rank=[0, 1], n_lacking=[0, 3], status=["ok", status])
+    first, last = cf.explain()
+    assert "alternative" not in first and last.endswith("It is the last alternative that was found: 2 of 5.")
+    assert "fewer alternatives than asked for in 1 query" in cf._repr_html_()
 
 
 @pytest.mark.parametrize("status", list(Status))

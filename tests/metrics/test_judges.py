@@ -58,7 +58,7 @@ def test_nothing_is_asked_where_nothing_was_found() -> None:
         assert np.isnan(local_outlier_factor(*parts, of=of)).all()
         assert np.isnan(isolation_forest(*parts, of=of)).all()
     assert np.isnan(log_density(*parts)).all()
-    line = evaluate_counterfactuals(nothing, TRAIN.iloc[:2], TRAIN, y, target=["a", "b"], oracle=never).iloc[0]
+    line = evaluate_counterfactuals(nothing, TRAIN.iloc[:2], TRAIN, y, target=["a", "b"], oracle=never)
     assert line["coverage"] == 0 and line["n"] == 2 and line.drop(["coverage", "n"]).isna().all()
 
 

@@ -132,6 +132,11 @@ def test_demands_are_cut_together(told_apart: Model, rows: torch.Tensor | slice)
         assert torch.equal(part, whole[rows])
 
 
+def sureness(said: dict[str, np.ndarray]) -> np.ndarray:
+    """Where all demands on how sure the parts are are met."""
+    return np.logical_and.reduce([said["confident"], said["supported"], said["agreed"]])
+
+
 def test_a_certificate_says_what_was_judged() -> None:
     model, x, _ = model_and_rows()
     y = torch.arange(len(x)) % 3  # rows of every worth
@@ -141,17 +146,21 @@ def test_a_certificate_says_what_was_judged() -> None:
     np.testing.assert_allclose(said["probability"], judged.log_odds.double().sigmoid(), rtol=1e-6)
     np.testing.assert_allclose(said["support"], judged.support)
     np.testing.assert_allclose(said["log_density"], judged.log_density, rtol=1e-6)
+    np.testing.assert_allclose(said["least_probability"], demands.confidence.double().sigmoid(), rtol=1e-6)
     lacking = judged.shortfall(y, demands).numpy()
-    assert len({*said["sure"]}) == len({*said["plausible"]}) == 2
+    sure = sureness(said)
+    assert len({*sure}) == len({*said["plausible"]}) == 2
     levels = {Shortfall.INVALID: said["prediction"] == y.numpy()}
-    levels |= {Shortfall.UNSURE: said["sure"], Shortfall.IMPLAUSIBLE: said["plausible"]}
+    levels |= {Shortfall.UNSURE: sure, Shortfall.IMPLAUSIBLE: said["plausible"]}
     assert (lacking == sum(level * ~fine for level, fine in levels.items())).all()
 
 
 def test_a_higher_probability_makes_fewer_rows_sure() -> None:
     model, x, y = model_and_rows()
-    shares = [model.certificate(x, y, probability)["sure"].mean() for probability in (0.5, 0.9, 0.999999)]
+    said = [model.certificate(x, y, probability) for probability in (0.5, 0.9, 0.999999)]
+    shares = [sureness(part).mean() for part in said]
     assert shares[0] > shares[1] > shares[2]
+    np.testing.assert_allclose([part["least_probability"][0] for part in said], (0.5, 0.9, 0.999999), rtol=1e-6)
 
 
 def test_certificates_of_many_rows_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +171,10 @@ def test_certificates_of_many_rows_are_those_of_each(monkeypatch: pytest.MonkeyP
     whole = model.certificate(x, y, None)
     monkeypatch.setattr("hyconex_sklearn._model.model._CHUNK_ROWS", 7)
     for name, values in model.certificate(x, y, None).items():
-        np.testing.assert_allclose(values, whole[name], atol=1e-4)
+        if values.dtype == bool:  # a row that stands where a demand ends may fall to either side
+            assert (values == whole[name]).mean() > 0.98
+        else:
+            np.testing.assert_allclose(values, whole[name], atol=1e-4)
 
 
 @pytest.mark.parametrize("shared", [iris, mixed])

@@ -20,7 +20,11 @@ _OUTCOMES: dict[str, tuple[str, str, str]] = {
         "Meets every check, the last",
         "The model would predict this; no more alternatives were found.",
     ),
-    Status.UNSURE: ("!", "Less sure", "The model would predict this, but with less certainty than was asked for."),
+    Status.UNSURE: (
+        "!",
+        "Less sure",
+        "The model would predict this, but with less certainty than it usually has, or than was asked for.",
+    ),
     Status.IMPLAUSIBLE: ("!", "Unusual values", "The model would predict this, but it has rarely seen such values."),
     Status.NOT_VALID: ("✕", "Not found", "Nothing was found that leads to this prediction; this is the best attempt."),
     Status.INFEASIBLE: ("✕", "Against the rules", "Nothing was found that the rules about changes allow."),
