@@ -26,8 +26,11 @@ from ._rules.compile import compile_rules
 from ._saving.estimator import Kept
 from ._saving.model_file import Fitted
 from ._search.explainer import Explainer
-from ._table.check_input import check_labels, check_table, counted_rows, target_numbers
+from ._table.check_input import check_table
+from ._table.check_labels import check_labels, counted_rows, target_numbers
 from ._table.codec import TableCodec
+from ._table.containers import Kind
+from ._table.rows import read_rows
 from ._table.schema import Column
 from ._training.classifier_phase import _FEWEST_DRAWN
 from ._training.fit_model import fit_model
@@ -418,7 +421,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
     def _encoded(self, X: Any) -> Iterator[tuple[Any, torch.Tensor]]:
         """Check and encode X, yield both, and compute on as many threads as the work deserves, without gradients."""
         check_is_fitted(self)
-        X = check_table(self, X, reset=False)
+        X = check_table(self, self._rows(X), reset=False)
         encoded = self._codec.encode(X)
         network = self._model.hypernetwork
         threads = choose_threads(self.n_jobs, network.work(min(len(encoded), network.rows_at_once)))
@@ -509,9 +512,16 @@ class HyConExClassifier(ClassifierMixin, Kept):
         )
         check_query(search, n_counterfactuals)
         seed = 0 if random_state is None else int(check_random_state(random_state).randint(2**31))
-        with self._encoded(X) as (X, encoded):
+        kind = Kind.of(X)
+        with self._encoded(X) as (table, encoded):
             wanted = self._wanted(target, len(encoded))
-            return self._explainer.explain(X, encoded, wanted, rules, search, n_counterfactuals, seed)
+            rules = rules._repairing(kind)
+            found = self._explainer.explain(table, encoded, wanted, rules, search, n_counterfactuals, seed)
+        return found._in_kind(kind, X)
+
+    def _rows(self, X: Any) -> Any:
+        """Return a row that is told by label as a table of one row."""
+        return read_rows(X, self._codec.schema.feature_names if self._codec.schema.container == "dataframe" else None)
 
     def _wanted(self, target: Any, n: int) -> torch.Tensor | str | None:
         """Return class indices (n,), "second" or None for every other class."""

@@ -42,7 +42,7 @@ class ComparedColumn:
     @classmethod
     def all_of(cls, result: AnsweredRows, whole: AnsweredRows | None = None) -> list[Self]:
         """Return the columns of a result, in the order of the table."""
-        changed = cells_differ(result.original, result.data)
+        changed = cells_differ(*result._tables)
         return [cls(result, j, changed[:, j], whole or result) for j in range(changed.shape[1])]
 
     @property
@@ -57,7 +57,8 @@ class ComparedColumn:
     @property
     def cells(self) -> tuple[Column, Column]:
         """Its cells before and after, as they stand in the tables."""
-        return column_of(self.result.original, self.position), column_of(self.result.data, self.position)
+        before, after = self.result._tables
+        return column_of(before, self.position), column_of(after, self.position)
 
     @cached_property
     def before(self) -> np.ndarray:

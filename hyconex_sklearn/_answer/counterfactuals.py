@@ -16,6 +16,7 @@ import pandas as pd
 
 from .._common.atomic_file import write_file
 from .._table.cells import Table, column_of, free_name, objects_of
+from .._table.containers import Kind
 from .changes import ComparedColumn
 from .notebook import notebook_table
 from .page import report_page
@@ -38,9 +39,9 @@ class Counterfactuals(AnsweredRows):
 
     Parameters
     ----------
-    data : DataFrame or ndarray of shape (m, d)
+    data : DataFrame (of pandas or polars), Arrow table or ndarray of shape (m, d)
         The counterfactual rows, in the container, units, dtypes and categories of the table that was asked about.
-    original : DataFrame or ndarray of shape (m, d)
+    original : DataFrame, Arrow table or ndarray of shape (m, d)
         The query rows, aligned with `data`: a row that has three counterfactuals stands here three times.
     report : DataFrame of m lines
         One line per counterfactual: ``row`` (position in the query table), ``target``, ``rank``, ``prediction``,
@@ -67,22 +68,24 @@ class Counterfactuals(AnsweredRows):
     Tables and arrays are copied, so that later edits of the caller's data leave the result as it was.
     """
 
-    def to_frame(self) -> pd.DataFrame:
+    def to_frame(self) -> Any:
         """Report and counterfactual rows side by side.
 
         Returns
         -------
         DataFrame of m lines
-            The columns of `report`, then those of `data`. Where a data column has the name of a report column, the
-            data column keeps it and the report column is prefixed with ``cf_``.
+            The columns of `report`, then those of `data`; of polars or Arrow where `data` is, else of pandas. Where a
+            data column has the name of a report column, the data column keeps it and the report column is prefixed
+            with ``cf_``.
         """
         taken = set(self.feature_names)
         report = self.report.rename(columns={name: free_name(name, taken) for name in self.report.columns})
-        if isinstance(self.data, pd.DataFrame):
-            data = self.data.reset_index(drop=True)
-        else:
-            data = pd.DataFrame(self.data, columns=pd.Index(self.feature_names))
-        return pd.concat([report, data], axis=1)
+        data: Any = self.data
+        if isinstance(data, pd.DataFrame):
+            data = data.reset_index(drop=True)
+        elif isinstance(data, np.ndarray):
+            data = pd.DataFrame(data, columns=pd.Index(self.feature_names))
+        return Kind.of(data).beside(report, data)
 
     def changes(self) -> pd.DataFrame:
         """Every changed cell on a line of its own.
@@ -232,7 +235,7 @@ class Counterfactuals(AnsweredRows):
         before = {"prediction_before": self.prediction_before, "probability_before": self.probability_before}
         records = _records(self.report.assign(**before))
         names = _json_names(self.feature_names)
-        for record, row in zip(records, _records(self.data, names), strict=True):
+        for record, row in zip(records, _records(self._tables[1], names), strict=True):
             record |= {"changes": {}, "counterfactual": row}
         for name, column in zip(names, ComparedColumn.all_of(self), strict=True):
             for i in column.rows:

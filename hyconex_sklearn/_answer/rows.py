@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from .._common.positions import row_positions
-from .._table.cells import cells_differ, take_rows
+from .._table.cells import Table, cells_differ
+from .._table.containers import Kind, copied, read_table, rows_in
 from .contributions import LogProba, contributions
 from .words import PLAIN_WORDS, Words
 
@@ -26,7 +27,7 @@ class _Judged:
 class AnsweredRows(_Judged):
     """The fields of `Counterfactuals`, which tells what they are: a base class, so that readers need not import it."""
 
-    data: Any  # a DataFrame or an ndarray, as X was: a union would make every typed caller ask which
+    data: Any  # a table of any library, as X was: a union would make every typed caller ask which
     original: Any
     report: pd.DataFrame
     feature_names: list[Any]
@@ -37,8 +38,8 @@ class AnsweredRows(_Judged):
 
     def __post_init__(self) -> None:
         owned = {
-            "data": self.data.copy(),
-            "original": self.original.copy(),
+            "data": copied(self.data),
+            "original": copied(self.original),
             "report": self.report.reset_index(drop=True),  # a copy, too
             "feature_names": list(self.feature_names),
             "probability_before": np.array(self.probability_before),
@@ -67,8 +68,8 @@ class AnsweredRows(_Judged):
     def __getitem__(self, key: Any) -> Self:
         rows = row_positions(key, len(self))
         cut = type(self)(
-            data=take_rows(self.data, rows),
-            original=take_rows(self.original, rows),
+            data=rows_in(self.data, rows),
+            original=rows_in(self.original, rows),
             report=self.report.iloc[rows],
             feature_names=self.feature_names,
             probability_before=self.probability_before[rows],
@@ -93,12 +94,27 @@ class AnsweredRows(_Judged):
         """
         if self._log_proba is None:
             return np.full(self.data.shape, np.nan)
-        changed = cells_differ(self.original, self.data)
-        return contributions(self._log_proba, self.original, self.data, changed, self.report["target"].tolist())
+        before, after = self._tables
+        return contributions(
+            self._log_proba, before, after, cells_differ(before, after), self.report["target"].tolist()
+        )
+
+    @cached_property
+    def _tables(self) -> tuple[Table, Table]:
+        """The rows asked about and their counterfactuals as the package reads them: of pandas, or arrays."""
+        return read_table(self.original), read_table(self.data)
+
+    def _in_kind(self, kind: Kind, X: Any) -> Self:
+        """Return this result with tables of the kind of X, which it was asked about, and with X's own cells."""
+        data, original = kind.answered(self.data, self.original, X, self.report["row"].to_numpy())
+        if data is self.data:
+            return self
+        state = {name: value for name, value in vars(self).items() if name not in ("_tables", "data", "original")}
+        return self._adopted(data=data, original=original, **state)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickles hold the contributions in place of the classifier."""
-        state = dict(vars(self))
+        state = {name: value for name, value in vars(self).items() if name != "_tables"}
         if state.pop("_log_proba", None) is not None:
             state["_contributions"] = self._contributions
         return state
@@ -112,8 +128,8 @@ def _check_aligned(parts: dict[str, Any]) -> None:
             raise ValueError(f"{name} has {got} rows, but report has {m}; give one row per counterfactual.")
     d = len(parts["feature_names"])
     for name in ("data", "original"):
-        if parts[name].ndim != 2 or parts[name].shape[1] != d:
-            got = parts[name].shape
+        got = parts[name].shape
+        if len(got) != 2 or got[1] != d:
             raise ValueError(f"{name} has shape {got}, but there are {d} feature names; give shape ({m}, {d}).")
     ranges = parts.get("ranges")
     if ranges is not None and ranges.shape != (d, 2):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline
 
 from .._answer.contributions import LogProba
 from .._answer.counterfactuals import Counterfactuals
+from .._rules.actionability import Actionability
 from .._table.cells import Table, cells_differ, names_of, take_rows
 from .._table.check_input import as_table
+from .._table.containers import Kind
+from .._table.rows import read_rows
 from .explains_itself import ExplainsItself, explaining
 from .invert_steps import Step, as_they_are, have_moved, is_identity, map_back, thawed, transform_through, type_name
 from .ranges import ranges_before
@@ -85,26 +89,46 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     steps, final = _unwrap(estimator)
     if not steps:
         return final.counterfactuals(X, **kwargs)
-    X = as_table(X)
-    tables = transform_through(steps, X)
+    given = read_rows(X, getattr(estimator, "feature_names_in_", None))
+    way = _Way(steps, Kind.of(given))
+    X = as_table(given)
+    stages = transform_through(steps, X, way.kind)
+    asked = stages[-1].table
 
     def back(rows: np.ndarray, changed: Table) -> Table:
-        return map_back(steps, [take_rows(table, rows) for table in tables], changed)
+        return map_back(steps, [stage.rows(rows) for stage in stages], changed)
 
-    back(np.arange(1), tables[-1][:1])  # a step without inverse is reported before the search spends any time
-    told = translate(kwargs, X, tables[-1], lambda table: transform_through(steps, table)[-1], back)
+    back(np.arange(1), asked[:1])  # a step without inverse is reported before the search spends any time
+    told = translate(_repairing(kwargs, way.kind), X, asked, way.there, back)
     if told.rules is not None:
         _judging(final)  # before the search spends any time
-    found = told.ask(final, tables[-1])
+    found = told.ask(final, asked)
     rows = found.report["row"].to_numpy()
     original = take_rows(X, rows)
     data = told.settled(back(rows, found.data), original, rows)
-    ranges = ranges_before(found.ranges, tables[-1], X, back)
-    answered = _certified(steps, final, found, original, data, tables[-1], told, ranges)
+    ranges = ranges_before(found.ranges, asked, X, back)
+    answered = _certified(way, final, found, original, data, asked, told, ranges)
     if "flips_at" in answered.report:
-        shares, behind = answered.report["flips_at"].to_numpy(), (take_rows(tables[-1], rows), found.data)
+        shares, behind = answered.report["flips_at"].to_numpy(), (take_rows(asked, rows), found.data)
         answered.report["flips_at"] = tips_before(shares, rows, behind, (original, data), back)
-    return answered
+    return answered._in_kind(way.kind, given)
+
+
+class _Way(NamedTuple):
+    """Fitted steps, and what a table is made of before them."""
+
+    steps: list[Step]
+    kind: Kind
+
+    def there(self, table: Table) -> Table:
+        """Rows like the user's after the last step."""
+        return transform_through(self.steps, table, self.kind)[-1].table
+
+
+def _repairing(query: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """The query, whose function `repair` gets tables of the user's kind."""
+    rules = query.get("actionability")
+    return query | {"actionability": rules._repairing(kind)} if isinstance(rules, Actionability) else query
 
 
 def final_classifier(estimator: Any) -> Any:
@@ -112,10 +136,11 @@ def final_classifier(estimator: Any) -> Any:
     return _unwrap(estimator)[1]
 
 
-def behind_steps(estimator: Any, X: Table) -> tuple[Any, Table, list[Any]]:
-    """The classifier at the end, the rows of `X` as it gets them, and the names of its columns."""
+def behind_steps(estimator: Any, X: Any) -> tuple[Any, Table, list[Any]]:
+    """The classifier at the end, the rows of `X` (of any kind) as it gets them, and the names of its columns."""
     steps, final = _unwrap(estimator)
-    table = transform_through(steps, X)[-1]
+    kind, X = Kind.of(X), as_table(X)
+    table = _Way(steps, kind).there(X)
     if isinstance(table, pd.DataFrame):
         return final, table, list(table.columns)
     names = list(getattr(final, "feature_names_in_", names_of(table)))
@@ -142,9 +167,27 @@ def _unwrap(estimator: Any) -> tuple[list[Step], Any]:
         return [*estimator.steps[:-1], *steps], final
     if callable(getattr(estimator, "counterfactuals", None)):
         return [], estimator
+    if isinstance(estimator, FixedThresholdClassifier | TunedThresholdClassifierCV | CalibratedClassifierCV):
+        raise TypeError(_decides_otherwise(estimator))
     if hasattr(estimator, "refit") and hasattr(estimator, "estimator"):
         raise NotFittedError(f"{type_name(estimator)} has no best_estimator_; call fit first, with refit=True.")
     raise TypeError(_no_counterfactuals(estimator))
+
+
+def _decides_otherwise(estimator: Any) -> str:
+    """What to do with a classifier that decides by the probabilities of another one, at a threshold or recalibrated."""
+    by = "a threshold of its own"
+    remedy = (
+        "Ask the classifier inside for the probability that the threshold asks for: "
+        "counterfactuals(wrapper.estimator_, X, target=label, target_probability=0.7)."
+    )
+    if isinstance(estimator, CalibratedClassifierCV):
+        by = "probabilities that are calibrated anew"
+        remedy = "A HyConExClassifier is calibrated by itself: fit one without the wrapper, and ask it."
+    return (
+        f"{type_name(estimator)} decides by {by}, so a counterfactual of the classifier inside need not be one of the "
+        f"whole. {remedy}"
+    )
 
 
 def _no_counterfactuals(estimator: Any) -> str:
@@ -162,7 +205,7 @@ def _judging(final: Any) -> ExplainsItself:
 
 
 def _certified(
-    steps: Sequence[Step],
+    way: _Way,
     final: Any,
     found: Counterfactuals,
     original: Table,
@@ -172,7 +215,7 @@ def _certified(
     ranges: np.ndarray | None,
 ) -> Counterfactuals:
     """The result in the units of the user's table, its flags computed from the rows that are returned."""
-    report, again = found.report, transform_through(steps, data)[-1]
+    report, again = found.report, way.there(data)
     if told.rules is not None or have_moved(found.data, again):
         report = told.judged(_judging(final)._certify_rows(again, report, asked, **told.certifying), data, original)
     return Counterfactuals(
@@ -183,12 +226,12 @@ def _certified(
         probability_before=found.probability_before,
         prediction_before=found.prediction_before,
         ranges=ranges,
-    )._judged_by(_before_steps(steps, found._log_proba))
+    )._judged_by(_before_steps(way, found._log_proba))
 
 
-def _before_steps(steps: Sequence[Step], behind: LogProba | None) -> LogProba | None:
+def _before_steps(way: _Way, behind: LogProba | None) -> LogProba | None:
     """The probabilities of rows before the steps, as these are fitted now."""
     if behind is None:
         return None
-    kept, of = as_they_are(steps), behind.of
-    return behind._replace(of=lambda table: of(transform_through(kept, table)[-1]))
+    kept, of = way._replace(steps=as_they_are(way.steps)), behind.of
+    return behind._replace(of=lambda table: of(kept.there(table)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,8 +13,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
 
-from .._table.cells import Table, cells_differ, column_of, columns_at, objects_of, values_differ
+from .._table.cells import Table, cells_differ, column_of, columns_at, objects_of, take_rows, values_differ
 from .._table.column_io import as_held, numbers_in, own_cells, with_columns, write_cells
+from .._table.containers import Kind, read_table
 
 Step = tuple[str, Any]
 
@@ -23,15 +24,34 @@ _IMPUTERS = {"SimpleImputer", "KNNImputer", "IterativeImputer"}  # by name: the 
 _ROUND_TRIP = 1e-9  # rows that transform back to within this distance are the rows that the classifier certified
 
 
-def transform_through(steps: Sequence[Step], X: Table) -> list[Table]:
-    """The table before each step, and after the last one: len(steps) + 1 tables of n rows."""
-    tables: list[Table] = [X]
-    current: Any = X
+class Stage(NamedTuple):
+    """A table before or after a step: as it is read here, and what it is made of for the steps."""
+
+    table: Table
+    kind: Kind
+
+    def rows(self, rows: np.ndarray) -> Stage:
+        """Some of its rows, by position."""
+        return Stage(take_rows(self.table, rows), self.kind)
+
+    def columns(self, places: Any) -> Stage:
+        """Some of its columns, by position or by a slice of positions."""
+        return Stage(columns_at(self.table, places), self.kind)
+
+
+def transform_through(steps: Sequence[Step], X: Table, kind: Kind) -> list[Stage]:
+    """The table before each step, and after the last one: len(steps) + 1 stages of n rows.
+
+    The first step gets tables of the `kind` that the user has, each other one what the step before it gives.
+    """
+    stages = [Stage(X, kind)]
+    current: Any = kind.written(X)
     for _, step in steps:
-        if not (step is None or isinstance(step, str)):  # "passthrough"
+        if not is_skipped(step):
             current = step.transform(current)
-        tables.append(current.toarray() if hasattr(current, "toarray") else current)
-    return tables
+        dense = current.toarray() if hasattr(current, "toarray") else current
+        stages.append(Stage(read_table(dense, "what a step gives"), Kind.of(dense)))
+    return stages
 
 
 def as_they_are(steps: Sequence[Step]) -> list[Step]:
@@ -43,41 +63,39 @@ def as_they_are(steps: Sequence[Step]) -> list[Step]:
     return kept
 
 
-def map_back(steps: Sequence[Step], tables: Sequence[Table], changed: Table) -> Table:
-    """The rows `changed` after the last step, in the units of ``tables[0]``; all tables have the rows of `changed`."""
-    for (name, step), before, after in zip(reversed(steps), reversed(tables[:-1]), reversed(tables[1:]), strict=True):
+def map_back(steps: Sequence[Step], stages: Sequence[Stage], changed: Table) -> Table:
+    """The rows `changed` after the last step, in the units of ``stages[0]``; all stages have the rows of `changed`."""
+    for (name, step), before, after in zip(reversed(steps), reversed(stages[:-1]), reversed(stages[1:]), strict=True):
         changed = _invert_step(name, step, before, after, changed)
     return changed
 
 
-def _invert_step(name: str, step: Any, before: Table, after: Table, changed: Table) -> Table:
+def _invert_step(name: str, step: Any, before: Stage, after: Stage, changed: Table) -> Table:
     """One step back: `before` with the cells replaced whose inverse differs between `after` and `changed`."""
     step = thawed(step)
     if isinstance(step, ColumnTransformer):
         return _invert_columns(name, step, before, after, changed)
     if isinstance(step, Pipeline):
         inner = [(f"{name}__{own}", inside) for own, inside in step.steps]
-        return map_back(inner, transform_through(inner, before), changed)
+        return map_back(inner, transform_through(inner, *before), changed)
     if any(base.__name__ in _IMPUTERS for base in type(step).__mro__):
-        return _invert_imputer(step, before, after, changed)
-    width = before.shape[1]
-    was, now = _inverse(name, step, after, width), _inverse(name, step, changed, width)
-    return _replace(before, np.arange(width), now, _clearly_differ(was, now))
+        return _invert_imputer(step, before.table, after.table, changed)
+    width = before.table.shape[1]
+    was, now = _inverse(name, step, after, width), _inverse(name, step, after._replace(table=changed), width)
+    return _replace(before.table, np.arange(width), now, _clearly_differ(was, now))
 
 
-def _invert_columns(name: str, step: ColumnTransformer, before: Table, after: Table, changed: Table) -> Table:
+def _invert_columns(name: str, step: ColumnTransformer, before: Stage, after: Stage, changed: Table) -> Table:
     """A ColumnTransformer back, block by block; dropped columns stay as they are in `before`."""
-    result, taken = before, np.zeros(before.shape, dtype=bool)
+    result, taken = before.table, np.zeros(before.table.shape, dtype=bool)
     for block, transformer, columns in step.transformers_:
         here = step.output_indices_[block]
         if here.start == here.stop:  # "drop", or nothing selected
             continue
-        places = _column_positions(columns, before)
-        inner = columns_at(before, places)
-        mapped = _invert_step(
-            f"{name}__{block}", transformer, inner, columns_at(after, here), columns_at(changed, here)
-        )
-        fresh = cells_differ(inner, mapped) & ~taken[:, places]  # a column in two blocks: the first change counts
+        places = _column_positions(columns, before.table)
+        inner = before.columns(places)
+        mapped = _invert_step(f"{name}__{block}", transformer, inner, after.columns(here), columns_at(changed, here))
+        fresh = cells_differ(inner.table, mapped) & ~taken[:, places]  # a column in two blocks: the first change counts
         taken[:, places] |= fresh
         result = _replace(result, places, mapped, fresh)
     return result
@@ -92,8 +110,9 @@ def _invert_imputer(step: Any, before: Table, after: Table, changed: Table) -> T
     return _replace(before, places, values, cells_differ(columns_at(after, kept), values))
 
 
-def _inverse(name: str, step: Any, table: Table, width: int) -> Table:
+def _inverse(name: str, step: Any, after: Stage, width: int) -> Table:
     """The inverse of one transformer, shape (m, width); a ValueError that names the step where there is none."""
+    table = after.table
     if is_identity(step):
         return table
     if isinstance(step, OneHotEncoder):
@@ -105,7 +124,8 @@ def _inverse(name: str, step: Any, table: Table, width: int) -> Table:
     if isinstance(step, KBinsDiscretizer) and step.encode == "ordinal":
         table = np.clip(np.rint(_floats(table)), 0, step.n_bins_ - 1)  # the inverse would cut 1.9 down to bin 1
     try:
-        result = step.inverse_transform(table.copy())  # some inverses write into what they are given
+        # A copy: some inverses write into what they are given.
+        result = read_table(step.inverse_transform(after.kind.written(table.copy())), "what an inverse gives")
     except Exception as error:  # somebody else's transformer may raise anything
         raise ValueError(_no_inverse(name, step, f"its inverse_transform failed: {error}")) from error
     if getattr(result, "shape", None) != (len(table), width):
@@ -232,7 +252,12 @@ def thawed(estimator: Any) -> Any:
 def is_identity(step: Any) -> bool:
     if isinstance(step, FunctionTransformer):
         return step.func is None and step.inverse_func is None
-    return step is None or (isinstance(step, str) and step == "passthrough")
+    return is_skipped(step)
+
+
+def is_skipped(step: Any) -> bool:
+    """Whether a pipeline leaves a step out when it predicts: "passthrough", and samplers, which are for `fit` only."""
+    return step is None or isinstance(step, str) or hasattr(step, "fit_resample")
 
 
 def _has_inverse(step: Any) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from .._table.containers import Kind, read_table
 from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
 
 #: Rules that are keywords of ``counterfactuals``, too.
@@ -51,7 +52,8 @@ class Actionability:
     feature_weights : dict of column to weight, optional
         What a change costs, compared with other columns; a column that is not named weighs 1.
     repair : callable, optional
-        Takes a DataFrame of counterfactuals and returns one of the same shape that a table of this kind can hold.
+        Takes a DataFrame of counterfactuals (of the library of X, if X is one; of pandas for an array) and returns one
+        of the same shape that a table of this kind can hold.
 
     Examples
     --------
@@ -74,7 +76,7 @@ class Actionability:
     def __post_init__(self) -> None:
         """Check every field and replace it by plain, immutable data."""
         for name, read in READERS.items():
-            value = getattr(self, name)
+            value = read_table(getattr(self, name), name)
             plain = None if value is None else read(value)
             object.__setattr__(self, name, () if name == "relations" and plain is None else plain)
 
@@ -96,6 +98,13 @@ class Actionability:
     def _immutable_kind(self) -> str:
         """How `immutable` is said: "columns" by name, a "mask" of all columns, or one of all "cells", row by row."""
         return kind_of(self.immutable or ())
+
+    def _repairing(self, kind: Kind) -> Actionability:
+        """The same rules, whose `repair` gets tables of a kind, and may return them."""
+        if self.repair is None or kind.empty is None:
+            return self
+        repair: Any = self.repair
+        return replace(self, repair=lambda table: read_table(repair(kind.written(table)), "what repair returned"))
 
     def _by_position(self, names: Sequence[Hashable]) -> list[str]:
         """The rules that tell columns of a table with these `names` by position: masks, lists per column, indices."""

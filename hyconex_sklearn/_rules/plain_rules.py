@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._table.containers import read_column
+
 
 def _plain(value: Any) -> Any:
     """Arrays, lists and the like as tuples, scalars of numpy as Python's own."""
@@ -19,6 +21,7 @@ def _plain(value: Any) -> Any:
         return _tuples(value.tolist())
     if isinstance(value, np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
         return _plain(value.tolist())
+    value = read_column(value)
     if isinstance(value, list | tuple | range):
         return tuple(map(_plain, value))
     if isinstance(value, set | frozenset):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 import os
 import warnings
 from pathlib import Path
@@ -178,6 +179,22 @@ class Kept(BaseEstimator):
             device = resolve_device(None, work)
         model.to(device)
         return device
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """As of every object, for pickles, joblib and copies, which ask here."""
+        return copyreg.__newobj__, (type(self),), self.__getstate__()  # type: ignore[attr-defined]
+
+    def __reduce__(self) -> Any:
+        """Refuse to be taken apart: only serialisers ask here that write each part of an object in a way of their own.
+
+        Tensors are beyond them, and they would fail there with an error that helps nobody.
+        """
+        if hasattr(self, "_model"):
+            raise TypeError(
+                f"A fitted {type(self).__name__} holds tensors, which skops and the like can't write. Use its own "
+                "format, which is safe to load, too: clf.save('model.safetensors') and HyConExClassifier.load(...)."
+            )
+        return self.__reduce_ex__(2)
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickles hold CPU tensors, so that a model trained on a GPU loads anywhere, and the version of the package."""

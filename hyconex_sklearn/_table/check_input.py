@@ -2,59 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
 import numbers
-from collections.abc import Hashable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from os import PathLike
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from scipy.sparse import issparse
-from sklearn.utils import _safe_indexing
-from sklearn.utils.class_weight import compute_sample_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _num_samples, column_or_1d, validate_data
+from sklearn.utils.validation import validate_data
 
 from .._common.messages import listing
 from .._common.parameters import is_int
-from .cells import Array, take_rows
+from .cells import Array
+from .containers import read_table
+from .rows import with_types
 
-# ------------------------------------------------------------------------------------------------------- targets
-
-
-def target_numbers(target: Any, n: int, classes: Any) -> Array:
-    """Return the class numbers (positions in ``classes``) that are asked for, int array of shape (n,).
-
-    Parameters
-    ----------
-    target : a label, or array-like of shape (n,)
-        A label: that class for all rows; an array: one label per row.
-    n : int
-        Number of rows.
-    classes : array of shape (K,)
-        The class labels.
-    """
-    alone = isinstance(target, str | bytes) or np.ndim(target) == 0
-    given = [target] if alone else target.tolist() if isinstance(target, np.ndarray | pd.Series | pd.Index) else target
-    labels = [label.item() if isinstance(label, np.generic) else label for label in given]
-    if not alone and len(labels) != n:
-        raise ValueError(
-            f"target has {len(labels)} labels, but X has {n} rows. Pass one label for all rows, one label per row, "
-            "or None for every class but the predicted one."
-        )
-    known = {label: k for k, label in enumerate(np.asarray(classes).tolist())}
-    for label in labels:
-        if not isinstance(label, Hashable) or label not in known:
-            raise ValueError(
-                f"target contains the unknown label {label!r}; the classes are {listing(list(known))}. "
-                "Ask for one of these."
-            )
-    return np.resize(np.array([known[label] for label in labels], dtype=np.intp), n)
-
-
-# ------------------------------------------------------------------------------------------------------- columns
+_DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
 
 def resolve_categorical(categorical_features: Any, n_features: int, feature_names: Sequence[Any]) -> Array | None:
@@ -189,11 +155,7 @@ def check_dtype(dtype: Any, name: Any) -> None:
             "columns."
         )
     if kind in "mM" or isinstance(dtype, pd.PeriodDtype | pd.DatetimeTZDtype):
-        raise TypeError(
-            f"column {name!r} holds dates or durations (dtype {dtype}), which have no meaning as plain numbers. "
-            "Turn them into numbers or categories first, with .dt.year, .dt.dayofweek or .dt.total_seconds() for "
-            "instance."
-        )
+        raise _dates_in(name, f"dtype {dtype}")
     nested = isinstance(dtype, pd.ArrowDtype) and dtype.type in (list, dict, bytes)
     if isinstance(dtype, pd.IntervalDtype) or kind in "SV" or nested:
         raise TypeError(f"column {name!r} has dtype {dtype}; expected numbers, text, booleans or categories.")
@@ -215,6 +177,8 @@ def cell_types(cells: Array, missing: Array, name: Any) -> set[type]:
     """The types of the cells of an object column that are not missing; raise if one of them is no label or number."""
     types = set(map(type, cells[~missing]))
     for found in types:
+        if issubclass(found, _DATES):
+            raise _dates_in(name, f"cells of type {found.__name__}")
         if not issubclass(found, str | numbers.Number | np.number | np.bool_ | Decimal):
             raise TypeError(
                 f"column {name!r} holds a cell of type {found.__name__}, but a cell's argument must be a string or a "
@@ -228,6 +192,13 @@ def cell_types(cells: Array, missing: Array, name: Any) -> set[type]:
     return types
 
 
+def _dates_in(name: Any, told: str) -> TypeError:
+    return TypeError(
+        f"column {name!r} holds dates or durations ({told}), which have no meaning as plain numbers. Turn them into "
+        "numbers or categories first, with .dt.year, .dt.dayofweek or .dt.total_seconds() for instance."
+    )
+
+
 def text_in_numbers(name: Any, example: Any) -> ValueError:
     """The error for text in a column that held numbers at fit."""
     return ValueError(
@@ -237,8 +208,9 @@ def text_in_numbers(name: Any, example: Any) -> ValueError:
 
 
 def as_table(X: Any) -> Any:
-    """Return X as a DataFrame or an ndarray of two dimensions; raise where it is none."""
-    X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+    """Return X as a DataFrame of pandas or an ndarray of two dimensions; raise where it is none."""
+    X = read_table(X)
+    X = X if isinstance(X, pd.DataFrame) else np.asarray(with_types(X))
     if X.ndim != 2:
         raise ValueError(
             f"X has {X.ndim} dimension(s); expected a table of shape (n, d). Give a DataFrame or 2-d array."
@@ -247,7 +219,12 @@ def as_table(X: Any) -> Any:
 
 
 def check_table(estimator: Any, X: Any, reset: bool) -> Any:
-    """Return X as a DataFrame or an ndarray of shape (n, d); raise where it is no table."""
+    """Return X as a DataFrame of pandas or an ndarray of shape (n, d); raise where it is no table."""
+    X = read_table(X)
+    if isinstance(X, str | bytes | PathLike):
+        raise TypeError(f"X is the text {str(X)!r:.80}; expected a table. Read a file first: pd.read_csv(...).")
+    if isinstance(X, Mapping) or (isinstance(X, list) and X and isinstance(X[0], Mapping)):
+        raise TypeError(f"X is a {type(X).__name__} of cells by label; expected a table. Pass pd.DataFrame(X).")
     if isinstance(X, pd.DataFrame):
         if 0 in X.shape:
             raise ValueError(
@@ -255,117 +232,22 @@ def check_table(estimator: Any, X: Any, reset: bool) -> Any:
                 "required. Pass a table with data."
             )
         check_unique_names(list(X.columns))
-        if reset:
-            validate_data(estimator, X, skip_check_array=True)
+        if reset or not hasattr(estimator, "feature_names_in_"):  # which scikit-learn warns of
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
         return X
-    _refuse_masked(X, "X")
+    refuse_masked(X, "X")
     if issparse(X):
         raise TypeError(
             f"X is a sparse matrix ({type(X).__name__}), but dense data is required. Use X.toarray() to convert."
         )
+    X = with_types(X)
     return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False, accept_sparse=False)
 
 
-def _refuse_masked(given: Any, name: str) -> None:
+def refuse_masked(given: Any, name: str) -> None:
     """Raise for a masked array: scikit-learn would drop the mask without a word, and take what is hidden for real."""
     if isinstance(given, np.ma.MaskedArray):
         raise TypeError(
             f"{name} is a masked array, whose mask would be lost; expected plain data. Use "
             f"{name}.astype(float).filled(np.nan) where what is masked is missing, or {name}.data to ignore the mask."
         )
-
-
-def _sorted_classes(given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes (K,) in order, and the class index of each row (n,)."""
-    try:
-        return np.unique(given, return_inverse=True)
-    except TypeError:
-        types = sorted({type(label).__name__ for label in given.tolist()})
-        raise TypeError(
-            f"y mixes labels of the types {', '.join(types)}, which have no common order; expected a single label "
-            "type. Convert them to one, with np.asarray(y, dtype=str) for instance."
-        ) from None
-
-
-_LEAST_WEIGHT = 1e-6  # of a row that counts, beside the largest: single precision loses what is far smaller
-
-
-def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
-    """Return the weights of n rows, float64 (n,); a number stands for equal ones."""
-    _refuse_masked(sample_weight, "sample_weight")
-    given = np.asarray(sample_weight)
-    if given.dtype.kind == "O":
-        with suppress(TypeError, ValueError):
-            given = given.astype(np.float64)
-    if given.dtype.kind not in "iufb":
-        raise TypeError(f"sample_weight must hold numbers, got dtype {given.dtype}. Pass one number >= 0 for each row.")
-    weight = given.astype(np.float64)
-    if weight.ndim == 0:
-        weight = np.full(n, float(weight))
-    if weight.shape != (n,):
-        raise ValueError(
-            f"sample_weight has the shape {weight.shape}, expected ({n},): one number >= 0 for each row of X."
-        )
-    wrong = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
-    if len(wrong):
-        raise ValueError(
-            f"sample_weight holds {len(wrong)} value(s) that are negative or not finite, the first one "
-            f"{weight[wrong[0]]} in row {wrong[0]}; expected finite numbers >= 0."
-        )
-    if not weight.any():
-        raise ValueError("sample_weight is zero for every row; expected some rows that count.")
-    return weight
-
-
-def counted_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, np.ndarray]:
-    """Return the rows that count, their labels, and how much each does, with mean 1.
-
-    Rows of weight 0 are dropped before anything is learnt of them: neither ranges nor labels should come from them.
-    """
-    n = X.shape[0]
-    if sample_weight is None or y is None or _num_samples(y) != n:
-        return X, y, np.ones(n)
-    weight = check_sample_weight(sample_weight, n)
-    if (weight == weight[0]).all():
-        return X, y, np.ones(n)
-    if (weight == 0).any():
-        counts = np.flatnonzero(weight)
-        X, y, weight = take_rows(X, counts), _safe_indexing(y, counts), weight[counts]
-    weight = np.maximum(weight / weight.max(), _LEAST_WEIGHT)
-    return X, y, weight / weight.mean()
-
-
-def check_labels(
-    y: ArrayLike, n: int, class_weight: Any, times: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the classes (K,), class indices (n,), and `times` (n,) those of the classes, with mean 1."""
-    if y is None:
-        raise ValueError("requires y to be passed, but the target y is None. Pass one class label for each row.")
-    _refuse_masked(y, "y")
-    given: np.ndarray = column_or_1d(y, warn=True)
-    if given.dtype.kind == "T":  # numpy's variable-width strings, which scikit-learn can't sort into classes
-        given = np.array(given.tolist())
-    if pd.isna(given).any():
-        raise ValueError(f"Input y contains NaN in {pd.isna(given).sum()} rows. Drop them, or give them a label.")
-    classes, labels = _sorted_classes(given)
-    check_classification_targets(given)
-    if len(given) != n:
-        raise ValueError(
-            f"Found input variables with inconsistent numbers of samples: X has {n} rows, y has {len(given)} "
-            "labels. Pass one label for each row."
-        )
-    if len(classes) < 2:
-        raise ValueError(
-            f"y holds one class only ({classes.tolist()[0]!r}) in n_samples = {len(given)}, but a classifier "
-            "needs two or more. Pass rows of another class."
-        )
-    weight = compute_sample_weight(class_weight, given)
-    if not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
-        raise ValueError(
-            f"class_weight must give finite weights >= 0, not all of them 0, got {class_weight!r}. Use "
-            "'balanced', or a positive weight for each label."
-        )
-    if isinstance(class_weight, str):  # "balanced": of what rows count
-        weight = (1 / np.bincount(labels, weights=times))[labels]
-    weight = weight * times
-    return classes, labels, weight / weight.mean()

@@ -15,6 +15,7 @@ from .cells import Array
 from .check_input import check_finite
 from .column_io import Cells, kind_of, read_labels, read_numbers
 from .schema import Column
+from .text_numbers import warn_of_numbers
 from .units import NARROW_FLOATS, inverse_yeo_johnson, yeo_johnson
 
 #: One-hot levels that a column keeps; rarer labels encode to an all-zero block.
@@ -56,6 +57,8 @@ def fit_column(cells: Cells, name: Any, start: int, listed: bool) -> Column:
     if kind == "ordered":
         return _fit_ordered(codes, seen, labels, column)
     _warn_of_identifiers(name, len(seen), int(counts.sum()))
+    if not listed and not isinstance(cells.dtype, pd.CategoricalDtype):
+        warn_of_numbers(name, [labels[code] for code in seen], counts[seen])
     kept, rare = _keep_frequent(seen, counts, MAX_LEVELS - any_missing)
     if not isinstance(cells.dtype, pd.CategoricalDtype):
         kept.sort(key=lambda code: _sort_key(labels[code]))

@@ -16,6 +16,7 @@ from .._answer.wording import counted, plain
 from .._common.parameters import is_int
 from .._common.pyplot import pyplot
 from .._table.cells import Table, column_of, hold_numbers, names_of, numbers_of, objects_of
+from .._table.containers import Kind, read_table
 from ._axes import AxesDisplay
 from ._style import COLOURS, HATCHES, LINES, MARKERS, VERBATIM, class_name, shorten_middle
 
@@ -125,6 +126,7 @@ class DecisionMapDisplay(AxesDisplay):
             If X, or the table behind `counterfactuals`, is not of two columns of numbers, or these are not the same, if
             `y` has another length or an unknown label, or the estimator has no probabilities or is not fitted.
         """
+        kind, X = Kind.of(X), read_table(X)
         X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
         rows = _two_numbers(X, "X")
         kept = np.isfinite(rows).all(1)
@@ -138,11 +140,11 @@ class DecisionMapDisplay(AxesDisplay):
         if not hasattr(estimator, "classes_"):
             check_is_fitted(estimator)
         classes = np.asarray(estimator.classes_)
-        shown = X[kept]
+        shown = kind.written(X[kept])
         labels = np.asarray(estimator.predict(shown)) if y is None else _given(y, kept, classes)
         xx0, xx1 = _grid(np.concatenate([rows[kept], arrows.reshape(-1, 2)]), int(grid_resolution))
         grid = np.column_stack([xx0.ravel(), xx1.ravel()])
-        points = pd.DataFrame(grid, columns=X.columns) if isinstance(X, pd.DataFrame) else grid
+        points = kind.written(pd.DataFrame(grid, columns=X.columns)) if isinstance(X, pd.DataFrame) else grid
         shape = (*xx0.shape, len(classes))
         density, levels = _density(estimator, points, shown, labels, classes)
         probability, predicted = estimator.predict_proba(points), np.asarray(estimator.predict(points))
@@ -279,11 +281,12 @@ def _arrows(cf: Counterfactuals | None, X: Table) -> tuple[np.ndarray, np.ndarra
         return np.empty((0, 2, 2)), np.empty(0, dtype=bool)
     if not isinstance(cf, Counterfactuals):
         raise TypeError(f"counterfactuals is a {type(cf).__name__}; expected what clf.counterfactuals(X) returns.")
-    if isinstance(X, pd.DataFrame) and isinstance(cf.data, pd.DataFrame) and list(cf.feature_names) != list(X.columns):
+    tables = cf._tables
+    if all(isinstance(table, pd.DataFrame) for table in (X, *tables)) and list(cf.feature_names) != names_of(X):
         raise ValueError(
-            f"counterfactuals has the columns {cf.feature_names}, but X has {list(X.columns)}; give the same, in order."
+            f"counterfactuals has the columns {cf.feature_names}, but X has {names_of(X)}; give the same, in order."
         )
-    ends = np.stack([_two_numbers(table, "counterfactuals") for table in (cf.original, cf.data)], axis=1)
+    ends = np.stack([_two_numbers(table, "counterfactuals") for table in tables], axis=1)
     drawn = np.isfinite(ends).all((1, 2)) & (ends[:, 0] != ends[:, 1]).any(1)
     return ends[drawn], cf.report["status"].isin(CERTIFIED).to_numpy()[drawn]
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from .._table.cells import Array, cells_differ
 from .._table.column_io import as_held, own_cells, with_columns, write_cells
+from .._table.containers import Kind, read_table
 from ._units import Units, aligned, check_option, found_in, labels_1d, number_columns, numbers_in, placed
 
 
@@ -263,7 +264,7 @@ def stability(
     if not noise >= 0:
         raise ValueError(f"noise must be a number >= 0, got {noise!r}. Pass 0.01, for instance.")
     asked, train = aligned(X=X, X_train=X_train)
-    disturbed = _disturbed(X, asked, train, noise, np.random.default_rng(random_state))
+    disturbed = Kind.of(X).written(_disturbed(read_table(X), asked, train, noise, np.random.default_rng(random_state)))
     _, first, second = aligned(X=asked, **{"generate(X)": generate(X), "generate(X + noise)": generate(disturbed)})
     found = found_in(first) & found_in(second)
     return placed(found, _gower(Units.of(train).differences(first, second))[found])

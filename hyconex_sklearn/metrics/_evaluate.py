@@ -10,7 +10,8 @@ import pandas as pd
 
 from .._answer.counterfactuals import Counterfactuals
 from .._rules.actionability import Actionability
-from .._table.cells import Array, cells_differ, take_rows
+from .._table.cells import Array, cells_differ
+from .._table.containers import read_table, rows_in
 from . import _distances, _judges
 from ._rules import broken_rules
 from ._units import aligned, as_frame, found_in, labels_1d, placed, predictions_of, same_labels
@@ -133,7 +134,7 @@ def evaluate_counterfactuals(
     values: dict[str, Array] = {}
     if actionability is not None:  # first, since it is quick to tell that a rule does not fit
         asked, answered = aligned(X=before, X_cf=after)
-        values["violations"] = broken_rules(X, asked, answered, actionability, rows, len(X))
+        values["violations"] = broken_rules(read_table(X), asked, answered, actionability, rows, len(X))
     values |= _distances_of(before, after, X_train) | _judgements(after, target, X_train, labels)
     if predict is not None:
         values["validity"] = validity(after, target, predict)
@@ -168,7 +169,7 @@ def _answers(cf: Any, X: Any, target: Any) -> tuple[Any, Any, Array, Array]:
     rows = cf.report["row"].to_numpy()
     if len(rows) and rows.max() >= len(X):
         raise ValueError(f"cf answers row {rows.max()}, but X has {len(X)} rows. Pass the table that was asked about.")
-    before = take_rows(X, rows)
+    before = rows_in(X, rows)
     if cells_differ(*aligned(X=before, cf=cf.original)).any():
         raise ValueError("X holds other cells than cf was asked about. Pass the table that was asked about.")
     return before, cf.data, cf.report["target"].to_numpy(), rows

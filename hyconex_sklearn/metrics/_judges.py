@@ -14,7 +14,8 @@ from sklearn.metrics import euclidean_distances
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from .._table.cells import Array, take_rows
+from .._table.cells import Array
+from .._table.containers import rows_in
 from ._units import (
     TableEncoder,
     aligned,
@@ -120,11 +121,11 @@ def plausibility(
         return seen.by_class(usual, missing=False)
     scores = np.full(len(seen.found), np.nan)
     if seen.found.any():
-        scores[seen.found] = np.asarray(score_samples(take_rows(X_cf, seen.found), seen.target[seen.found]))
+        scores[seen.found] = np.asarray(score_samples(rows_in(X_cf, seen.found), seen.target[seen.found]))
     answer = np.zeros(len(scores), dtype=bool)
     for label, rows in seen.classes():
         own = same_labels(seen.labels, label)
-        threshold = np.quantile(np.asarray(score_samples(take_rows(X_train, own), seen.labels[own])), quantile)
+        threshold = np.quantile(np.asarray(score_samples(rows_in(X_train, own), seen.labels[own])), quantile)
         answer[rows] = scores[rows] >= threshold
     return answer
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from .._rules.actionability import Actionability
 from .._table.cells import Array, cells_differ
+from .._table.containers import read_table
 from ._units import aligned, check_length, found_in, labels_in, number_columns, numbers_in
 
 #: What a sum may exceed its bound by: this share of the size of its terms and of the bound, together.
@@ -51,6 +52,7 @@ def violations(X: Any, X_cf: Any, actionability: Actionability) -> Array:
     ----------
     Ustun, Spangher & Liu (2019), Actionable recourse in linear classification.
     """
+    X = read_table(X)
     before, after = aligned(X=X, X_cf=X_cf)
     return broken_rules(X, before, after, actionability, np.arange(len(before)), len(before))
 

@@ -16,7 +16,9 @@ from sklearn.neighbors import NearestNeighbors
 from .._answer.counterfactuals import Counterfactuals
 from .._common.parameters import check_query
 from .._pipeline.counterfactuals import counterfactuals
-from .._table.cells import Array, take_rows
+from .._table.cells import Array
+from .._table.check_input import as_table
+from .._table.containers import is_foreign, read_table, rows_in
 from ._judges import plausibility
 from ._units import TableEncoder, labels_1d, same_labels
 
@@ -138,7 +140,7 @@ class CounterfactualScorer:
         dict of str to float
             Each in [0, 1].
         """
-        X = X if isinstance(X, pd.DataFrame) else np.asarray(X)
+        X = X if is_foreign(X) else as_table(X)
         y = labels_1d(y, "y", len(X), "X")
         asked = [name for name, weight in self._weights().items() if weight]
         terms: dict[str, float] = {}
@@ -164,7 +166,7 @@ def _explained(cf: Counterfactuals, X: Any, y: Array, asked: list[str]) -> dict[
     if not {"plausibility", "proximity"}.intersection(asked):
         return terms
     here = _comparable(target, y)
-    data, target, valid = take_rows(cf.data, here), target[here], valid[here]
+    data, target, valid = rows_in(cf.data, here), target[here], valid[here]
     if "plausibility" in asked:
         terms["plausibility"] = float((valid & plausibility(data, target, X, y)).mean())
     if "proximity" in asked:
@@ -201,5 +203,5 @@ def _closeness(data: Any, target: Array, rows: Array, X: Any, y: Array) -> Array
 
 def _gaps(table: Any, numbers: Array) -> Array:
     """1 where a number is missing: a gap that is filled is a whole range away. A missing label is a level anyway."""
-    frame = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table)
+    frame = pd.DataFrame(read_table(table))
     return frame.iloc[:, np.flatnonzero(numbers)].isna().to_numpy(dtype=float)

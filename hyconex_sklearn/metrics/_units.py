@@ -12,7 +12,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._common.messages import listing
-from .._table.cells import Array, cells_differ, objects_of, take_rows
+from .._table.cells import Array, cells_differ, objects_of
+from .._table.containers import read_table, rows_in
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # in the words of pandas' infer_dtype
 
@@ -20,10 +21,14 @@ _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # in the w
 
 
 def as_frame(table: Any, name: str) -> pd.DataFrame:
-    """A DataFrame or an array as a DataFrame with rows 0, 1, ...; objects that are all numbers have a numeric dtype."""
+    """A table of any library as one of pandas, with rows 0, 1, ...; objects that are all numbers get their dtype."""
+    table = read_table(table, name)
     if not isinstance(table, pd.DataFrame | np.ndarray) or table.ndim != 2:
         got = f"an array of shape {table.shape}" if isinstance(table, np.ndarray) else type(table).__name__
-        raise TypeError(f"{name} must be a DataFrame or an array of shape (n, d), got {got}. Pass such a table.")
+        raise TypeError(
+            f"{name} must be a DataFrame or an array of shape (n, d), got {got}. Pass such a table, of pandas, polars "
+            "or Arrow."
+        )
     frame = pd.DataFrame(table).reset_index(drop=True)
     for j in range(frame.shape[1]):
         column = frame.iloc[:, j]
@@ -98,7 +103,7 @@ def same_labels(left: Array, right: Any) -> Array:
 
 def predictions_of(predict: Callable[[Any], Any], X_cf: Any, found: Array) -> Array:
     """Predicted labels of the rows that were found; one call, and none where nothing was found."""
-    predicted = np.asarray(predict(take_rows(X_cf, found)))
+    predicted = np.asarray(predict(rows_in(X_cf, found)))
     if predicted.shape not in ((found.sum(),), (found.sum(), 1)):  # some libraries answer in a column
         raise ValueError(
             f"predict returned shape {predicted.shape} for {found.sum()} rows; expected ({found.sum()},). Pass a "

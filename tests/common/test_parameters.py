@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from hyconex_sklearn._common.parameters import check_parameters, check_query
-from hyconex_sklearn._table.check_input import match_columns, resolve_categorical, target_numbers
+from hyconex_sklearn._table.check_input import match_columns, resolve_categorical
+from hyconex_sklearn._table.check_labels import target_numbers
 
 DEFAULTS: dict[str, Any] = {
     "alpha_validity": 0.8,

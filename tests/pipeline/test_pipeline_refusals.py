@@ -133,7 +133,7 @@ def test_estimators_without_counterfactuals_are_refused_with_a_reason() -> None:
     y = (X[:, 0] > 0).astype(int)
     with pytest.raises(TypeError, match="LogisticRegression has no method counterfactuals; expected"):
         counterfactuals(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y), X)
-    with pytest.raises(TypeError, match=r"CalibratedClassifierCV .* wraps other classifiers"):
+    with pytest.raises(TypeError, match=r"CalibratedClassifierCV decides by probabilities that are calibrated anew"):
         counterfactuals(CalibratedClassifierCV(Mover()), X)
     with pytest.raises(NotFittedError, match="call fit first"):
         counterfactuals(GridSearchCV(Mover(), {"C": [1.0]}), X)

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import BaseEstimator
 
-from hyconex_sklearn._table.check_input import check_labels, check_sample_weight, check_table, counted_rows
+from hyconex_sklearn._table.check_input import check_table
+from hyconex_sklearn._table.check_labels import check_labels, check_sample_weight, counted_rows
 
 
 class Anyone(BaseEstimator):

@@ -1,0 +1,235 @@
+"""Tables of other libraries (polars, Arrow, whatever narwhals reads) in, pandas ones out; and back, cell by cell.
+
+The border of the package: inside, a table is a DataFrame of pandas or an array. Cells that no answer changes are taken
+from the user's own table, so that a null stays a null beside a NaN, and a decimal keeps its digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import pandas as pd
+
+from .cells import Array, column_of, objects_of, values_differ
+
+_PYARROW = nw.Implementation.PYARROW
+_INTERCHANGE = ("__arrow_c_stream__", "__arrow_c_array__", "__dataframe__")
+
+
+def is_foreign(X: Any) -> bool:
+    """Whether something is a table of another library than pandas and numpy, in memory."""
+    return _frame(X) is not None
+
+
+def read_table(X: Any, name: str = "X") -> Any:
+    """A table of another library as a DataFrame of pandas, anything else as it is; refused where it is not in memory.
+
+    Numbers without gaps are not copied; columns of an Arrow table stay Arrow's. Ordered are the categories of a polars
+    Enum, and those of an Arrow dictionary that says so.
+    """
+    frame = _frame(X)
+    if frame is None:
+        _check_readable(X, name)
+        return X
+    if frame.implementation.is_pandas_like():  # modin, cuDF
+        return frame.to_pandas()
+    to_cells = _arrow_cells if frame.implementation is _PYARROW else _cells
+    columns = dict(enumerate(_series(to_cells(frame[:, j])) for j in range(frame.shape[1])))
+    table = pd.DataFrame(columns, copy=False, index=pd.RangeIndex(len(frame)))
+    table.columns = pd.Index(frame.columns)
+    return table
+
+
+def read_column(values: Any) -> Any:
+    """A column of another library as a list of plain Python, anything else as it is."""
+    if isinstance(values, pd.Series | np.ndarray | list | tuple):
+        return values
+    column = nw.from_native(values, series_only=True, pass_through=True)
+    return column.to_list() if isinstance(column, nw.Series) else values
+
+
+def copied(table: Any) -> Any:
+    """A copy of a table of any library."""
+    frame = _frame(table)
+    return table.copy() if frame is None else frame.clone().to_native()
+
+
+def rows_in(table: Any, rows: Array | slice) -> Any:
+    """Some rows of a table of any library, by position, slice or mask."""
+    if isinstance(table, pd.DataFrame):
+        return table.iloc[rows]
+    frame = _frame(table)
+    return table[rows] if frame is None else frame[np.arange(len(frame))[rows], :].to_native()
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a table of another library is made of, without its rows; nothing is done to tables of pandas and arrays."""
+
+    empty: Any  # such a table without rows; None: the inside's own kinds
+    gaps: frozenset[Any]  # columns with nulls: there a missing number is a null, elsewhere a NaN
+
+    @classmethod
+    def of(cls, X: Any) -> Kind:
+        frame = _frame(X)
+        if frame is None:
+            return cls(None, frozenset())
+        nulls = [name for j, name in enumerate(frame.columns) if frame[:, j].null_count()]
+        return cls(frame[:0].to_native(), frozenset(nulls))
+
+    def written(self, table: Any) -> Any:
+        """A table of the inside in this kind: columns that this kind has in their dtypes, if these hold the cells."""
+        if self.empty is None or not isinstance(table, pd.DataFrame):
+            return table
+        model = nw.from_native(self.empty, eager_only=True)
+        known = {name: model[:, j] for j, name in enumerate(model.columns)}
+        columns = []
+        for j, name in enumerate(table.columns):
+            gap = np.nan if name in known and known[name].dtype.is_float() and name not in self.gaps else None
+            columns.append(_column(_plain_cells(table.iloc[:, j], gap), str(name), known.get(name), model))
+        return _joined(columns)
+
+    def answered(self, data: Any, original: Any, X: Any, rows: Array) -> tuple[Any, Any]:
+        """Answers and the rows asked about in this kind: `rows` of the user's table X, and those with changed cells."""
+        if self.empty is None:
+            return data, original
+        own = nw.from_native(rows_in(X, rows), eager_only=True)
+        columns = []
+        for j, name in enumerate(own.columns):
+            changed = values_differ(column_of(original, j), column_of(data, j))
+            columns.append(own[:, j] if not changed.any() else _changed(own[:, j], name, changed, data.iloc[:, j], own))
+        return _joined(columns), own.to_native()
+
+    def beside(self, left: pd.DataFrame, right: Any) -> Any:
+        """A table of pandas and one of this kind as one of this kind."""
+        if self.empty is None:
+            return pd.concat([left, right], axis=1)
+        own = nw.from_native(right, eager_only=True)
+        cells = ((str(name), _plain_cells(left.iloc[:, j], None)) for j, name in enumerate(left.columns))
+        return _joined([*(_column(values, name, None, own) for name, values in cells), *own.iter_columns()])
+
+
+def _frame(X: Any) -> nw.DataFrame[Any] | None:
+    """What narwhals makes of a table in memory; None for those of pandas, for arrays, and for what is no table."""
+    if isinstance(X, pd.DataFrame | np.ndarray | list | tuple | dict | str):
+        return None
+    try:
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+    except nw.exceptions.DuplicateError as error:  # of an Arrow table
+        raise ValueError(
+            f"X has two columns of one name. {error}. Columns are matched by name: rename or drop one."
+        ) from None
+    return frame if isinstance(frame, nw.DataFrame) else None
+
+
+def _check_readable(X: Any, name: str) -> None:
+    """Raise for a table with names that nobody here can read: an array of it would be matched by position."""
+    if isinstance(X, pd.DataFrame | pd.Series | np.ndarray | list | tuple | dict | str):
+        return
+    lazy = isinstance(nw.from_native(X, pass_through=True), nw.LazyFrame)
+    if lazy or any(hasattr(X, protocol) for protocol in _INTERCHANGE):
+        got = f"{type(X).__module__.split('.')[0]}.{type(X).__name__}"
+        how = "Call .collect() or .compute() first" if lazy else "Make a table of it first, with pyarrow.table(...)"
+        more = "; for tables in partitions there is hyconex_sklearn.dask." if got.startswith("dask") else "."
+        raise TypeError(
+            f"{name} is a {got}; expected a table in memory: a DataFrame of pandas or polars, an Arrow table, or an "
+            f"array of shape (n, d). {how}{more}"
+        )
+
+
+# ------------------------------------------------------------------------------------------------------------ reading
+
+
+def _cells(column: nw.Series[Any]) -> Any:
+    """A column as an array that pandas holds: nullable where whole numbers or truth values have gaps."""
+    dtype = column.dtype
+    if isinstance(dtype, nw.Enum):
+        return pd.Categorical(column.to_list(), categories=list(dtype.categories), ordered=True)
+    if dtype == nw.Categorical:
+        return pd.Categorical(column.to_list())
+    whole = dtype.is_integer() and dtype not in (nw.Int128, nw.UInt128)  # which numpy lacks
+    if dtype.is_float() or ((whole or dtype == nw.Boolean) and not column.null_count()):
+        return column.to_numpy()
+    if whole or dtype == nw.Boolean:
+        array, fill = (pd.arrays.IntegerArray, 0) if whole else (pd.arrays.BooleanArray, False)
+        return array(column.fill_null(fill).to_numpy().copy(), column.is_null().to_numpy().copy())
+    return _objects(column.to_list())
+
+
+def _arrow_cells(column: nw.Series[Any]) -> Any:
+    """A column of an Arrow table: numbers, truth values and text as they lie, a dictionary as categories."""
+    dtype = column.dtype
+    if dtype.is_integer() or dtype.is_float() or dtype in (nw.Boolean, nw.String):
+        return pd.arrays.ArrowExtensionArray(column.to_native())
+    return column.to_native().to_pandas().array if dtype == nw.Categorical else _objects(column.to_list())
+
+
+def _series(cells: Any) -> pd.Series:
+    """A column of these very cells: a bare array of objects would have its dtype inferred anew."""
+    return pd.Series(cells, dtype=cells.dtype, copy=False)
+
+
+def _objects(values: list[Any]) -> Array:
+    cells = np.empty(len(values), dtype=object)
+    cells[:] = values
+    return cells
+
+
+# ------------------------------------------------------------------------------------------------------------ writing
+
+
+def _plain_cells(column: pd.Series, gap: Any) -> list[Any]:
+    """The cells of a column as plain Python, with `gap` for the missing ones."""
+    missing = column.isna().to_numpy()
+    cells = objects_of(column)
+    return [
+        gap if lost else cell.item() if isinstance(cell, np.generic) else cell
+        for cell, lost in zip(cells, missing, strict=True)
+    ]
+
+
+def _changed(own: nw.Series[Any], name: Any, changed: Array, new: pd.Series, frame: Any) -> nw.Series[Any]:
+    """A column of the user's with the cells written anew that have changed."""
+    cells = zip(own.to_list(), _plain_cells(new, None), changed.tolist(), strict=True)
+    return _column([after if differs else before for before, after, differs in cells], name, own, frame)
+
+
+def _column(values: list[Any], name: str, like: nw.Series[Any] | None, frame: nw.DataFrame[Any]) -> nw.Series[Any]:
+    """Cells as a column in the dtype of another one; in what the library infers where that does not hold them."""
+    if like is not None:
+        try:
+            column = _made(values, name, frame, like)
+        except Exception:  # each library has errors of its own for a cell that does not fit
+            column = None
+        if column is not None and _hold(column.to_list(), values):
+            return column
+    return _made(values, name, frame, None)
+
+
+def _hold(held: list[Any], values: list[Any]) -> bool:
+    return all(a == b or (a != a and b != b) for a, b in zip(held, values, strict=True))
+
+
+def _made(values: list[Any], name: str, frame: nw.DataFrame[Any], like: nw.Series[Any] | None) -> nw.Series[Any]:
+    native: Any
+    if frame.implementation is _PYARROW:
+        import pyarrow as pa
+
+        native = pa.chunked_array([pa.array(values, type=None if like is None else like.to_native().type)])
+    elif frame.implementation.is_polars():
+        import polars as pl
+
+        dtype = None if like is None else like.to_native().dtype
+        native = pl.Series(name, values, dtype=dtype, strict=dtype is not None)
+    else:
+        dtype = None if like is None else like.dtype
+        return nw.new_series(name, values, dtype, backend=frame.implementation)
+    return nw.from_native(native, series_only=True).alias(name)
+
+
+def _joined(columns: list[nw.Series[Any]]) -> Any:
+    """Columns side by side, as a table of their own library."""
+    return columns[0].to_frame().with_columns(*columns[1:]).to_native()
