@@ -207,7 +207,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n, n_features)
+        X : DataFrame (pandas, polars), Arrow table or array-like of shape (n, n_features)
             Numbers, booleans, text or categories; missing values allowed.
         y : array-like of shape (n,)
             Class labels of any type that scikit-learn takes, at least two different ones.
@@ -263,8 +263,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n, n_features)
-            Rows to classify, with the columns that `fit` has seen.
+        X : DataFrame (pandas, polars), Arrow table or array-like of shape (n, n_features)
+            Rows to classify, with the columns that `fit` has seen; one row may be a dict or a Series.
 
         Returns
         -------
@@ -452,8 +452,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
         Parameters
         ----------
-        X : DataFrame or array-like of shape (n, n_features)
-            Rows to explain.
+        X : DataFrame (pandas, polars), Arrow table or array-like of shape (n, n_features)
+            Rows to explain; one row may be a dict or a Series.
         target : label, "second" or array-like of shape (n,), optional
             The class wanted: one for all rows, or one for each; "second" is each row's runner-up (unless that is a
             label). By default every class but the predicted one, ordered by row, then class. A row that is already

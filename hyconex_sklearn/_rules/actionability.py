@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from .._table.containers import Kind, read_table
+from .._table.containers import Kind, is_foreign, read_table
 from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
 
 #: Rules that are keywords of ``counterfactuals``, too.
@@ -76,7 +76,8 @@ class Actionability:
     def __post_init__(self) -> None:
         """Check every field and replace it by plain, immutable data."""
         for name, read in READERS.items():
-            value = read_table(getattr(self, name), name)
+            value = getattr(self, name)
+            value = read_table(value) if is_foreign(value) else value
             plain = None if value is None else read(value)
             object.__setattr__(self, name, () if name == "relations" and plain is None else plain)
 

@@ -88,8 +88,10 @@ class Kind:
         known = {name: model[:, j] for j, name in enumerate(model.columns)}
         columns = []
         for j, name in enumerate(table.columns):
-            gap = np.nan if name in known and known[name].dtype.is_float() and name not in self.gaps else None
-            columns.append(_column(_plain_cells(table.iloc[:, j], gap), str(name), known.get(name), model))
+            column, own = table.iloc[:, j], known.get(name)
+            gap = np.nan if own is not None and own.dtype.is_float() and name not in self.gaps else None
+            cells = _plain_cells(column, gap)
+            columns.append(_made(model, str(name), cells) if own is None else _like(own, cells, column.dtype))
         return _joined(columns)
 
     def answered(self, data: Any, original: Any, X: Any, rows: Array) -> tuple[Any, Any]:
@@ -98,9 +100,9 @@ class Kind:
             return data, original
         own = nw.from_native(rows_in(X, rows), eager_only=True)
         columns = []
-        for j, name in enumerate(own.columns):
+        for j in range(own.shape[1]):
             changed = values_differ(column_of(original, j), column_of(data, j))
-            columns.append(own[:, j] if not changed.any() else _changed(own[:, j], name, changed, data.iloc[:, j], own))
+            columns.append(_changed(own[:, j], changed, data.iloc[:, j]) if changed.any() else own[:, j])
         return _joined(columns), own.to_native()
 
     def beside(self, left: pd.DataFrame, right: Any) -> Any:
@@ -109,7 +111,7 @@ class Kind:
             return pd.concat([left, right], axis=1)
         own = nw.from_native(right, eager_only=True)
         cells = ((str(name), _plain_cells(left.iloc[:, j], None)) for j, name in enumerate(left.columns))
-        return _joined([*(_column(values, name, None, own) for name, values in cells), *own.iter_columns()])
+        return _joined([*(_made(own, *cell) for cell in cells), *own.iter_columns()])
 
 
 def _frame(X: Any) -> nw.DataFrame[Any] | None:
@@ -191,43 +193,53 @@ def _plain_cells(column: pd.Series, gap: Any) -> list[Any]:
     ]
 
 
-def _changed(own: nw.Series[Any], name: Any, changed: Array, new: pd.Series, frame: Any) -> nw.Series[Any]:
+def _changed(own: nw.Series[Any], changed: Array, new: pd.Series) -> nw.Series[Any]:
     """A column of the user's with the cells written anew that have changed."""
     cells = zip(own.to_list(), _plain_cells(new, None), changed.tolist(), strict=True)
-    return _column([after if differs else before for before, after, differs in cells], name, own, frame)
+    return _like(own, [after if differs else before for before, after, differs in cells], new.dtype)
 
 
-def _column(values: list[Any], name: str, like: nw.Series[Any] | None, frame: nw.DataFrame[Any]) -> nw.Series[Any]:
-    """Cells as a column in the dtype of another one; in what the library infers where that does not hold them."""
-    if like is not None:
-        try:
-            column = _made(values, name, frame, like)
-        except Exception:  # each library has errors of its own for a cell that does not fit
-            column = None
-        if column is not None and _hold(column.to_list(), values):
-            return column
-    return _made(values, name, frame, None)
+def _like(own: nw.Series[Any], values: list[Any], dtype: Any) -> nw.Series[Any]:
+    """Cells as a column of the user's dtype; in what the library infers where that does not hold them.
+
+    `dtype` is that of pandas: its categories are the levels, in their order, of a column that has such.
+    """
+    levels = list(dtype.categories) if isinstance(dtype, pd.CategoricalDtype) else None
+    try:
+        column = _made(own, own.name, values, own.to_native(), levels)
+    except Exception:  # each library has errors of its own for a cell that does not fit
+        column = None
+    if column is not None and all(a == b or (a != a and b != b) for a, b in zip(column.to_list(), values, strict=True)):
+        return column
+    return _made(own, own.name, values)
 
 
-def _hold(held: list[Any], values: list[Any]) -> bool:
-    return all(a == b or (a != a and b != b) for a, b in zip(held, values, strict=True))
-
-
-def _made(values: list[Any], name: str, frame: nw.DataFrame[Any], like: nw.Series[Any] | None) -> nw.Series[Any]:
+def _made(of: Any, name: str, values: list[Any], like: Any = None, levels: list[Any] | None = None) -> nw.Series[Any]:
+    """Cells as a column of the library that `of` is of: in the dtype of the library's column `like`, or inferred."""
     native: Any
-    if frame.implementation is _PYARROW:
-        import pyarrow as pa
-
-        native = pa.chunked_array([pa.array(values, type=None if like is None else like.to_native().type)])
-    elif frame.implementation.is_polars():
+    if of.implementation is _PYARROW:
+        native = _arrow_array(values, like, levels)
+    elif of.implementation.is_polars():
         import polars as pl
 
-        dtype = None if like is None else like.to_native().dtype
-        native = pl.Series(name, values, dtype=dtype, strict=dtype is not None)
+        dtype = pl.Enum(levels) if like is not None and isinstance(like.dtype, pl.Enum) and levels else None
+        native = pl.Series(name, values, dtype=dtype or getattr(like, "dtype", None), strict=like is not None)
     else:
-        dtype = None if like is None else like.dtype
-        return nw.new_series(name, values, dtype, backend=frame.implementation)
+        dtype = None if like is None else nw.from_native(like, series_only=True).dtype
+        return nw.new_series(name, values, dtype, backend=of.implementation)
     return nw.from_native(native, series_only=True).alias(name)
+
+
+def _arrow_array(values: list[Any], like: Any, levels: list[Any] | None) -> Any:
+    import pyarrow as pa
+
+    if like is None or not pa.types.is_dictionary(like.type):
+        return pa.chunked_array([pa.array(values, type=getattr(like, "type", None))])
+    known = levels if levels is not None else list(dict.fromkeys(value for value in values if value is not None))
+    place = {level: code for code, level in enumerate(known)}
+    codes = pa.array([None if value is None else place[value] for value in values], like.type.index_type)
+    labels = pa.array(known, like.type.value_type)
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(codes, labels, ordered=like.type.ordered)])
 
 
 def _joined(columns: list[nw.Series[Any]]) -> Any:

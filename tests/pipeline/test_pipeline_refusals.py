@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import FixedThresholdClassifier, GridSearchCV, TunedThresholdClassifierCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -141,3 +141,41 @@ def test_estimators_without_counterfactuals_are_refused_with_a_reason() -> None:
         counterfactuals(Pipeline([("a", StandardScaler()), ("b", "passthrough")]), X)
     with pytest.raises(ValueError, match=r"1 dimension.*\(n, d\)"):
         counterfactuals(make_pipeline(StandardScaler(), Mover()).fit(X, y), X[0])
+
+
+class Doubler(BaseEstimator):
+    """A sampler, as those of imbalanced-learn are: for fit only, and without a transform."""
+
+    def fit_resample(self, X: Any, y: Any) -> Any:
+        return np.concatenate([X, X]), np.concatenate([y, y])
+
+
+def test_samplers_are_skipped_as_they_are_when_a_pipeline_predicts() -> None:
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)), columns=["a", "b"])
+    y = (X["a"] > 0).to_numpy().astype(int)
+    scale = StandardScaler().fit(X)
+    final = Mover(add(c0=1.0, c1=-1.0)).fit(scale.transform(X), y)
+    plain, sampling = (
+        Pipeline([("scale", scale), *between, ("final", final)]) for between in ((), (("double", Doubler()),))
+    )
+    cf, expected = counterfactuals(sampling, X[:5]), counterfactuals(plain, X[:5])
+    pd.testing.assert_frame_equal(cf.data, expected.data)
+    assert (cf.data != X[:5]).all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "words"),
+    [
+        (
+            FixedThresholdClassifier(Mover(), threshold=0.7),
+            r"by a threshold of its own.*wrapper\.estimator_.*target_prob",
+        ),
+        (TunedThresholdClassifierCV(Mover()), r"by a threshold of its own.*wrapper\.estimator_.*target_probability"),
+        (CalibratedClassifierCV(Mover()), r"by probabilities .* calibrated by itself: fit one without the wrapper"),
+    ],
+)
+def test_wrappers_that_decide_by_themselves_are_named_with_a_remedy(wrapper: Any, words: str) -> None:
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    for estimator in (wrapper, Pipeline([("scale", StandardScaler()), ("last", wrapper)])):
+        with pytest.raises(TypeError, match=f"{type(wrapper).__name__} decides {words}"):
+            counterfactuals(estimator, X)

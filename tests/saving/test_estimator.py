@@ -322,3 +322,21 @@ def test_a_loaded_model_serves_in_a_fresh_process(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, str(path), str(tmp_path / "X.npy"), str(tmp_path / "p.npy")]
     subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": str(HOME)})
     np.testing.assert_array_equal(np.load(tmp_path / "p.npy"), clf.predict_proba(X))
+
+
+def test_serialisers_that_take_an_object_apart_are_pointed_to_save() -> None:
+    """As skops does: it asks for the plain `__reduce__`, which pickle, joblib and copies pass by."""
+    clf, X, _ = iris()
+    with pytest.raises(TypeError, match=r"holds tensors, which skops .* clf\.save\('model\.safetensors'\)"):
+        clf.__reduce__()
+    made, arguments, state = fast().__reduce__()
+    assert made(*arguments).__class__ is HyConExClassifier and state["hidden_size"] == fast().hidden_size
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        again = pickle.loads(pickle.dumps(clf, protocol))
+        np.testing.assert_array_equal(again.predict(X), clf.predict(X))
+
+
+def test_skops_says_what_to_use() -> None:
+    skops = pytest.importorskip("skops.io")
+    with pytest.raises(TypeError, match=r"clf\.save"):
+        skops.dumps(iris()[0])

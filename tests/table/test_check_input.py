@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+import enum
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from sklearn.base import BaseEstimator
 
 from hyconex_sklearn._table.check_input import check_table
 from hyconex_sklearn._table.check_labels import check_labels, check_sample_weight, counted_rows
+from hyconex_sklearn._table.codec import TableCodec
 
 
 class Anyone(BaseEstimator):
@@ -159,3 +163,45 @@ def test_equal_weights_leave_the_table_itself_and_count_as_none(weights: Any) ->
 def test_a_label_in_the_place_of_labels_is_told_whatever_the_weights() -> None:
     with pytest.raises(TypeError, match="Expected sequence or array-like"):
         counted_rows(FRAME, 3, [1, 2])
+
+
+class Grade(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([Decimal(1), Decimal(2)], r"labels of type Decimal \(dtype object\), such as Decimal\('1'\); .* \[str\("),
+        (np.array([Grade.LOW, Grade.HIGH], dtype=object), "labels of type Grade"),
+        (pd.cut(pd.Series([1.0, 2.0]), 2), "labels of type Interval"),
+        (pd.period_range("2020", periods=2, freq="M"), "labels of type Period"),
+        (pd.date_range("2020", periods=2), "labels of type datetime64"),
+        ([datetime.date(2020, 1, 1), datetime.date(2021, 1, 1)], "labels of type date "),
+        (np.array([1, 2]).astype("m8[D]"), "labels of type timedelta64"),
+        (pd.Series([("a",), ("a", "b")]), "labels of type tuple"),
+        (pd.Series([1, 2], dtype=object), r"labels of type int .* np.asarray\(y, dtype=int\)"),
+        (pd.Series([True, False], dtype=object), r"np.asarray\(y, dtype=bool\)"),
+        ([1, "a"], r"labels of the types int, str; .*\[str\(label\)"),
+        (pd.Series([1.5, "a"], dtype=object), "labels of the types float, str"),
+        (["a", None], "Input y contains NaN in 1 rows"),
+    ],
+)
+def test_labels_that_no_classifier_takes_are_told_by_their_type(labels: Any, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=words):
+        check_labels(labels, 2, None, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "labels", [["a", "b"], ("a", "b"), [Grade.LOW, Grade.HIGH], [True, False], pd.Series(["a", "b"], dtype="category")]
+)
+def test_labels_that_are_text_or_whole_numbers_are_taken(labels: Any) -> None:
+    classes, found, _ = check_labels(labels, 2, None, np.ones(2))
+    assert classes[found].tolist() == list(labels)
+
+
+@pytest.mark.parametrize("cell", [datetime.time(3), datetime.timedelta(1), np.datetime64("2020-01-01")])
+def test_dates_among_objects_are_told_as_dates(cell: Any) -> None:
+    with pytest.raises(TypeError, match="column 't' holds dates or durations"):
+        TableCodec.fit(pd.DataFrame({"t": pd.Series([cell, None], dtype=object)}))

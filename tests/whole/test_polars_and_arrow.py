@@ -1,0 +1,362 @@
+"""Tables of polars and Arrow all the way: matched by name, answered in their kind, judged and drawn as others are."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+from _containers import CONTAINERS, columns_of, polars_of, types_of
+from _helpers import short_searches
+from _models import fast, fitted, mixed, small
+from matplotlib.figure import Figure
+from pandas.testing import assert_frame_equal
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
+
+from hyconex_sklearn import Actionability, HyConExClassifier, counterfactuals, metrics
+from hyconex_sklearn.displays import ContributionsDisplay, CounterfactualDisplay, DecisionMapDisplay
+
+__all__ = ["short_searches"]  # a fixture
+
+pytestmark = pytest.mark.usefixtures("short_searches")
+
+BOTH = pytest.mark.parametrize("kind", sorted(CONTAINERS))
+
+
+def alike(answer: Any, X: Any) -> None:
+    """An answer's table is of the kind of X, with its columns and types."""
+    assert type(answer) is type(X)
+    assert list(columns_of(answer)) == list(columns_of(X)) and types_of(answer) == types_of(X)
+
+
+def same_rows(table: Any, expected: pd.DataFrame) -> None:
+    """A table holds the cells of one of pandas, whatever a gap looks like."""
+    for name, cells in columns_of(table).items():
+        own = [None if pd.isna(cell) else cell for cell in expected[name].tolist()]
+        assert cells == own
+
+
+@BOTH
+def test_a_fit_on_such_a_table_is_that_on_the_same_table_of_pandas(kind: str) -> None:
+    clf, X, y = mixed()
+    ours = fitted(CONTAINERS[kind](X), y)
+    assert ours.feature_names_in_.tolist() == X.columns.tolist()
+    np.testing.assert_array_equal(ours.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_array_equal(ours.score_samples(X), clf.score_samples(X))
+
+
+@BOTH
+def test_columns_are_matched_by_name(kind: str) -> None:
+    clf, X, _ = mixed()
+    shuffled = CONTAINERS[kind](X[X.columns[::-1]])
+    np.testing.assert_array_equal(clf.predict_proba(shuffled), clf.predict_proba(X))
+    added, _ = clf.contributions(shuffled)
+    np.testing.assert_array_equal(added[:, :, ::-1], clf.contributions(X)[0])
+    with pytest.raises(ValueError, match=r"unseen at fit time:\n- years"):
+        clf.predict(CONTAINERS[kind](X.rename(columns={"age": "years"})))
+
+
+@BOTH
+def test_an_answer_is_that_to_the_same_table_of_pandas_and_of_the_kind_of_the_question(kind: str) -> None:
+    clf, X, _ = mixed()
+    X = X.iloc[:8]
+    table = CONTAINERS[kind](X)
+    rules: dict[str, Any] = {"immutable": ["job"], "bounds": {"age": (20, None)}, "monotonic_cst": {"grade": 1}}
+    cf, expected = clf.counterfactuals(table, **rules), clf.counterfactuals(X, **rules)
+    assert_frame_equal(cf.report, expected.report)
+    assert cf.explain() == expected.explain() and repr(cf) == repr(expected)
+    assert json.loads(cf.to_json()) == json.loads(expected.to_json())
+    assert cf._repr_html_() == expected._repr_html_()
+    assert_frame_equal(cf.changes(), expected.changes())
+    for answer, other in ((cf.data, expected.data), (cf.original, expected.original)):
+        alike(answer, table)
+        same_rows(answer, other)
+    np.testing.assert_array_equal(clf.predict(cf.data), cf.report["prediction"])
+
+
+@BOTH
+def test_a_result_is_cut_framed_copied_and_pickled_in_its_own_kind(kind: str) -> None:
+    clf, X, _ = mixed()
+    cf = clf.counterfactuals(CONTAINERS[kind](X.iloc[:6]))
+    changes = cf.changes()
+    part, back = cf[cf.report["n_changed"] > 0][:2], pickle.loads(pickle.dumps(cf))
+    alike(part.data, cf.data)
+    assert len(part) == len(part.data) == 2
+    assert_frame_equal(back.changes(), changes)
+    assert columns_of(back.data) == columns_of(cf.data)
+    frame = cf.to_frame()
+    assert type(frame) is type(cf.data)
+    assert list(columns_of(frame)) == [*cf.report.columns, *X.columns]
+    assert columns_of(frame)["target"] == cf.report["target"].tolist()
+    assert {name: columns_of(frame)[name] for name in X.columns} == columns_of(cf.data)
+
+
+def test_what_is_told_of_rows_and_classes_comes_in_any_library_too() -> None:
+    clf, X, _ = mixed()
+    X = X.iloc[:4]
+    table, goals = polars_of(X), ["yes", "no", "yes", "no"]
+    expected = clf.counterfactuals(X, target=goals, bounds={"age": ([20, 30, 20, 30], None)})
+    for of in (pl.Series, lambda values: pa.chunked_array([values])):
+        cf = clf.counterfactuals(table, target=of(goals), bounds={"age": (of([20, 30, 20, 30]), None)})
+        assert_frame_equal(cf.report, expected.report)
+    frozen = pl.Series(["age", "job"])
+    assert Actionability(immutable=frozen) == Actionability(immutable=["age", "job"])
+
+
+@BOTH
+def test_a_repair_gets_and_gives_tables_of_the_users_kind(kind: str) -> None:
+    clf, X, _ = mixed()
+    table, seen = CONTAINERS[kind](X.iloc[:4]), []
+
+    def repair(rows: Any) -> Any:
+        seen.append(type(rows))
+        if kind == "arrow":
+            at = rows.column_names.index("children")
+            return rows.set_column(at, "children", pa.array([2] * len(rows)))
+        return rows.with_columns(children=pl.lit(2))
+
+    cf = clf.counterfactuals(table, actionability=Actionability(repair=repair))
+    assert set(seen) == {type(table)}
+    moved = (cf.report["status"] != "already_target").to_numpy() & cf.report["feasible"].to_numpy()
+    assert moved.any() and {np.array(columns_of(cf.data)["children"])[i] for i in np.flatnonzero(moved)} == {2}
+
+
+@pytest.mark.parametrize("moment", ["date", "datetime", "duration", "time"])
+@BOTH
+def test_dates_are_refused_as_in_pandas(kind: str, moment: str) -> None:
+    cells: Any = {
+        "date": datetime.date(2020, 1, 1),
+        "datetime": datetime.datetime(2020, 1, 1),
+        "duration": datetime.timedelta(1),
+        "time": datetime.time(1),
+    }[moment]
+    columns = {"a": [1.0, 2.0, 3.0], "t": [cells, None, cells]}
+    with pytest.raises(TypeError, match="column 't' holds dates or durations"):
+        fast().fit(pl.DataFrame(columns) if kind == "polars" else pa.table(columns), [0, 1, 0])
+
+
+def test_labels_and_weights_come_as_series_of_polars() -> None:
+    clf, X, y = mixed()
+    ours = fitted(polars_of(X), pl.Series(y))
+    np.testing.assert_array_equal(ours.predict_proba(X), clf.predict_proba(X))
+    np.testing.assert_array_equal(clf.score_samples(X, pl.Series(y)), clf.score_samples(X, y))
+
+
+# ------------------------------------------------------------------------------------------------- metrics and displays
+
+
+@BOTH
+def test_metrics_are_those_of_the_same_tables_of_pandas(kind: str) -> None:
+    clf, X, y = mixed()
+    to = CONTAINERS[kind]
+    rules = Actionability(immutable=["age"])
+    cf, expected = clf.counterfactuals(to(X.iloc[:10])), clf.counterfactuals(X.iloc[:10])
+    told, other = (
+        metrics.evaluate_counterfactuals(
+            answer, table, train, y, predict=clf.predict, score_samples=clf.score_samples, actionability=rules
+        )
+        for answer, table, train in ((cf, to(X.iloc[:10]), to(X)), (expected, X.iloc[:10], X))
+    )
+    assert_frame_equal(told, other)
+    np.testing.assert_array_equal(
+        metrics.violations(cf.original, cf.data, rules), metrics.violations(expected.original, expected.data, rules)
+    )
+    assert metrics.n_changed(to(X.iloc[:3]), X.iloc[:3]).tolist() == [0, 0, 0]
+    with pytest.raises(ValueError, match="same order"):
+        metrics.n_changed(to(X.iloc[:3]), to(X.iloc[:3, ::-1]))
+
+
+def test_functions_that_judge_get_the_users_own_kind() -> None:
+    clf, X, y = mixed()
+    table, seen = polars_of(X.iloc[:4]), []
+
+    def predict(rows: Any) -> Any:
+        seen.append(type(rows))
+        return clf.predict(rows)
+
+    metrics.validity(table, y[:4], predict)
+    metrics.stability(lambda rows: predict(rows) is not None and rows, table, polars_of(X))
+    assert set(seen) == {pl.DataFrame}
+
+
+@BOTH
+def test_pictures_are_drawn_of_them(kind: str) -> None:
+    clf, X, y = mixed()
+    table = CONTAINERS[kind](X)
+    shown = CounterfactualDisplay.from_estimator(clf, table, row=1, ax=Figure().subplots())
+    assert [line["target"] for line in shown.counterfactuals.report.to_dict("records")]
+    drawn = ContributionsDisplay.from_estimator(clf, table, row=2)
+    assert [None if pd.isna(v) else v for v in drawn.values] == [None if pd.isna(v) else v for v in X.iloc[2].tolist()]
+    pair = X[["age", "fixed"]].assign(fixed=np.arange(len(X)))
+    small = fitted(CONTAINERS[kind](pair), y)
+    mapped = DecisionMapDisplay.from_estimator(small, CONTAINERS[kind](pair), grid_resolution=5)
+    assert list(mapped.feature_names) == ["age", "fixed"] and len(mapped.rows) == len(X)
+
+
+# ----------------------------------------------------------------------------------------------------------- pipelines
+
+
+def numbers_table(n: int = 120) -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(
+        {"a": rng.normal(50, 9, n).round(1), "b": rng.lognormal(3, 1, n).round(2), "c": rng.integers(0, 9, n)}
+    )
+    return X, (X["a"] + 5 * np.log(X["b"]) > 65).to_numpy().astype(int)
+
+
+def piped(step: Any, X: Any, y: Any) -> Pipeline:
+    with warnings.catch_warnings(), small():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return make_pipeline(step, fast()).fit(X, y)
+
+
+def test_steps_that_return_polars_are_asked_in_polars_and_answer_in_the_units_of_the_table() -> None:
+    X, y = numbers_table()
+    plain = piped(StandardScaler().set_output(transform="pandas"), X, y)
+    pipe = piped(StandardScaler().set_output(transform="polars"), X, y)
+    cf, expected = (counterfactuals(p, X[:4], bounds={"c": (0, 5)}, immutable=["b"]) for p in (pipe, plain))
+    assert isinstance(cf.data, pd.DataFrame)
+    assert_frame_equal(cf.report, expected.report)
+    assert_frame_equal(cf.data, expected.data)
+
+
+def test_steps_written_for_polars_get_polars_on_every_way() -> None:
+    X, y = numbers_table()
+    table = polars_of(X)
+    logarithm = FunctionTransformer(
+        lambda rows: rows.with_columns(pl.col("b").log()),
+        inverse_func=lambda rows: rows.with_columns(pl.col("b").exp()),
+        check_inverse=False,  # which scikit-learn does for dtypes of numpy only
+    )
+    pipe = piped(logarithm, table, y)
+    cf = counterfactuals(pipe, table[:4], bounds={"b": (1, 60)}, monotonic_cst={"c": 1})
+    alike(cf.data, table)
+    np.testing.assert_array_equal(pipe.predict(cf.data), cf.report["prediction"])
+    held = cf.report["feasible"].to_numpy() & (cf.report["status"] != "already_target").to_numpy()
+    assert held.any() and (cf.data["b"].to_numpy()[held] <= 60).all()
+    assert not (cf.data["c"] < cf.original["c"]).to_numpy()[held].any()
+    gained = cf.changes()["contribution"]
+    assert len(gained) and np.isfinite(gained).all()
+
+
+@BOTH
+def test_a_column_transformer_takes_them_by_name_and_brings_them_back(kind: str) -> None:
+    X, y = numbers_table()
+    X["job"] = np.resize(["clerk", "nurse", "pilot"], len(X))
+    split = make_column_transformer((StandardScaler(), ["a", "b", "c"]), (OneHotEncoder(sparse_output=False), ["job"]))
+    pipe = piped(split, X, y)
+    table = CONTAINERS[kind](X[:4])
+    if kind == "arrow":
+        table = polars_of(X[:4])  # no step of scikit-learn's takes Arrow by name
+    cf, expected = counterfactuals(pipe, table, immutable=["job"]), counterfactuals(pipe, X[:4], immutable=["job"])
+    alike(cf.data, table)
+    assert_frame_equal(cf.report, expected.report)
+    same_rows(cf.data, expected.data)
+    shown = ContributionsDisplay.from_estimator(pipe, table, row=0)
+    assert shown.row == 0
+
+
+# ------------------------------------------------------------------------------------------- arrays, lists, single rows
+
+
+def own_warning(clf: HyConExClassifier, X: Any) -> list[str]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        clf.predict(X)
+    return [str(warning.message) for warning in caught]
+
+
+def test_names_at_one_end_only_are_warned_of_in_the_words_of_scikit_learn() -> None:
+    X, y = numbers_table()
+    named, bare = fitted(X, y), fitted(X.to_numpy(), y)
+    without = ["X has feature names, but HyConExClassifier was fitted without feature names"]
+    assert own_warning(bare, X) == own_warning(bare, polars_of(X)) == without
+    missing = ["X does not have valid feature names, but HyConExClassifier was fitted with feature names"]
+    assert own_warning(named, X.to_numpy()) == missing
+    assert own_warning(named, X) == own_warning(bare, X.to_numpy()) == own_warning(named, polars_of(X)) == []
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        named.counterfactuals(X[:3], bounds={"a": (0, None)})
+        bare.counterfactuals(X[:3].to_numpy()).changes()
+
+
+def test_rows_as_lists_keep_the_type_of_each_cell() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        [int(a), float(b), bool(c), str(d)]
+        for a, b, c, d in zip(
+            rng.integers(18, 75, 90), rng.normal(size=90), rng.random(90) < 0.5, rng.choice(["x", "y"], 90), strict=True
+        )
+    ]
+    y = [int(row[1] > 0) for row in rows]
+    clf = fitted(rows, y)
+    assert [column.kind for column in clf._columns] == ["integer", "numeric", "boolean", "categorical"]
+    cf = clf.counterfactuals(rows[:4])
+    for row in cf.data.tolist():
+        assert [type(cell) for cell in row] == [int, float, bool, str]
+    framed = fitted(pd.DataFrame(rows, columns=list("abcd")), y)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert framed.predict(rows).tolist() == framed.predict(pd.DataFrame(rows, columns=list("abcd"))).tolist()
+    assert (
+        fitted([[1, 2.5], [2, 0.5], [3, 1.5], [4, 1.0]], [0, 1, 0, 1]).counterfactuals([[1, 2.5]]).data.dtype == float
+    )
+
+
+def test_a_row_by_label_is_one_row_and_a_list_of_them_a_table() -> None:
+    clf, X, _ = mixed()
+    row = X.iloc[3]
+    told = dict(reversed(list(row.to_dict().items())))
+    expected = clf.counterfactuals(X.iloc[[3]])
+    for one in (told, row, [told], polars_of(X).row(3, named=True)):
+        cf = clf.counterfactuals(one)
+        assert isinstance(cf.data, pd.DataFrame) and list(cf.data.columns) == X.columns.tolist()
+        assert_frame_equal(cf.report, expected.report)
+        np.testing.assert_array_equal(clf.predict(one), clf.predict(X.iloc[[3]]))
+    rows = X.iloc[:3].to_dict("records")
+    np.testing.assert_array_equal(clf.predict_proba(rows), clf.predict_proba(X.iloc[:3]))
+
+
+def test_a_pipeline_takes_a_row_by_label_too() -> None:
+    X, y = numbers_table()
+    pipe = piped(StandardScaler(), X, y)
+    expected = counterfactuals(pipe, X.iloc[[2]])
+    for one in (X.iloc[2].to_dict(), X.iloc[2][::-1], [X.iloc[2].to_dict()]):
+        assert_frame_equal(counterfactuals(pipe, one).report, expected.report)
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ({"age": 30}, "It lacks 'income', 'job'.* pd.DataFrame"),
+        ({"years": 30}, "It has 'years', which the fit had not"),
+        (pd.Series([30, 40, 50], name="age"), r"X.to_frame\(\) of a single column"),
+        (
+            {**dict.fromkeys(["income", "job", "grade", "owner", "children", "fixed"], 1), "age": [1, 2]},
+            "several values",
+        ),
+        ("rows.csv", r"X is the text 'rows.csv'; .* pd.read_csv"),
+    ],
+)
+def test_what_could_be_several_things_is_told_what_to_write(query: Any, words: str) -> None:
+    clf, _, _ = mixed()
+    with pytest.raises((TypeError, ValueError), match=words):
+        clf.counterfactuals(query)
+
+
+def test_labels_of_cells_need_a_fit_with_names_and_a_fit_needs_a_table() -> None:
+    X, y = numbers_table()
+    with pytest.raises(TypeError, match=r"X is a dict of cells by label, .* Pass rows as at fit"):
+        fitted(X.to_numpy(), y).predict(X.iloc[0].to_dict())
+    for table in (X.to_dict("list"), X.to_dict("records")):
+        with pytest.raises(TypeError, match=r"cells by label; expected a table\. Pass pd\.DataFrame\(X\)"):
+            fast().fit(table, y)
