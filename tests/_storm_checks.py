@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import sklearn
 from _helpers import same_cells, settings_of_the_user, take
+from _storm_containers import check_container, held, looked_at
 from _storms import Storm
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
@@ -53,6 +54,8 @@ _EXPECTED_WARNINGS: list[tuple[type[Warning], str]] = [
     (DataConversionWarning, ""),  # labels in a column
     (UserWarning, ".*were not seen at fit"),
     (UserWarning, "X does not have valid feature names"),
+    (UserWarning, "X has feature names, but"),
+    (UserWarning, "column .* nearly all of its cells read as numbers"),
     (FutureWarning, "Support for labels represented as bytes is deprecated"),  # refused from scikit-learn 1.7 on
 ]
 _HOMES = tuple(str(Path(module.__file__ or "").parent) for module in (hyconex_sklearn, sklearn))
@@ -73,7 +76,8 @@ def quick_and_strict() -> Iterator[None]:
 
 def outcome(storm: Storm) -> str:
     """Fit, predict and ask; return "valid" or where it was refused, and raise where it is neither."""
-    X, y = storm.table(), storm.classes()
+    frame, y = storm.table(), storm.classes()
+    X = held(frame, storm.container)
     clf = HyConExClassifier(**{**TINY, **storm.fit})
     with quick_and_strict():
         own = settings_of_the_user()
@@ -88,18 +92,19 @@ def outcome(storm: Storm) -> str:
             assert settings_of_the_user() == own
             check_same(X, table)
             check_same(y, labels)
-        return asked(clf, X, storm)
+        return asked(clf, frame, storm)
 
 
 def asked(clf: HyConExClassifier, X: Any, storm: Storm) -> str:
     """Put the storm's questions to its estimator."""
-    query = storm.query(X)
+    query = held(storm.query(X), storm.asked_in)
     table, own = copy.deepcopy(query), settings_of_the_user()
     said = "valid"
+    same_kind = storm.change == "as fitted" and storm.container == storm.asked_in
     try:
         check_predictions(clf, query)
         some = query[:ASKED] if isinstance(query, list) else take(query, slice(ASKED))
-        check_answers(clf, some, wanted(clf, len(some), storm), same_kind=storm.change == "as fitted")
+        check_answers(clf, some, wanted(clf, len(some), storm), same_kind)
     except (ValueError, TypeError) as error:
         check_refusal(error)
         said = "query refused"
@@ -158,7 +163,8 @@ def check_predictions(clf: HyConExClassifier, X: Any) -> None:
 def check_answers(clf: HyConExClassifier, X: Any, ask: dict[str, Any], same_kind: bool) -> None:
     """A line for every row and target; flags that hold for the rows that came back; nothing touched in passing."""
     cf = clf.counterfactuals(X, **ask)
-    X = np.asarray(X) if isinstance(X, list) else X
+    check_container(cf.data, X, same_kind)
+    X, original, data = map(looked_at, (X, cf.original, cf.data))
     report, row = cf.report, cf.report["row"].to_numpy()
     check_nothing_lost(clf, X, cf, ask)
     numbers = report[["probability", "support", "log_density", "distance_l1", "distance_l2"]].to_numpy()
@@ -169,9 +175,9 @@ def check_answers(clf: HyConExClassifier, X: Any, ask: dict[str, Any], same_kind
         np.testing.assert_array_equal(clf.predict(cf.data), report["prediction"])
     np.testing.assert_array_equal(report["valid"], report["prediction"] == report["target"])
 
-    assert same_cells(cf.original, take(X, row)).all()
-    changed = cells_differ(cf.original, cf.data)
-    untouched = same_cells(cf.original, cf.data)
+    assert same_cells(original, take(X, row)).all()
+    changed = cells_differ(original, data)
+    untouched = same_cells(original, data)
     if not same_kind:  # a column may be widened
         untouched |= ~changed
     np.testing.assert_array_equal(untouched, ~changed)
@@ -183,7 +189,7 @@ def check_answers(clf: HyConExClassifier, X: Any, ask: dict[str, Any], same_kind
         assert not changed[:, frozen].any()
     if ask.get("max_changes"):
         assert (changed.sum(1) <= ask["max_changes"])[report["feasible"]].all()
-    check_kind(cf, X, same_kind)
+    check_kind(cf, data, X, same_kind)
     check_views(cf, int(changed.sum()))
 
 
@@ -197,15 +203,15 @@ def check_nothing_lost(clf: HyConExClassifier, X: Any, cf: Counterfactuals, ask:
     assert (report["row"].diff().fillna(0) >= 0).all()
 
 
-def check_kind(cf: Counterfactuals, X: Any, same_kind: bool) -> None:
+def check_kind(cf: Counterfactuals, data: Any, X: Any, same_kind: bool) -> None:
     """The answer is a table of X's own kind."""
-    assert type(cf.data) is type(X) and cf.data.shape[1] == X.shape[1]
+    assert type(data) is type(X) and data.shape[1] == X.shape[1]
     if isinstance(X, pd.DataFrame):
-        assert list(map(repr, cf.data.columns)) == list(map(repr, X.columns))
-        pd.testing.assert_index_equal(cf.data.index, pd.RangeIndex(len(cf)))
-        assert not same_kind or cf.data.dtypes.tolist() == X.dtypes.tolist()
+        assert list(map(repr, data.columns)) == list(map(repr, X.columns))
+        pd.testing.assert_index_equal(data.index, pd.RangeIndex(len(cf)))
+        assert not same_kind or data.dtypes.tolist() == X.dtypes.tolist()
     else:
-        assert not same_kind or cf.data.dtype == X.dtype
+        assert not same_kind or data.dtype == X.dtype
 
 
 def check_views(cf: Counterfactuals, n_cells: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from _storm_columns import ARRAYS, BAD, GOOD, INDICES, LABELS, LAYOUTS, NAMES, choose
+from _storm_containers import HOLDERS
 from hypothesis import strategies as st
 
 from hyconex_sklearn._common.parameters import SEARCHES
@@ -65,6 +66,8 @@ class Storm:
         Rows; columns of an array; classes.
     labels, spread : str
         Kind of labels, and how many rows the classes have.
+    container, asked_in : str
+        What a DataFrame is turned into before the fit, and before it is asked about.
     change : str
         What is done to the table before it is asked about.
     fit, ask : dict
@@ -82,6 +85,8 @@ class Storm:
     n_classes: int = 2
     labels: str = "integers"
     spread: str = "random"
+    container: str = "pandas"
+    asked_in: str = "pandas"
     change: str = "as fitted"
     fit: dict[str, Any] = field(default_factory=dict)
     ask: dict[str, Any] = field(default_factory=dict)
@@ -182,7 +187,15 @@ def _frames(draw: st.DrawFn) -> dict[str, Any]:
     if len(kinds) > 1 and draw(st.sampled_from(range(4))) == 0:
         kinds[-1] = kinds[0]
     names = draw(st.sampled_from(["plain", "odd"] * 14 + sorted(NAMES)))
-    return {"kinds": tuple(kinds[:12]), "names": names, "index": draw(st.sampled_from(sorted(INDICES)))}
+    index = draw(st.sampled_from(sorted(INDICES)))
+    return {"kinds": tuple(kinds[:12]), "names": names, "index": index, **draw(_containers())}
+
+
+@st.composite
+def _containers(draw: st.DrawFn) -> dict[str, str]:
+    """Mostly one for both, and mostly that of pandas."""
+    container = draw(st.sampled_from(["pandas"] * 3 + sorted(HOLDERS)))
+    return {"container": container, "asked_in": draw(st.sampled_from([container] * 3 + sorted(HOLDERS)))}
 
 
 @st.composite
