@@ -113,11 +113,12 @@ def evaluate_counterfactuals(
     Returns
     -------
     Series of float64
-        By the names of the metrics: ``n``; ``coverage``; and over the rows that were found: ``validity`` (where a
-        prediction is known), ``agreement``, ``l1``, ``l2``, ``hamming``, ``jaccard``, ``gower``, ``n_changed``,
-        ``log_density``, ``plausibility`` (where `score_samples` is given), ``plausibility_independent``, ``near_target``,
-        ``isolation_target`` and ``isolation_all`` as means; ``lof_target`` and ``lof_all`` as medians; ``violations``
-        as a share (where rules are given); ``diversity`` (where a query has several). NaN where nothing was found.
+        By the names of the metrics: ``n``; ``coverage``; and over the rows that were found: ``validity`` (where
+        a prediction is known), ``agreement``, ``l1``, ``l2``, ``hamming``, ``jaccard``, ``gower``,
+        ``n_changed``, ``log_density``, ``plausibility`` (where `score_samples` is given),
+        ``plausibility_independent``, ``near_target``, ``isolation_target`` and ``isolation_all`` as means;
+        ``lof_target`` and ``lof_all`` as medians; ``violations`` as a share (where rules are given);
+        ``diversity`` (where a query has several). NaN where nothing was found.
 
     Raises
     ------

@@ -17,7 +17,7 @@ from _containers import CONTAINERS, columns_of, polars_of, types_of
 from _helpers import short_searches
 from _models import fast, fitted, mixed, small
 from matplotlib.figure import Figure
-from pandas.testing import assert_frame_equal
+from pandas.testing import assert_frame_equal, assert_series_equal
 from sklearn.compose import make_column_transformer
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -167,7 +167,7 @@ def test_metrics_are_those_of_the_same_tables_of_pandas(kind: str) -> None:
         )
         for answer, table, train in ((cf, to(X.iloc[:10]), to(X)), (expected, X.iloc[:10], X))
     )
-    assert_frame_equal(told, other)
+    assert_series_equal(told, other)
     np.testing.assert_array_equal(
         metrics.violations(cf.original, cf.data, rules), metrics.violations(expected.original, expected.data, rules)
     )
