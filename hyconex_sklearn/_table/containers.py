@@ -131,9 +131,8 @@ def _check_readable(X: Any, name: str) -> None:
     """Raise for a table with names that nobody here can read: an array of it would be matched by position."""
     if isinstance(X, pd.DataFrame | pd.Series | np.ndarray | list | tuple | dict | str):
         return
-    known = nw.from_native(X, pass_through=True, allow_series=True)
-    lazy = isinstance(known, nw.LazyFrame)
-    if lazy or isinstance(known, nw.Series) or any(hasattr(X, protocol) for protocol in _INTERCHANGE):
+    lazy = hasattr(type(X), "columns") and (hasattr(X, "collect") or hasattr(X, "compute"))
+    if lazy or any(hasattr(X, protocol) for protocol in _INTERCHANGE) or read_column(X) is not X:
         got = f"{type(X).__module__.split('.')[0]}.{type(X).__name__}"
         how = "Call .collect() or .compute() first" if lazy else "Make a table of it first, with pyarrow.table(...)"
         more = "; for tables in partitions there is hyconex_sklearn.dask." if got.startswith("dask") else "."

@@ -211,6 +211,13 @@ def test_what_would_be_matched_by_position_is_refused(table: Any, error: type[Ex
         read_table(table)
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_table_in_partitions_is_sent_to_where_it_is_asked() -> None:
+    dask = pytest.importorskip("dask.dataframe")
+    with pytest.raises(TypeError, match=r"X is a dask\.DataFrame; .* \.compute\(\) .* hyconex_sklearn\.dask"):
+        read_table(dask.from_pandas(pd.DataFrame({"a": [1, 2]}), npartitions=1))
+
+
 def test_what_is_no_table_of_another_library_is_left_alone() -> None:
     for thing in (pd.DataFrame({"a": [1]}), np.eye(2), [[1, 2]], {"a": 1}, "a", None, 3.5):
         assert read_table(thing) is thing and not is_foreign(thing)

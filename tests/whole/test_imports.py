@@ -139,6 +139,11 @@ def test_what_is_optional_is_imported_inside_functions_only(package: str) -> Non
         assert not found, f"{path.name} loads {package} when it is imported."
 
 
+def test_tables_of_other_libraries_are_met_in_one_module_alone() -> None:
+    meet = {name_of(path) for path in MODULES if any(within(name, "narwhals polars") for name in imports_of(path))}
+    assert meet == {"_table.containers"}
+
+
 def _defines(node: ast.stmt) -> bool:
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
