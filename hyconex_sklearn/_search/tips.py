@@ -37,7 +37,9 @@ class Ways:
     def moving(self) -> Array:
         """Which values move evenly: numbers that were there before and after, (m, p)."""
         columns = [self.schema.columns[j] for j in self.schema.value_columns]
-        return np.isfinite(self.after - self.before) & np.array([column.kind != "ordered" for column in columns])
+        return np.isfinite(self.after - self.before) & np.array(
+            [column.kind != "ordered" for column in columns], dtype=bool
+        )
 
     @property
     def exchanging(self) -> Array:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from _models import iris, mixed
+from _models import fitted, iris, mixed
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
@@ -96,3 +96,10 @@ def test_behind_a_pipeline_the_share_is_that_of_the_users_own_units() -> None:
     np.testing.assert_allclose(
         piped.report["flips_at"].to_numpy()[found], np.log(tip / old) / np.log(new / old), atol=1e-3
     )
+
+
+def test_a_table_without_numbers_has_a_tip_too() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.choice(["x", "y", "z"], (90, 3)), columns=["a", "b", "c"])
+    cf = fitted(X, (X["a"] == "x").to_numpy()).counterfactuals(X[:6])
+    assert (cf.report["flips_at"][cf.report["n_changed"] > 0].dropna() == 0).all()
