@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,12 +14,14 @@ from .._model.encoded_space import EncodedSpace
 from .._model.losses import classification_loss
 from .ensemble import Ensemble, fit_ensemble, linear_member
 from .loop import Training, annealed
+from .rows import Rows
 
-_DRAWN_SHARE = 0.75  # of the rows of a step
+_DRAWN_SHARE = 0.75  # of the rows of a step, where labels are not trusted; two thirds of it where they are
 _FEWEST_DRAWN, _MOST_DRAWN = 5_000, 50_000
 _KEPT_BACK = 500  # drawn rows that are not learnt from
 # Kullback-Leibler divergence from the teacher, in nats, from which on the classifier has not learnt enough.
 _UNLIKE = 0.1
+_LEAST = 1e-6  # probability
 
 
 def fit_classifier(
@@ -32,14 +36,36 @@ def fit_classifier(
     teacher = Ensemble(np.ones(1), [linear])
     if n_epochs:
         teacher = fit_ensemble(training, space, classifier.n_classes, linear)
-    x = training.rows.x
+    rows, x = training.rows, training.rows.x
     fitted = x.new_tensor(teacher.predict_proba(x))
     unseen = fitted.clone()  # beyond the rows that it was fitted to it is unseen anyway
     unseen[: len(teacher.unseen)] = x.new_tensor(teacher.unseen)
     if n_epochs:
-        lesson = (unseen + fitted) / 2
+        lesson = lesson_of(fitted, unseen, rows)
         distil(classifier, teacher, lesson, draw_rows(density, space, training), training, n_epochs)
-    return unseen.clamp(min=1e-6).log()
+    return unseen.clamp(min=_LEAST).log()
+
+
+class Lesson(NamedTuple):
+    """What rows of the table teach."""
+
+    goal: Tensor  # (n, K), probabilities
+    share: float  # of the rows of a step
+
+
+def lesson_of(fitted: Tensor, unseen: Tensor, rows: Rows) -> Lesson:
+    """Return the mean of what teachers say that have and have not seen a row, (n, K) each, and of labels if trusted.
+
+    Labels make as much of it as the square of the share of their entropy that teachers explain who have not seen
+    them. Where that is nearly all, labels are all but free of noise, and say what the mean of many teachers blurs;
+    where it is little, the classifier would learn the noise by heart.
+    """
+    labels = torch.nn.functional.one_hot(rows.labels, unseen.shape[1]).to(unseen.dtype)
+    frequency = (rows.weight @ labels / rows.weight.sum()).expand_as(labels)
+    said, known = (classification_loss(p.clamp(min=_LEAST).log(), labels, rows.weight) for p in (unseen, frequency))
+    trust = float((1 - said / known).clamp(min=0.0)) ** 2
+    goal = (1 - trust) * (unseen + fitted) / 2 + trust * labels
+    return Lesson(goal, 1 - _DRAWN_SHARE * (1 - trust / 3))
 
 
 @torch.no_grad()
@@ -54,26 +80,24 @@ def draw_rows(density: MixedDensity, space: EncodedSpace, training: Training) ->
 
 
 def distil(
-    classifier: Classifier, teacher: Ensemble, lesson: Tensor, drawn: Tensor, training: Training, n_epochs: int
+    classifier: Classifier, teacher: Ensemble, lesson: Lesson, drawn: Tensor, training: Training, n_epochs: int
 ) -> None:
-    """Phase 2: the classifier learns the teacher's probabilities, not labels, which noise would teach it.
+    """Phase 2: the classifier learns a lesson of rows of the table, and what the teacher says of `drawn` ones (m, d).
 
-    A quarter of each step are rows of the table, whose `lesson` (n, K) is half what the teacher says that has not seen
-    them, and half what it says that has; the others are `drawn` (m, d). Without drawn rows the classifier would be told
-    little of the places between rows, where counterfactuals are.
+    Without drawn rows it would be told little of the places between rows, where counterfactuals are.
     """
     rows, generator = training.rows, training.generator
     said = drawn.new_tensor(teacher.predict_proba(drawn))
     n_drawn = len(drawn) - _KEPT_BACK
     size = min(training.settings.batch_size, n_drawn)
-    n_own = max(1, round((1 - _DRAWN_SHARE) * size))
+    n_own = max(1, round(lesson.share * size))
 
     def some(n: int, most: int) -> Tensor:
         return torch.randint(most, (n,), generator=generator, device=drawn.device)
 
     def loss(_: Tensor, __: float) -> Tensor:
         own, others = some(n_own, len(rows)), some(size - n_own, n_drawn)
-        goal = torch.cat([lesson[own], said[others]])
+        goal = torch.cat([lesson.goal[own], said[others]])
         weight = torch.cat([rows.weight[own], torch.ones_like(others, dtype=drawn.dtype)])
         return classification_loss(classifier(torch.cat([rows.x[own], drawn[others]])), goal, weight)
 

@@ -22,7 +22,7 @@ from hyconex_sklearn._model.committee import Committee
 from hyconex_sklearn._model.density import MixedDensity
 from hyconex_sklearn._model.hypernetwork import HyperNetwork
 from hyconex_sklearn._model.model import Model
-from hyconex_sklearn._training.classifier_phase import distil, draw_rows, fit_classifier
+from hyconex_sklearn._training.classifier_phase import Lesson, distil, draw_rows, fit_classifier, lesson_of
 from hyconex_sklearn._training.density_phase import fit_density
 from hyconex_sklearn._training.ensemble import Ensemble, Member
 from hyconex_sklearn._training.history import History
@@ -369,31 +369,46 @@ def constant_teacher(probability: list[float], n: int) -> Ensemble:
     return Ensemble(np.ones(1), [Member(np.tile(row, (n, 1)), lambda x: np.tile(row, (len(x), 1)))])
 
 
-def lesson_of(labels: torch.Tensor, sure: float = 0.8) -> torch.Tensor:
+def surely(labels: torch.Tensor, sure: float = 0.8) -> Lesson:
     """What a teacher that knows the labels says, as sure as asked."""
-    return sure * torch.nn.functional.one_hot(labels, 3) + (1 - sure) / 3
+    return Lesson(sure * torch.nn.functional.one_hot(labels, 3) + (1 - sure) / 3, 0.25)
 
 
 def test_of_the_table_the_lesson_is_learned_and_of_drawn_rows_what_the_teacher_says(parts: Parts) -> None:
     teacher, rows = constant_teacher([0.2, 0.3, 0.5], 150), parts.training.rows
     apart = rows.x + 5.0  # so far away that the classifier can tell drawn rows from those of the table
-    lesson = lesson_of(rows.labels)
+    lesson = surely(rows.labels)
     distil(parts.classifier, teacher, lesson, apart.repeat(8, 1), parts.training, 100)
     with torch.no_grad():
         own, drawn = (parts.classifier(x).softmax(1) for x in (rows.x, apart))
     torch.testing.assert_close(drawn.mean(0), torch.tensor([0.2, 0.3, 0.5]), atol=0.05, rtol=0)
-    assert (own - lesson).abs().mean() < 0.1
+    assert (own - lesson.goal).abs().mean() < 0.1
     assert (own.argmax(1) == rows.labels).float().mean() > 0.85
 
 
 def test_a_classifier_that_has_not_learnt_the_lesson_is_told(parts: Parts) -> None:
     rows = parts.training.rows
     teacher = constant_teacher([0.98, 0.01, 0.01], 150)
-    distil(parts.classifier, teacher, lesson_of(rows.labels), rows.x.repeat(8, 1), parts.training, 1)
+    distil(parts.classifier, teacher, surely(rows.labels), rows.x.repeat(8, 1), parts.training, 1)
     assert parts.history.unconverged == ["classifier"]
     learned = Parts()
-    distil(learned.classifier, teacher, lesson_of(0 * rows.labels, 0.97), rows.x.repeat(8, 1), learned.training, 40)
+    distil(learned.classifier, teacher, surely(0 * rows.labels, 0.97), rows.x.repeat(8, 1), learned.training, 40)
     assert not learned.history.unconverged
+
+
+@pytest.mark.parametrize(("sure", "least", "most"), [(1 / 3, 0.0, 0.0), (0.6, 0.2, 0.4), (0.999, 0.97, 1.0)])
+def test_labels_are_trusted_as_far_as_they_can_be_foreseen(
+    parts: Parts, sure: float, least: float, most: float
+) -> None:
+    rows = parts.training.rows
+    unseen = surely(rows.labels, 1.5 * sure - 0.5).goal
+    fitted = torch.full_like(unseen, 1 / 3)
+    lesson = lesson_of(fitted, unseen, rows)
+    own = torch.arange(len(rows)), rows.labels
+    trust = (lesson.goal - (unseen + fitted) / 2)[own] / (1 - (unseen + fitted) / 2)[own]
+    assert ((trust >= least - 1e-5) & (trust <= most + 1e-5)).all()
+    assert lesson.share == pytest.approx(0.25 + 0.25 * float(trust[0]), abs=1e-3)
+    torch.testing.assert_close(lesson.goal.sum(1), torch.ones(len(rows)))
 
 
 def test_rows_without_weight_are_no_lesson(parts: Parts) -> None:
@@ -402,7 +417,7 @@ def test_rows_without_weight_are_no_lesson(parts: Parts) -> None:
     for weight in (np.ones(150), np.where(rows.labels == 0, 3.0, 0.0)):
         classifier = Parts().classifier
         training = training_of(rows_of(rows.x, rows.labels, weight), 100)
-        distil(classifier, teacher, lesson_of(rows.labels), rows.x.repeat(8, 1) + 5.0, training, 60)
+        distil(classifier, teacher, surely(rows.labels), rows.x.repeat(8, 1) + 5.0, training, 60)
         with torch.no_grad():
             right.append(float((classifier(rows.x).argmax(1) == rows.labels)[rows.labels > 0].float().mean()))
     assert right[0] > 0.8 and right[1] < 0.6
