@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import numpy as np
@@ -123,7 +124,11 @@ class HyConExClassifier(ClassifierMixin, Kept):
     history_ : list of dict
         One record for each epoch: phase, epoch, train_loss, valid_loss and, in the joint phase, the share of valid and
         plausible counterfactuals on held-out rows and their distance; "kept" in that of the epoch whose state a phase
-        keeps, where an epoch improved on its start; "stopped" in the last one that `max_time` left.
+        keeps, where an epoch improved on its start; "stopped" in the last one that `max_time` left; "accuracy" in the
+        last one of the classifier: the share of all rows that the ensemble, which teaches it, classifies right, each
+        row by members that have not seen it.
+    fitted_on_ : str or None
+        Day of the fit in UTC, as "2026-12-31"; None where it is not known, of models in older files.
     device_ : torch.device
         Where the fitted parts live.
 
@@ -252,7 +257,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
             model = fit_model(space, rules, training)
         history = training.history
         history.warn(self.max_time)
-        parts = (codec.schema, classes, names, history.records, len(history.records), model)
+        today = datetime.now(UTC).date().isoformat()
+        parts = (codec.schema, classes, names, history.records, len(history.records), today, model)
         self._take(Fitted(self.get_params(deep=False), *parts))
         return self
 
@@ -531,7 +537,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     @property
     def _explainer(self) -> Explainer:
-        return Explainer(self._model, self._codec, self.classes_, self._model.hypernetwork.rows_at_once, self.n_jobs)
+        said = next((record["accuracy"] for record in reversed(self.history_) if "accuracy" in record), None)
+        rows_at_once = self._model.hypernetwork.rows_at_once
+        return Explainer(self._model, self._codec, self.classes_, rows_at_once, self.n_jobs, self.fitted_on_, said)
 
     # -------------------------------------------- for callers inside the package: `_pipeline.explains_itself`
 

@@ -4,8 +4,8 @@ In: tables of shape (m, n_features) before and after, and one judgement for each
 users hold, cut, print and write.
 
 Read: `status` (what can become of a row), `report` (judgements as a table), `contributions` (what each changed cell
-adds to the log-odds), `wording` (values as text), `words` (what columns, units and sentences are called), `rows` (the
-rows, checked to fit together), `changes` (changed cells), `sentences` (about them), `side_by_side` (a row beside its
-alternatives), `notebook`, `page`, and
+adds to the log-odds), `about` (what model was asked, under what rules), `wording` (values as text), `words` (what
+columns, units and sentences are called), `rows` (the rows, checked to fit together), `changes` (changed cells),
+`sentences` (about them), `side_by_side` (a row beside its alternatives), `notebook`, `page`, and
 `counterfactuals`, which offers all of it.
 """

@@ -88,9 +88,17 @@ class ComparedColumn:
         return (low, high) if math.isfinite(high - low) else None
 
     @property
+    def usual(self) -> tuple[float, float] | None:
+        """Between what all but the outliers lay at fit; None where that is not known."""
+        low, high = self._ends(self.result.usual)
+        return (low, high) if math.isfinite(high - low) else None
+
+    @property
     def _range(self) -> tuple[float, float]:
-        ranges = self.result.ranges
-        return (math.nan, math.nan) if ranges is None else tuple(ranges[self.position].tolist())
+        return self._ends(self.result.ranges)
+
+    def _ends(self, of: np.ndarray | None) -> tuple[float, float]:
+        return (math.nan, math.nan) if of is None else tuple(of[self.position].tolist())
 
     @cached_property
     def spread(self) -> float:

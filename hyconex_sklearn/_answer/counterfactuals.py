@@ -60,6 +60,10 @@ class Counterfactuals(AnsweredRows):
     ranges : ndarray of shape (d, 2), or None
         Smallest and largest value that fit has seen in each column, in the units of `data`; NaN for columns that are
         not numbers and where it is not known, None where nothing is known.
+    usual : ndarray of shape (d, 2), or None
+        The same of the 0.01 and the 0.99 quantile: between them lie all but the outliers.
+    about : About or None
+        Where the answers come from: `classes`, `fitted_on` and `accuracy` of the model, and the `rules` of the query.
     words : Words
         How it is told; `with_words` returns a result with other ones.
 

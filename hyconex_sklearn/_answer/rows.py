@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -13,8 +13,11 @@ import pandas as pd
 from .._common.positions import row_positions
 from .._table.cells import Table, cells_differ
 from .._table.containers import Kind, copied, read_table, rows_in
+from .about import About
 from .contributions import LogProba, contributions
 from .words import PLAIN_WORDS, Words
+
+_ENDS = ("ranges", "usual")  # fields with two ends for each column
 
 
 class _Judged:
@@ -34,6 +37,8 @@ class AnsweredRows(_Judged):
     probability_before: np.ndarray
     prediction_before: np.ndarray
     ranges: np.ndarray | None = None
+    usual: np.ndarray | None = None
+    about: About | None = None
     words: Words = PLAIN_WORDS
 
     def __post_init__(self) -> None:
@@ -44,7 +49,7 @@ class AnsweredRows(_Judged):
             "feature_names": list(self.feature_names),
             "probability_before": np.array(self.probability_before),
             "prediction_before": np.array(self.prediction_before),
-            "ranges": None if self.ranges is None else np.array(self.ranges, dtype=float),
+            **{name: _floats(getattr(self, name)) for name in _ENDS},
         }
         _check_aligned(owned)
         for name, value in owned.items():
@@ -67,15 +72,13 @@ class AnsweredRows(_Judged):
 
     def __getitem__(self, key: Any) -> Self:
         rows = row_positions(key, len(self))
-        cut = type(self)(
+        cut = replace(
+            self,
             data=rows_in(self.data, rows),
             original=rows_in(self.original, rows),
             report=self.report.iloc[rows],
-            feature_names=self.feature_names,
             probability_before=self.probability_before[rows],
             prediction_before=self.prediction_before[rows],
-            ranges=self.ranges,
-            words=self.words,
         )._judged_by(self._log_proba)
         if "_contributions" in vars(self):
             vars(cut)["_contributions"] = self._contributions[rows]
@@ -131,6 +134,11 @@ def _check_aligned(parts: dict[str, Any]) -> None:
         got = parts[name].shape
         if len(got) != 2 or got[1] != d:
             raise ValueError(f"{name} has shape {got}, but there are {d} feature names; give shape ({m}, {d}).")
-    ranges = parts.get("ranges")
-    if ranges is not None and ranges.shape != (d, 2):
-        raise ValueError(f"ranges has shape {ranges.shape}; give shape ({d}, 2), smallest and largest of each column.")
+    for name in _ENDS:
+        ends = parts.get(name)
+        if ends is not None and ends.shape != (d, 2):
+            raise ValueError(f"{name} has shape {ends.shape}; give shape ({d}, 2), a lower and an upper end by column.")
+
+
+def _floats(ends: Any) -> np.ndarray | None:
+    return None if ends is None else np.array(ends, dtype=float)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,8 +107,9 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     rows = found.report["row"].to_numpy()
     original = take_rows(X, rows)
     data = told.settled(back(rows, found.data), original, rows)
-    ranges = ranges_before(found.ranges, asked, X, back)
-    answered = _certified(way, final, found, original, data, asked, told, ranges)
+    ends = {name: ranges_before(getattr(found, name), asked, X, back) for name in ("ranges", "usual")}
+    about = found.about and replace(found.about, rules=Actionability._in_query(kwargs)._plain())
+    answered = _certified(way, final, found, original, data, asked, told, about=about, **ends)
     if "flips_at" in answered.report:
         shares, behind = answered.report["flips_at"].to_numpy(), (take_rows(asked, rows), found.data)
         answered.report["flips_at"] = tips_before(shares, rows, behind, (original, data), back)
@@ -212,9 +214,9 @@ def _certified(
     data: Table,
     asked: Table,
     told: Translation,
-    ranges: np.ndarray | None,
+    **more: Any,
 ) -> Counterfactuals:
-    """The result in the units of the user's table, its flags computed from the rows that are returned."""
+    """The result in the units of the user's table, its flags computed from the returned rows; and `more` fields."""
     report, again = found.report, way.there(data)
     if told.rules is not None or have_moved(found.data, again):
         report = told.judged(_judging(final)._certify_rows(again, report, asked, **told.certifying), data, original)
@@ -225,7 +227,7 @@ def _certified(
         feature_names=names_of(data),
         probability_before=found.probability_before,
         prediction_before=found.prediction_before,
-        ranges=ranges,
+        **more,
     )._judged_by(_before_steps(way, found._log_proba))
 
 

@@ -90,6 +90,11 @@ class Actionability:
         """Whether there is no rule at all."""
         return not self._rules()
 
+    def _plain(self) -> dict[str, Any]:
+        """The rules that are set, as values that can be kept: of a function its name."""
+        rules = self._rules()
+        return rules | ({"repair": getattr(self.repair, "__name__", "function")} if self.repair else {})
+
     def _rules(self) -> dict[str, Any]:
         """The fields that say something, by name."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}

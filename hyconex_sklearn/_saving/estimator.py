@@ -40,6 +40,7 @@ class Kept(BaseEstimator):
     n_features_in_: int
     n_iter_: int
     history_: list[dict[str, Any]]
+    fitted_on_: str | None
     batch_size: int
     device_: torch.device
     device: Any
@@ -71,7 +72,7 @@ class Kept(BaseEstimator):
         check_parameters(self)
         parameters = self.get_params(deep=False)
         names = getattr(self, "feature_names_in_", None)
-        parts = (self._codec.schema, self.classes_, names, self.history_, self.n_iter_, self._model)
+        parts = (self._codec.schema, self.classes_, names, self.history_, self.n_iter_, self.fitted_on_, self._model)
         write_fitted(path, Fitted(parameters, *parts))
 
     def to_onnx(self, path: str | os.PathLike[str]) -> Path:
@@ -165,6 +166,7 @@ class Kept(BaseEstimator):
             "classes_": fitted.classes,
             "history_": fitted.history,
             "n_iter_": fitted.n_iter,
+            "fitted_on_": fitted.fitted_on,
             "device_": device,
             "_codec": TableCodec(fitted.schema),
             "_model": fitted.model,

@@ -9,8 +9,8 @@ weights.
 Reading runs nothing that the file says. Before a network is made, its layers have to be among the numbers that are in
 the file, so that memory stays in proportion to it; then names, shapes and dtypes of all tensors have to be exactly
 those of the network. What reads this format reads every file of it: whoever adds, drops or renames a field counts
-`FORMAT` up. (Format 1 had one network that classified and moved.) Constructor parameters are free: one that the file
-lacks takes its default.
+`FORMAT` up. (Format 1 had one network that classified and moved; format 2, which is read, too, told neither the day of
+the fit nor the usual range of a column.) Constructor parameters are free: one that the file lacks takes its default.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import platform
 from dataclasses import dataclass
+from datetime import date
 from itertools import count, pairwise, takewhile
 from typing import Any, NamedTuple
 
@@ -43,9 +44,9 @@ from .container import Content, check_digest, pack, read_file, unpack
 from .json_values import decode, decode_members, encode, encode_members, items, members, padding, text, whole, wrong
 from .schema_json import describe, schema_from
 
-FORMAT = 2
+FORMAT = 3
 _PACKAGES = (np, safetensors, sklearn, torch, zuko)
-_KEYS = ("sha256", "format", "versions", "parameters", "schema", "classes", "names", "history", "n_iter")
+_KEYS = ("sha256", "format", "versions", "parameters", "schema", "classes", "names", "history", "n_iter", "fitted_on")
 # Bytes that masks may take for a moment while a density is made: of one transformation, and of all one after the other.
 # The largest is one byte for each output and input of a network; for codes also two doubles for each block and input.
 _MASK_BYTES, _ALL_MASK_BYTES, _DOUBLES = 1e9, 4e9, 16
@@ -67,6 +68,7 @@ class Fitted:
     names: np.ndarray | None  # (n_columns,), ``feature_names_in_``
     history: list[dict[str, Any]]
     n_iter: int
+    fitted_on: str | None  # day in UTC, as 2026-12-31; None: not known
     model: Model  # on the CPU once read
 
 
@@ -119,6 +121,7 @@ def _header(fitted: Fitted) -> dict[str, Any]:
         "names": encode(fitted.names, "feature_names_in_"),
         "history": [encode_members(record) for record in fitted.history],
         "n_iter": fitted.n_iter,
+        "fitted_on": fitted.fitted_on,
     }
 
 
@@ -141,6 +144,8 @@ def _restored(content: Content) -> Fitted:
     _check_format(header)
     check_digest(content)
     try:
+        if header["format"] < FORMAT:
+            header = _upgraded(header)
         members(header, "the header", _KEYS)
         if padding(header) > _LARGEST_TEXTS:
             raise wrong("the header", header, f"text in arrays of at most {_LARGEST_TEXTS} bytes in all")
@@ -155,6 +160,7 @@ def _restored(content: Content) -> Fitted:
             names=_names(header["names"], len(schema.columns)),
             history=[decode_members(record, "a record of history_") for record in items(header["history"], "history_")],
             n_iter=whole(header["n_iter"], "n_iter_", 0, 2**53),
+            fitted_on=_day(header["fitted_on"]),
             model=_model(content.tensors(), schema, len(classes)),
         )
     except ValueError as error:
@@ -165,7 +171,7 @@ def _check_format(header: dict[str, Any]) -> None:
     number = header.get("format")
     if type(number) is not int or number < 1:
         raise ValueError(f"{wrong('format', number, 'an integer from 1')}. {_HOSTILE}")
-    if number == FORMAT:
+    if number in (FORMAT, FORMAT - 1):
         return
     versions = header.get("versions")
     writer = versions.get("hyconex_sklearn") if isinstance(versions, dict) else None
@@ -175,6 +181,22 @@ def _check_format(header: dict[str, Any]) -> None:
         f"it has format {number}, written by hyconex_sklearn {str(writer)[:40]}; this is hyconex_sklearn "
         f"{__version__}, which reads format {FORMAT}. {newer if number > FORMAT else older}"
     )
+
+
+def _upgraded(header: dict[str, Any]) -> dict[str, Any]:
+    """Return a header of the format before with the fields that this one added, which say that nothing is known."""
+    schema = members(header.get("schema"), "schema")
+    columns = [{"usual": None, **members(one, "a column")} for one in items(schema.get("columns"), "columns")]
+    return {"fitted_on": None, **header, "schema": {**schema, "columns": columns}}
+
+
+def _day(coded: Any) -> str | None:
+    if coded is None:
+        return None
+    try:
+        return date.fromisoformat(text(coded, "fitted_on")).isoformat()
+    except ValueError as error:
+        raise wrong("fitted_on", coded, "a day such as 2026-12-31") from error
 
 
 def _classes(coded: Any) -> np.ndarray:

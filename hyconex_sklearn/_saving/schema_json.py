@@ -42,7 +42,8 @@ def _described(column: Column) -> dict[str, Any]:
                 "X[column].astype(str) for instance."
             )
     name = encode(column.name, f"the name of column {column.name!r}")
-    return {**asdict(column), "name": name, "categories": list(column.categories), "rare": list(column.rare)}
+    lists = {"categories": column.categories, "rare": column.rare} | ({"usual": column.usual} if column.usual else {})
+    return {**asdict(column), "name": name, **{field: list(values) for field, values in lists.items()}}
 
 
 def schema_from(described: Any) -> TableSchema:
@@ -85,6 +86,10 @@ def _column(coded: dict[str, Any], what: str, start: int) -> Column:
         real(coded[field], f"{field} of {what}", *bounds)
     if coded["power"] is not None:
         real(coded["power"], f"power of {what}", *POWERS)
+    if coded["usual"] is not None:
+        low, high = items(coded["usual"], f"usual of {what}", 2, 2)
+        real(low, f"usual of {what}", coded["lower"], real(high, f"usual of {what}", coded["lower"], coded["upper"]))
+        coded = coded | {"usual": (low, high)}
     if coded["decimals"] is not None:
         whole(coded["decimals"], f"decimals of {what}", 0, _MOST_DECIMALS)
     column = Column(**{**coded, "name": name, "categories": categories, "rare": rare})

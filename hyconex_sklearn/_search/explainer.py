@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from .._answer.about import About
 from .._answer.contributions import LogProba
 from .._answer.counterfactuals import Counterfactuals
 from .._answer.report import build_report
@@ -39,6 +40,8 @@ class Explainer:
     classes: np.ndarray  # (K,), labels
     chunk_rows: int  # rows asked at once
     n_jobs: int | None = None  # torch threads
+    fitted_on: str | None = None  # day
+    accuracy: float | None = None  # see `About`
 
     def explain(
         self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, search: str, k: int, seed: int
@@ -46,10 +49,15 @@ class Explainer:
         """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `Request`."""
         request = Request(x, wanted, self._compiled(rules, X, x), rules.target_probability, search, k, seed)
         columns = [self.codec.schema.columns[j] for j in np.argsort(self.codec.match(X))]  # in the order of X
-        ends = [(c.lower, c.upper) if c.kind in ("numeric", "integer") else (np.nan, np.nan) for c in columns]
+        numbers = [c.kind in ("numeric", "integer") for c in columns]
+        unknown = (np.nan, np.nan)
+        ends = [(c.lower, c.upper) if number else unknown for c, number in zip(columns, numbers, strict=True)]
+        usual = [c.usual if number and c.usual else unknown for c, number in zip(columns, numbers, strict=True)]
         whole: dict[str, Any] = {
             "feature_names": [column.name for column in columns],
             "ranges": np.array(ends, dtype=float),
+            "usual": np.array(usual, dtype=float),
+            "about": About(tuple(self.classes.tolist()), rules._plain(), self.fitted_on, self.accuracy),
             "_log_proba": LogProba(self.log_proba, self.classes),
         }
         # Block by block, so that beside the table and the answer memory holds no more than one block's worth.

@@ -107,7 +107,8 @@ def _fit_numbers(values: Array, column: Column) -> Column:
     if low == high and len(seen) == len(values):
         return replace(column, kind="constant", decimals=0, lower=low, upper=low, fill=low)
     decimals = 0 if column.kind == "integer" else _decimals(seen, column.dtype)
-    return _scaled(values, column, decimals=decimals, power=_power(seen))
+    first, last = (float(end) for end in np.quantile(seen, (0.01, 0.99), method="nearest"))  # seen values themselves
+    return replace(_scaled(values, column, decimals=decimals, power=_power(seen)), usual=(first, last))
 
 
 def _scaled(values: Array, column: Column, decimals: int | None, power: tuple[float, float] | None) -> Column:

@@ -48,6 +48,7 @@ class Column:
     decimals: int | None = None  # that decoded values are rounded to; None: continuous
     lower: float = 0.0  # seen range, in original units (ordered: ranks)
     upper: float = 0.0
+    usual: tuple[float, float] | None = None  # 0.01 and 0.99 quantile of the seen numbers; None: not known
     fill: float = 0.0  # median of the seen values, in original units: stands in for missing cells
 
     @property

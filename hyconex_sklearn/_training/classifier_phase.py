@@ -68,6 +68,12 @@ def lesson_of(fitted: Tensor, unseen: Tensor, rows: Rows) -> Lesson:
     return Lesson(goal, 1 - _DRAWN_SHARE * (1 - trust / 3))
 
 
+def accuracy(logits: Tensor, rows: Rows) -> float:
+    """Return the share of rows, each as often as it counts, whose label is the one of the largest logit (n, K)."""
+    right = (logits.argmax(1) == rows.labels).to(rows.times.dtype)
+    return float((right * rows.times).sum() / rows.times.sum())
+
+
 @torch.no_grad()
 def draw_rows(density: MixedDensity, space: EncodedSpace, training: Training) -> Tensor:
     """Return rows drawn from the density (m, d): of classes as frequent as their rows weigh, with gaps as there."""

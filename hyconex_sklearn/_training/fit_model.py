@@ -15,7 +15,7 @@ from .._model.hypernetwork import HyperNetwork
 from .._model.model import Model
 from .._rules.feasible_set import FeasibleSet
 from .calibrate import Confidence, calibrate, plausible_threshold, quantile_of
-from .classifier_phase import fit_classifier
+from .classifier_phase import accuracy, fit_classifier
 from .density_phase import fit_density
 from .fill_reservoir import fill_reservoir
 from .loop import Training
@@ -55,6 +55,8 @@ def fit_model(space: EncodedSpace, rules: FeasibleSet, training: Training) -> Mo
     _frozen(model.committee)
     epochs = training.n_epochs(settings.pretrain_epochs, _CLASSIFIER_STEPS + len(train) // 20)
     unseen = fit_classifier(model.classifier, model.density, space, training, epochs)
+    if epochs:
+        training.history.records[-1]["accuracy"] = accuracy(unseen, training.rows)
     _frozen(model.classifier)
     model.temperature, aimed, asked = calibrate(unseen, model.committee, training.rows, valid)
     _fit_hypernetwork(model, aimed, training)

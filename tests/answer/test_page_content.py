@@ -7,8 +7,10 @@ import dataclasses
 import hashlib
 import json
 import os
+import pickle
 import re
 import tomllib
+from datetime import UTC, date, datetime
 from html.parser import HTMLParser
 from importlib import resources
 from pathlib import Path
@@ -17,11 +19,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from _models import mixed
 from _results import HOSTILE, adults, hostile, result
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.pipeline import make_pipeline
 
-from hyconex_sklearn import Counterfactuals, Status
+from hyconex_sklearn import Actionability, Counterfactuals, Status, counterfactuals
+from hyconex_sklearn._answer.about import About, rules_in_words
 from hyconex_sklearn._answer.page import report_page
 from hyconex_sklearn._answer.page.content import page_content
 from hyconex_sklearn._answer.wording import isolated, plain
@@ -96,7 +101,7 @@ def test_a_page_that_cannot_be_written_is_told_and_leaves_the_older_one(
 def test_the_page_names_no_other_place_and_lets_only_its_own_style_and_script_pass() -> None:
     reader = read(adults())
     (policy,) = (value for name, value in reader.attributes if name == "content" and value and "default-src" in value)
-    style, _, script = reader.parts
+    style, _, _, script = reader.parts
     for kind, text in (("style", style), ("script", script)):
         digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
         assert f"{kind}-src 'sha256-{digest}'" in policy
@@ -126,10 +131,10 @@ def test_rows_come_with_their_answers_as_sentences_changes_and_checks() -> None:
     assert [row["prediction"] for row in content["rows"]] == ["<=50K"] * 3
     assert content["rows"][1]["values"] == ["40", "missing", "HS-grad", "missing"]
     assert content["features"] == [
-        {"name": "hours", "range": ["20", "60"], "seen": True},
-        {"name": "wage", "range": ["1", "5"], "seen": True},
-        {"name": "education", "range": None, "seen": False},
-        {"name": "member", "range": None, "seen": False},
+        {"name": "hours", "range": ["seen in training", "20", "60"]},
+        {"name": "wage", "range": ["seen in training", "1", "5"]},
+        {"name": "education", "range": None},
+        {"name": "member", "range": None},
     ]
     told = [answer["sentence"].replace("→", "->") for row in content["rows"] for answer in row["answers"]]
     assert told == cf.explain()
@@ -189,12 +194,24 @@ def test_without_a_known_range_the_bars_span_the_result() -> None:
     cf = result(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[3.0, 5.0], [2.0, 0.0]]))
     for ranges in (None, np.array([[np.nan, np.nan], [0.0, 10.0]]), np.array([[-1.7e308, 1.7e308], [0.0, 10.0]])):
         content = page_content(dataclasses.replace(cf, ranges=ranges))
-        assert content["features"][0] == {"name": "x0", "range": ["1", "3"], "seen": False}
+        assert content["features"][0] == {"name": "x0", "range": ["in this report", "1", "3"]}
         bars = [change["bar"] for change in content["rows"][0]["answers"][0]["changes"]]
         assert bars[0] == [0.0, 1.0, 0.0, 1.0]
         if ranges is not None:
-            assert content["features"][1] == {"name": "x1", "range": ["0", "10"], "seen": True}
+            assert content["features"][1] == {"name": "x1", "range": ["seen in training", "0", "10"]}
             assert bars[1] == [0.0, 0.5, 0.0, 1.0]
+
+
+def test_an_outlier_of_the_training_rows_squeezes_no_axis() -> None:
+    cf = result(np.array([[1.0, 3.0]]), np.array([[3.0, 4.0]]))
+    cf = dataclasses.replace(cf, ranges=np.array([[0.0, 1e6], [0.0, 10.0]]), usual=np.array([[1.0, 5.0], [2.0, 2.0]]))
+    content = page_content(cf)
+    assert content["features"][0]["range"] == ["98% of training rows", "1", "5"]
+    assert content["features"][1]["range"] == ["seen in training", "0", "10"]  # nearly all rows have one value
+    assert [change["bar"] for change in content["rows"][0]["answers"][0]["changes"]] == [
+        [0.0, 0.5, 0.0, 1.0],
+        [0.3, 0.4, 0.0, 1.0],
+    ]
 
 
 def test_labels_of_categories_have_no_bar_though_they_are_numbers() -> None:
@@ -220,6 +237,72 @@ def test_every_outcome_has_a_mark_and_words_of_its_own() -> None:
     assert list(page_content(adults())["outcomes"]) == ["ok"]
 
 
+# ------------------------------------------------------------------------------------------------- model and rules
+
+
+def test_the_page_tells_model_and_rules_without_scripts_too() -> None:
+    about = About(("no", "<b>"), {"immutable": ("hours",), "max_changes": 1}, "2026-03-01", 0.996)
+    text = report_page(dataclasses.replace(adults(), about=about), "a").decode()
+    assert "<dt>It predicts</dt><dd>no or &lt;b&gt;</dd>" in text and "<dd>2026-03-01</dd>" in text
+    assert "<dd>&gt;99% of the training rows" in text
+    assert "<dt>Rules</dt><dd>hours must not change</dd><dd>at most 1 column may change</dd>" in text
+    free = dataclasses.replace(about, rules={}, accuracy=None, fitted_on=None)
+    text = report_page(dataclasses.replace(adults(), about=free), "a").decode()
+    assert "<dd>none: every value may change</dd>" in text and "How often right" not in text and "Model of" not in text
+    assert "<dt>" not in report_page(adults(), "a").decode()  # made by hand
+
+
+def test_a_fitted_model_tells_day_accuracy_and_rules_whatever_the_way_to_it(tmp_path: Path) -> None:
+    clf, X, _ = mixed()
+    accuracy = next(record["accuracy"] for record in reversed(clf.history_) if "accuracy" in record)
+    assert 0.5 < accuracy < 1 and date.fromisoformat(clf.fitted_on_) <= datetime.now(UTC).date()
+    clf.save(tmp_path / "model.safetensors")
+    for model in (clf, type(clf).load(tmp_path / "model.safetensors"), make_pipeline("passthrough", clf)):
+        cf = counterfactuals(model, X[:2], immutable=["age"], actionability=Actionability(repair=lambda rows: rows))
+        rules = {"immutable": ("age",), "repair": "<lambda>"}
+        assert cf[:1].about == About(("no", "yes"), rules, clf.fitted_on_, accuracy)
+    assert pickle.loads(pickle.dumps(cf)).about == cf.about  # without the function
+
+
+def test_all_but_the_outliers_are_those_between_the_quantiles() -> None:
+    clf, X, _ = mixed()
+    income = X["income"].dropna().to_numpy()
+    low, high = clf.counterfactuals(X[:1]).usual[list(X.columns).index("income")]
+    assert (income < low).mean() <= 0.01 and (income > high).mean() <= 0.01
+    assert np.isin([low, high], income).all() and low < high < income.max()
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ({"immutable": ["age", "job"]}, ["age, job: must not change"]),
+        ({"immutable": [1]}, ["age: must not change"]),
+        ({"immutable": [True, False, False]}, ["job: must not change"]),
+        ({"immutable": [[True, False, False]] * 2}, ["what must not change is told of each row"]),
+        ({"bounds": {"age": (20, None), 2: (None, 9000.5)}}, ["age: at least 20", "pay: at most 9000.5"]),
+        ({"bounds": {"age": (20, 60.0), "pay": (None, None)}}, ["age: from 20 to 60"]),
+        ({"bounds": {"age": ([20, 30], None)}}, ["age: has bounds of its own in each row"]),
+        ({"monotonic_cst": {"age": 1, "pay": -1, "job": 0}}, ["age: may only rise", "pay: may only fall"]),
+        ({"monotonic_cst": [0, 1, 1]}, ["age, pay: may only rise"]),
+        ({"max_changes": 3}, ["at most 3 columns may change"]),
+        ({"target_probability": 0.9}, ["the probability of the target is 0.9 or more"]),
+        ({"allowed_categories": {"job": ["clerk", None]}}, ["job: only clerk or missing"]),
+        (
+            {"allowed_transitions": {"job": {"clerk": ["nurse", "pilot"], "pilot": []}}},
+            ["job: clerk may become nurse or pilot", "job: pilot must stay"],
+        ),
+        ({"relations": [({"pay": 1, "age": -100.5}, 0)]}, ["1 \u00d7 pay + -100.5 \u00d7 age is at most 0"]),
+        ({"feature_weights": {"pay": 2}}, ["pay: a change counts 2 times"]),
+        ({"repair": lambda rows: rows}, ["each row went through a function of the one who asked"]),
+        ({}, []),
+    ],
+    ids=str,
+)
+def test_every_rule_is_told_in_words(rules: dict[str, Any], told: list[str]) -> None:
+    lines = rules_in_words(Actionability(**rules)._plain(), ["job", "age", "pay"])
+    assert [f"{', '.join(line.columns)}: {line.text}".removeprefix(": ") for line in lines] == told
+
+
 # ----------------------------------------------------------------------------------------------------- hostile text
 
 PIECES = st.sampled_from([*"<>&\"'\\/!-$`", "script", "style", "noscript", "\u2028", "\ud800", "\x00", "\r"])
@@ -236,7 +319,7 @@ def test_no_text_of_the_table_becomes_markup() -> None:
 @given(st.lists(TEXT, min_size=2, max_size=4, unique=True))
 def test_whatever_a_name_is_it_comes_back_on_one_line(names: list[str]) -> None:
     reader = read(hostile(names), title=names[1])
-    assert reader.tags.count("script") == 2 and reader.tags.count("style") == 1
+    assert reader.tags.count("script") == 3 and reader.tags.count("style") == 1
     content = reader.content
     told = [isolated(plain(name)) for name in names]
     assert [feature["name"] for feature in content["features"]] == told

@@ -15,8 +15,10 @@ from _browser import Browser, browser
 from _results import HOSTILE, hostile, result
 
 from hyconex_sklearn import Counterfactuals, Status
+from hyconex_sklearn._answer.about import About
 from hyconex_sklearn._answer.wording import isolated, plain
 
+FIRST = "section:nth-of-type(2)"  # the first alternative, below all of them side by side
 TAB, ENTER, SPACE, DOWN = "\ue004", "\ue007", " ", "\ue015"
 
 
@@ -33,7 +35,8 @@ def quiet(chrome: Browser) -> Iterator[None]:
     chrome.complaints(), chrome.requests()
     yield
     assert chrome.complaints() == []
-    assert {re.sub(r"^file://.*\.html(#\w+)?$", "file", url) for url in chrome.requests()} <= {"file", "data:,"}
+    asked = {re.sub(r"^(blob:)?file://.*(\.html(#\w+)?|[0-9a-f-]+)$", r"\1file", url) for url in chrome.requests()}
+    assert asked <= {"file", "data:,", "blob:file"}
 
 
 @cache
@@ -53,8 +56,14 @@ def cases() -> Counterfactuals:
         "status": [Status.OK, Status.UNSURE, Status.OK, Status.NOT_VALID, Status.IMPLAUSIBLE, Status.ALREADY_TARGET],
     }
     cf = result(original, data, **report)
-    ranges = np.array([[18, 80], [500.0, 9000.0], [np.nan, np.nan]])
-    return dataclasses.replace(cf, ranges=ranges, prediction_before=np.array(["no"] * 4 + ["maybe"] * 2))
+    ends = {
+        "ranges": np.array([[16, 99], [0.0, 90_000.0], [np.nan, np.nan]]),
+        "usual": np.array([[18, 80], [500.0, 9000.0], [np.nan, np.nan]]),
+    }
+    rules = {"immutable": ("job",), "bounds": {"income": (None, 5000.0)}, "max_changes": 2}
+    about = About(("yes", "maybe", "no"), rules, "2026-03-01", 0.934)
+    before = np.array(["no"] * 4 + ["maybe"] * 2)
+    return dataclasses.replace(cf, **ends, about=about, prediction_before=before)
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +99,11 @@ def test_the_chosen_row_is_shown_with_its_prediction_and_alternatives(chrome: Br
     assert chrome.texts("h1") == ["Your case"] and chrome.driver.title == "Your case"
     assert chrome.texts("h2") == ["Row 0"] and chrome.texts(".prediction") == ["The model predicts no."]
     assert sentences(chrome) == told[:2]
-    assert chrome.texts("h3") == ["To be predicted as yes", "To be predicted as maybe"]
+    assert chrome.texts("h3") == ["Side by side", "1. To be predicted as yes", "2. To be predicted as maybe"]
     chrome.choose("#row", "Row 2")
     assert chrome.texts("h2") == ["Row 2"] and sentences(chrome) == told[4:]
     assert chrome.texts(".prediction") == ["The model predicts maybe."]
-    assert [text[:20].strip() for text in chrome.texts(".badge")] == ["! Unusual values", "= Already so"]
+    assert chrome.texts(".outcome .badge") == ["! Unusual values", "= Already so"]
 
 
 def test_buttons_go_from_row_to_row_and_stop_at_the_ends(chrome: Browser, page: Path) -> None:
@@ -116,17 +125,18 @@ def test_alternatives_for_one_target_are_numbered(chrome: Browser, tmp_path: Pat
     X = np.zeros((3, 1))
     cf = result(X, X + 1, row=[0, 0, 0], target=["yes", "yes", "maybe"], rank=[0, 2, 0])  # the second was cut out
     chrome.open(cf.to_html(tmp_path / "page.html"))
-    first = "To be predicted as yes (alternative"
-    assert chrome.texts("h3") == [f"{first} 1 of 2)", f"{first} 2 of 2)", "To be predicted as maybe"]
+    first, second = (f"{i}. To be predicted as yes (alternative {i} of 2)" for i in (1, 2))
+    assert chrome.texts("h3") == ["Side by side", first, second, "3. To be predicted as maybe"]
 
 
 def test_numbers_come_with_bars_and_categories_without(chrome: Browser, page: Path) -> None:
     chrome.open(page)
-    card = "section:first-of-type .changes li"
+    card = f"{FIRST} .changes li"
     assert [text.split(" becomes ")[0] for text in chrome.texts(f"{card} .pair")] == ["38", "1200", "0.31"]
-    assert chrome.texts(f"{card} small") == ["seen in training: 18 to 80", "seen in training: 500 to 9000", "0 to 1"]
+    most = "98% of training rows"  # which tell of no outlier
+    assert chrome.texts(f"{card} small") == [f"{most}: 18 to 80", f"{most}: 500 to 9000", "0 to 1"]
     assert len(chrome.texts("section:last-of-type .bar")) == 1  # of the probability
-    assert chrome.texts(".legend")[0].endswith("range seen in training")
+    assert chrome.texts(".legend")[0].endswith(f"range: {most}")
     left, right, track = (
         chrome.run("return document.querySelector(arguments[0]).getBoundingClientRect().toJSON()", f".bar{part}")
         for part in (" .before", " .after", "")
@@ -136,19 +146,95 @@ def test_numbers_come_with_bars_and_categories_without(chrome: Browser, page: Pa
 
 
 def test_a_range_is_told_as_seen_in_training_only_where_it_is_known(chrome: Browser, tmp_path: Path) -> None:
-    cf = dataclasses.replace(cases(), ranges=np.array([[18, 80], [np.nan, np.nan], [np.nan, np.nan]]))
+    cf = dataclasses.replace(cases(), ranges=np.array([[18, 80], [np.nan, np.nan], [np.nan, np.nan]]), usual=None)
     chrome.open(cf.to_html(tmp_path / "page.html"))
     told = ["seen in training: 18 to 80", "in this report: 800 to 3100", "0 to 1"]
-    assert chrome.texts("section:first-of-type .changes small") == told
-    assert chrome.texts(".legend")[0].endswith("range seen in training, or in this report")
+    assert chrome.texts(f"{FIRST} .changes small") == told
+    assert chrome.texts(".legend")[0].endswith("range: seen in training, or in this report")
 
 
-def test_all_values_of_a_row_can_be_unfolded(chrome: Browser, page: Path) -> None:
+def lines_of(chrome: Browser, part: str) -> list[list[str]]:
+    cells = "[...row.cells].map((cell) => cell.textContent.trim())"
+    return chrome.run(f"return [...document.querySelectorAll(arguments[0])].map((row) => {cells})", f"{part} tr")
+
+
+def test_alternatives_stand_side_by_side_with_what_changes_or_with_all_values(chrome: Browser, page: Path) -> None:
     chrome.open(page)
-    assert chrome.texts("table") == []
-    chrome.element(".card summary").click()
-    chrome.run("return new Promise((done) => setTimeout(done))")
-    assert chrome.texts("tr") == ["age38 becomes →45", "income1200 becomes →2400", "jobclerk"]
+    chrome.choose("#row", "Row 1")
+    assert lines_of(chrome, ".compare thead") == [["", "now", "1", "2"]]
+    assert lines_of(chrome, ".compare tbody") == [["age", "52", "30", "70"], ["job", "nurse", "clerk", "nurse"]]
+    assert chrome.texts(".compare .moved") == ["30", "70", "clerk"]
+    assert [line[0] for line in lines_of(chrome, ".compare tfoot")] == ["Prediction", "Its probability", "Outcome"]
+    assert lines_of(chrome, ".compare tfoot")[0] == ["Prediction", "no", "yes", "maybe"]
+    chrome.element("#all").click()
+    assert [line[:2] for line in lines_of(chrome, ".compare tbody")] == [
+        ["age", "52"], ["income", "3100"], ["job", "nurse"],
+    ]  # fmt: skip
+
+
+def test_the_page_says_which_model_was_asked_under_which_rules(chrome: Browser, page: Path) -> None:
+    chrome.open(page)
+    assert chrome.texts(".about > *") == [
+        "Model of", "2026-03-01", "It predicts", "yes, maybe or no",
+        "How often right", "93% of the training rows, told by models that had not seen them",
+        "Rules", "job must not change", "income at most 5000", "at most 2 columns may change",
+    ]  # fmt: skip
+
+
+# ----------------------------------------------------------------------------------------------------------- overview
+
+
+def test_the_overview_tells_all_alternatives_and_sorts_them_by_what_is_asked(chrome: Browser, page: Path) -> None:
+    chrome.open(page)
+    first = ["Row 0", "no", "yes", "2", "0.64", "✓ Meets every check"]
+    assert lines_of(chrome, "#overview tbody")[0] == first
+    for name, column, key in (("Changes", 3, int), ("Outcome", 5, lambda text: text[2:]), ("Now", 1, str)):
+        told = [line[column] for line in lines_of(chrome, "#overview tbody")]
+        button = chrome.driver.find_element("xpath", f"//thead//button[starts-with(., '{name}')]")
+        for sort, back in (("ascending", False), ("descending", True)):
+            button.click()
+            found = [line[column] for line in lines_of(chrome, "#overview tbody")]
+            assert found == sorted(told, key=key, reverse=back)
+            assert chrome.run("return arguments[0].parentElement.ariaSort", button) == sort
+
+
+def test_a_line_of_the_overview_leads_to_its_row(chrome: Browser, page: Path) -> None:
+    chrome.open(page)
+    chrome.element("#overview tbody tr:nth-child(5) button").click()
+    assert chrome.texts("h2") == ["Row 2"] and chrome.run("return document.activeElement.id") == "sheet"
+    chrome.choose("#target", "yes")  # which the overview follows, too
+    assert [line[:3] for line in lines_of(chrome, "#overview tbody")] == [
+        ["Row 0", "no", "yes"], ["Row 1", "no", "yes"], ["Row 2", "maybe", "yes"],
+    ]  # fmt: skip
+
+
+def test_a_single_alternative_needs_no_overview(chrome: Browser, tmp_path: Path) -> None:
+    chrome.open(cases()[:1].to_html(tmp_path / "page.html"))
+    assert not chrome.element("#overview").is_displayed() and chrome.element(".compare").is_displayed()
+
+
+def test_a_long_overview_is_drawn_as_far_as_it_is_asked_for(chrome: Browser, wide: Path) -> None:
+    chrome.open(wide)
+    assert len(chrome.texts("#lines tr")) == 100
+    chrome.run("document.getElementById('more').click()")
+    assert len(chrome.texts("#lines tr")) == 200
+    assert chrome.texts("#more") == ["Show more (200 of 2,000 are here)"]
+
+
+def test_all_of_it_can_be_downloaded_as_csv(chrome: Browser, tmp_path: Path) -> None:
+    chrome.open(cases().to_html(tmp_path / "page.html", row_names=["Ann", 'Bob "the <b>"', "Zoë"]))
+    chrome.tell("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(tmp_path))
+    chrome.element("#download").click()
+    path = tmp_path / "counterfactuals.csv"
+    for _ in range(100):
+        if path.exists():
+            break
+        chrome.run("return new Promise((done) => setTimeout(done, 50))")
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    table = pd.read_csv(path)
+    assert table["name"].tolist() == ["Ann", "Ann", 'Bob "the <b>"', 'Bob "the <b>"', "Zoë", "Zoë"]
+    pd.testing.assert_frame_equal(table[["age", "income", "job"]], cases().data, check_dtype=False)
+    assert table["status"].tolist() == cases().report["status"].tolist()
 
 
 # ---------------------------------------------------------------------------------------------------------- filtering
@@ -227,11 +313,13 @@ def test_everything_can_be_reached_and_used_by_keyboard_alone(chrome: Browser, p
 
     def press(key: str) -> str:
         chrome.driver.switch_to.active_element.send_keys(key)
-        return chrome.run("const e = document.activeElement; return e.id || e.textContent.trim()")
+        return chrome.run("const e = document.activeElement; return e.id || e.ariaLabel || e.textContent.trim()")
 
-    assert [press(TAB) for _ in range(13)] == [
+    assert [press(TAB) for _ in range(28)] == [
         "Skip to the chosen row", "row", "previous", "next", "Show only", "text", "target", "status", "feature",
-        "Show all", "All 3 values", "All 3 values", "Print this row",
+        "Show all", "download", "All rows at a glance", "All rows at a glance",
+        "Row", "Now", "Instead", "Changes", "Probability", "Outcome",
+        *("Row 0", "Row 0", "Row 1", "Row 1", "Row 2", "Row 2"), "Side by side", "all", "Print this row",
     ]  # fmt: skip
     chrome.open(page)
     press(TAB)
@@ -247,13 +335,13 @@ def test_everything_can_be_reached_and_used_by_keyboard_alone(chrome: Browser, p
 
 def test_every_control_has_a_name_and_the_page_its_landmarks(chrome: Browser, page: Path) -> None:
     chrome.open(page)
-    controls = chrome.driver.find_elements("css selector", "select, input, button, summary")
+    controls = chrome.driver.find_elements("css selector", "select, input, button:not([hidden]), summary")
     names = [control.accessible_name for control in controls]
-    assert all(names) and names[0] == "Row" and len(controls) == 12
+    assert all(names) and names[0] == "Row" and len(controls) == 25
     roles = {chrome.element(selector).aria_role for selector in ("header", "main", "form", "footer", "#count")}
     assert roles == {"banner", "main", "form", "contentinfo", "status"}
     headings = chrome.run("return [...document.querySelectorAll('h1,h2,h3,h4')].map((e) => e.localName)")
-    assert headings == ["h1", "h2", "h3", "h3"]
+    assert headings == ["h1", "h2", "h3", "h3", "h3"]
     assert chrome.run("return document.documentElement.lang") == "en"
 
 
@@ -289,13 +377,12 @@ def test_text_stands_out_from_its_ground(scheme: str, chrome: Browser, page: Pat
 def test_hostile_names_stay_text(chrome: Browser, tmp_path: Path) -> None:
     chrome.open(hostile(HOSTILE).to_html(tmp_path / "page.html", title=HOSTILE[0]))
     assert chrome.texts("h1") == [HOSTILE[0]] and chrome.driver.title == HOSTILE[0]
-    assert chrome.run("return document.querySelectorAll('script, img, main b, style').length") == 3
-    chrome.element(".card details:last-of-type summary").click()
-    chrome.run("return new Promise((done) => setTimeout(done, 10))")
+    assert chrome.run("return document.querySelectorAll('script, img, main b, style').length") == 4
+    chrome.element("#all").click()
     lost = {"\ud800 alone": "\ufffd alone"}  # what the driver makes of half of a pair
     expected = [isolated(plain(lost.get(name, name))) for name in HOSTILE]
     assert [lost.get(name, name) for name in chrome.texts("section .name")][:-1] == expected
-    assert len(chrome.texts("table th")) == len(HOSTILE)
+    assert len(chrome.texts(".compare tbody th")) == len(HOSTILE)
 
 
 def test_a_name_cannot_turn_the_text_beside_it(chrome: Browser, tmp_path: Path) -> None:
@@ -319,7 +406,7 @@ def test_nothing_is_wider_than_a_phone(width: int, chrome: Browser, wide: Path) 
     chrome.open(wide, width=width)
     chrome.run("for (const details of document.querySelectorAll('details')) details.open = true")
     chrome.run("return new Promise((done) => setTimeout(done, 10))")
-    assert len(chrome.texts("tr")) == 30
+    assert len(chrome.texts(".compare tbody tr")) == 30
     assert chrome.run("return document.documentElement.scrollWidth") == width
     sizes = chrome.run("return [...document.querySelectorAll('button, select')].map((e) => e.offsetHeight)")
     assert min(sizes) >= 40  # room for a finger
@@ -328,13 +415,13 @@ def test_nothing_is_wider_than_a_phone(width: int, chrome: Browser, wide: Path) 
 def test_only_the_chosen_row_is_drawn(chrome: Browser, wide: Path) -> None:
     chrome.open(wide)
     assert chrome.texts("#count") == ["2,000 alternatives for 2,000 rows."]
-    assert len(chrome.texts(".card")) == 1 and len(chrome.texts("#row option")) == 2_000
-    assert chrome.run("return document.querySelectorAll('*').length") < 2_700
+    assert len(chrome.texts(".changes")) == 1 and len(chrome.texts("#row option")) == 2_000
+    assert chrome.run("return document.querySelectorAll('*').length") < 4_200
 
 
 def test_a_long_list_of_changes_folds_its_sentence_away(chrome: Browser, wide: Path) -> None:
     chrome.open(wide)
-    assert sentences(chrome) == [] and chrome.texts(".card summary") == ["In one sentence", "All 30 values"]
+    assert sentences(chrome) == [] and chrome.texts(".card summary") == ["In one sentence"]
     chrome.element(".card summary").click()
     chrome.run("return new Promise((done) => setTimeout(done, 10))")
     assert len(sentences(chrome)) == 1
@@ -354,7 +441,17 @@ def test_the_print_holds_the_chosen_row_and_no_controls(chrome: Browser, page: P
     chrome.tell("Emulation.setEmulatedMedia", media="print", features=[])
     visible = {
         selector: chrome.element(selector).is_displayed()
-        for selector in ("#controls", ".print", "footer", "details:not([open])", "h1", ".note", "h2", ".card", ".bar")
+        for selector in (
+            "#controls",
+            "#overview",
+            ".print",
+            "footer",
+            "h1",
+            ".note",
+            "h2",
+            ".card",
+            ".bar",
+        )
     }
     assert [selector for selector, shown in visible.items() if shown] == ["h1", ".note", "h2", ".card", ".bar"]
     assert chrome.texts("h2") == ["Row 1"]

@@ -26,9 +26,9 @@ pytestmark = [
 
 
 def test_a_newer_format_names_both_versions(tmp_path: Path) -> None:
-    newer = {"format": 3, "versions": {"hyconex_sklearn": "9.1.0"}, "anything": 1}
+    newer = {"format": 4, "versions": {"hyconex_sklearn": "9.1.0"}, "anything": 1}
     path = altered(iris()[0], tmp_path, lambda header: header.update(newer))
-    with pytest.raises(ValueError, match=r"format 3, .* hyconex_sklearn 9\.1\.0; this is hyconex_sklearn 0\.1\.0"):
+    with pytest.raises(ValueError, match=r"format 4, .* hyconex_sklearn 9\.1\.0; this is hyconex_sklearn 0\.1\.0"):
         HyConExClassifier.load(path)
 
 
@@ -57,6 +57,13 @@ HOSTILE: dict[str, Callable[[Any], Any]] = {
     "names of five": lambda h: h.update(names={"array": {"dtype": "|O", "shape": [5], "values": list("abcde")}}),
     "history of text": lambda h: h.update(history=["a"]),
     "epochs as text": lambda h: h.update(n_iter="3"),
+    "a day that is none": lambda h: h.update(fitted_on="2026-02-30"),
+    "a day as number": lambda h: h.update(fitted_on=20260228),
+    "usual values beyond the range": lambda h: h["schema"]["columns"][0].update(usual=[-1e9, 1e9]),
+    "a single usual value": lambda h: h["schema"]["columns"][0].update(usual=[5.0]),
+    "usual values in the wrong order": lambda h: h["schema"]["columns"][0]["usual"].reverse(),
+    "format 2 with columns of text": lambda h: (h.update(format=2), h["schema"].update(columns=["a"])),
+    "format 2 without columns": lambda h: (h.update(format=2), h.pop("schema")),
     "a key more": lambda h: h.update(more=1),
     "a key less": lambda h: h.pop("n_iter"),
     "versions of lists": lambda h: h["versions"].update(torch=[]),

@@ -294,11 +294,12 @@ def test_file_and_pickle_are_small(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------- earlier releases
 
 
-def test_a_model_of_release_0_1_loads_and_answers_as_it_did() -> None:
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_model_of_an_earlier_format_loads_and_answers_as_it_did(number: int) -> None:
     """Other machines and library versions may round otherwise, hence the tolerance."""
-    asked = json.loads((FIXTURES / "model_v2.json").read_text())
+    asked = json.loads((FIXTURES / f"model_v{number}.json").read_text())
     X = pd.DataFrame(asked["rows"]).astype(mixed_table(20)[0].dtypes.to_dict())
-    clf = HyConExClassifier.load(FIXTURES / "model_v2.safetensors")
+    clf = HyConExClassifier.load(FIXTURES / f"model_v{number}.safetensors")
     assert clf.hidden_size == 8 and clf.class_weight == {"no": 1.0, "yes": 2.0}
     assert clf.classes_.tolist() == ["no", "yes"]
     np.testing.assert_allclose(clf.predict_proba(X), asked["probability"], atol=1e-5)
@@ -306,7 +307,10 @@ def test_a_model_of_release_0_1_loads_and_answers_as_it_did() -> None:
     one_shot = clf.counterfactuals(X, search="one_shot").report
     np.testing.assert_allclose(one_shot["probability"], asked["one_shot"], atol=1e-3)
     assert len(clf._model.reservoir) == asked["reservoir_rows"]
-    assert clf.counterfactuals(X[:3]).report["valid"].all()
+    cf = clf.counterfactuals(X[:3])
+    assert cf.report["valid"].all()
+    # Which day it was fitted, and which values were usual, is in files of format 3.
+    assert (cf.about.fitted_on is None) == np.isnan(cf.usual).all() == (number == 2)
 
 
 def test_a_loaded_model_serves_in_a_fresh_process(tmp_path: Path) -> None:

@@ -323,7 +323,7 @@ def test_unfitted_estimators_say_so() -> None:
 def test_the_repr_shows_documented_attributes_and_parameters() -> None:
     clf, *_ = iris()
     public = {name for name in vars(clf) if name.endswith("_") and not name.startswith("_")}
-    assert public == {"classes_", "n_features_in_", "n_iter_", "history_", "device_"}
+    assert public == {"classes_", "n_features_in_", "n_iter_", "history_", "fitted_on_", "device_"}
     documented = HyConExClassifier.__doc__ or ""
     for name in [*public, "feature_names_in_", *clf.get_params()]:
         assert f"    {name} : " in documented

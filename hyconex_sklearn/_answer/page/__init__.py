@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from ..rows import AnsweredRows
-from .content import page_content
+from .content import page_content, page_table
 
 _POLICY = "default-src 'none'; style-src '{}'; script-src '{}'; img-src data:; base-uri 'none'; form-action 'none'"
 
@@ -26,7 +26,9 @@ def report_page(result: AnsweredRows, title: str, row_names: Sequence[str] | Non
         policy=_POLICY.format(_digest(style), _digest(script)),
         style=style,
         script=script,
+        about=_about(content.pop("about")),
         content=_json(content),
+        table=_json(page_table(result, row_names)),
         listing=_listing(content),
     )
     return page.encode(errors="replace")  # half of a surrogate pair is no text
@@ -41,9 +43,16 @@ def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _json(content: dict[str, Any]) -> str:
+def _json(content: Any) -> str:
     """JSON that no text in it can end: ASCII, and without the character that opens a tag."""
     return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _about(told: list[tuple[str, list[str]]]) -> str:
+    parts = []
+    for term, lines in told:
+        parts.append(f"<dt>{term}</dt>{''.join(f'<dd>{escape(line)}</dd>' for line in lines)}")
+    return f'<dl class="about">{"".join(parts)}</dl>' if parts else ""
 
 
 def _listing(content: dict[str, Any]) -> str:

@@ -6,6 +6,10 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pandas as pd
+
+from ..._table.cells import free_name
+from ..about import join, rules_in_words
 from ..changes import ComparedColumn
 from ..rows import AnsweredRows
 from ..sentences import sentences
@@ -31,6 +35,8 @@ _OUTCOMES: dict[str, tuple[str, str, str]] = {
     Status.ALREADY_TARGET: ("=", "Already so", "The model predicts this as it is; nothing has to change."),
 }
 
+_UNSEEN = "the training rows, told by models that had not seen them"
+
 
 def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -> dict[str, Any]:
     """Return all that the page shows of a result, as values that JSON knows; `row_names` are those of all rows of X.
@@ -38,7 +44,8 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
     Returns
     -------
     dict
-        ``features``: of each column the name, the range as text, and whether it is that of the training data;
+        ``features``: of each column the name and the range as text: what lies in it, and its ends;
+        ``about``: pairs of a term and what there is to say, in lines of parts, names among them as in ``names``;
         ``outcomes``: mark, label and meaning of each status; ``targets``: their names; ``rows``: name, prediction,
         values as text and ``answers``. Rows come in the order in which they first appear. Names are one line of text
         that keeps its direction to itself.
@@ -48,29 +55,61 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
     rows: dict[Any, dict[str, Any]] = {}
     for position, (row, answer) in enumerate(zip(result.report["row"], _answers(result, columns), strict=True)):
         if row not in rows:
-            name = f"Row {row}" if row_names is None else row_names[row]
-            rows[row] = _row(result, columns, position, name)
+            rows[row] = _row(result, columns, position, _row_name(row, row_names))
         rows[row]["answers"].append(answer)
     return {
         "features": [_feature(column) for column in columns],
+        "about": _about(result),
         "targets": list(dict.fromkeys(targets)),
         "outcomes": {status: told for status, told in _OUTCOMES.items() if (result.report["status"] == status).any()},
         "rows": list(rows.values()),
     }
 
 
-def _ends(column: ComparedColumn) -> tuple[float, float] | None:
-    """Smallest and largest value of a column's range: that of the training data where it is known."""
-    low, high = column.seen or column.met or (math.nan, math.nan)
-    return (low, high) if math.isfinite(high - low) else None
+def page_table(result: AnsweredRows, row_names: Sequence[str] | None = None) -> str:
+    """Return report and counterfactual rows as CSV, for spreadsheets: a line each, values as they are."""
+    columns = ComparedColumn.all_of(result)
+    table = result.report.assign(status=result.report["status"].astype(str))
+    table.insert(0, "name", [_row_name(row, row_names) for row in table["row"]])
+    taken = set(map(str, result.feature_names))
+    names = [free_name(name, taken) for name in table.columns] + [column.name for column in columns]
+    cells = pd.DataFrame({column.position: column.after for column in columns}, dtype=object)
+    return pd.concat([table, cells], axis=1).to_csv(index=False, header=list(map(str, names)))
+
+
+def _row_name(row: int, row_names: Sequence[str] | None) -> str:
+    return f"Row {row}" if row_names is None else row_names[row]
+
+
+def _axis(column: ComparedColumn) -> tuple[str, tuple[float, float]] | None:
+    """Where the axis of a column ends, and what lies between: an outlier shall not squeeze all others together."""
+    usual, seen = column.usual, column.seen
+    if usual is not None and usual[0] < usual[1]:
+        return "98% of training rows", usual
+    ends = seen or column.met or (math.nan, math.nan)
+    return ("seen in training" if seen else "in this report", ends) if math.isfinite(ends[1] - ends[0]) else None
 
 
 def _feature(column: ComparedColumn) -> dict[str, Any]:
-    told, ends = {"name": _name(column.name), "range": None, "seen": False}, _ends(column)
-    if ends is None:
+    told, axis = {"name": _name(column.name), "range": None}, _axis(column)
+    if axis is None:
         return told
-    low, high = ends
-    return told | {"range": list(format_pair(low, high, high - low)), "seen": column.seen is not None}
+    where, (low, high) = axis
+    return told | {"range": [where, *format_pair(low, high, high - low)]}
+
+
+def _about(result: AnsweredRows) -> list[tuple[str, list[str]]]:
+    """Terms about model and rules, and the lines that tell them."""
+    about = result.about
+    if about is None:
+        return []
+    told = [("Model of", [about.fitted_on])] if about.fitted_on else []
+    told.append(("It predicts", [join([_name(label) for label in about.classes], "or")]))
+    if about.accuracy is not None:
+        told.append(("How often right", [f"{format_share(about.accuracy)} of {_UNSEEN}"]))
+    lines = rules_in_words(about.rules, result.feature_names)
+    rules = [f"{join([_name(column) for column in line.columns])} {line.text}".strip() for line in lines]
+    return [*told, ("Rules", rules or ["none: every value may change"])]
 
 
 def _name(value: Any) -> str:
@@ -87,7 +126,7 @@ def _row(result: AnsweredRows, columns: list[ComparedColumn], position: int, nam
 
 
 def _answers(result: AnsweredRows, columns: list[ComparedColumn]) -> Iterator[dict[str, Any]]:
-    ends = [_ends(column) for column in columns]
+    axes = [_axis(column) for column in columns]
     numbers = {target: number for number, target in enumerate(dict.fromkeys(map(_name, result.report["target"])))}
     told = zip(result.report.to_dict("records"), result.probability_before, strict=True)
     lines = zip(sentences(result, None, isolated, "→"), told, strict=True)
@@ -96,7 +135,7 @@ def _answers(result: AnsweredRows, columns: list[ComparedColumn]) -> Iterator[di
             "target": numbers[_name(line["target"])],
             "status": str(line["status"]),
             "sentence": sentence,
-            "changes": [_change(c, position, ends[c.position]) for c in columns if c.changed[position]],
+            "changes": [_change(c, position, axes[c.position]) for c in columns if c.changed[position]],
             "probability": [format_probability(before), format_probability(line["probability"])],
             "bar": _bar(before, line["probability"], (0.0, 1.0)),
             "checks": [bool(line[flag]) for flag in ("valid", "plausible", "feasible")],
@@ -104,10 +143,10 @@ def _answers(result: AnsweredRows, columns: list[ComparedColumn]) -> Iterator[di
         }
 
 
-def _change(column: ComparedColumn, position: int, ends: tuple[float, float] | None) -> dict[str, Any]:
+def _change(column: ComparedColumn, position: int, axis: tuple[str, tuple[float, float]] | None) -> dict[str, Any]:
     old, new = column.texts(position)
     start, end = (float(numbers[position]) for numbers in column.numbers)
-    return {"feature": column.position, "old": old, "new": new, "bar": _bar(start, end, ends) if ends else None}
+    return {"feature": column.position, "old": old, "new": new, "bar": _bar(start, end, axis[1]) if axis else None}
 
 
 def _bar(before: float, after: float, ends: tuple[float, float]) -> list[float | None] | None:

@@ -1,12 +1,16 @@
 "use strict";
 (() => {
   const LONGEST_LIST = 8; // changes that a sentence can tell; more are easier to read line by line
+  const LINES = 100; // of the overview that are drawn at once
   const FILTERS = ["text", "target", "status", "feature"];
   const byId = (id) => document.getElementById(id);
   const content = JSON.parse(byId("content").textContent);
   const total = content.rows.reduce((sum, row) => sum + row.answers.length, 0);
   let shown = []; // [row, the answers of it that the filters let pass], only where there are any
   let chosen = null; // the row that the reader chose last, even where the filters hide it
+  let lines = []; // of the overview: [row, answer], in order
+  let drawn = 0; // lines of the overview that are on the page
+  const order = { by: -1, back: false }; // column of the overview that sorts it; -1: as the rows come
 
   // Children are nodes or text: nothing from the table is ever read as markup.
   function make(tag, attributes, ...children) {
@@ -45,11 +49,10 @@
   }
 
   function change({ feature, old, new: next, bar: places }) {
-    const { name, range, seen } = content.features[feature];
+    const { name, range } = content.features[feature];
     const item = make("li", {}, make("span", { class: "name", dir: "auto" }, name), pair(old, next));
     if (!places) return item;
-    const [low, high] = range;
-    const where = seen ? "seen in training" : "in this report";
+    const [where, low, high] = range;
     item.append(make("span", { class: "scale" }, bar(places), make("small", {}, `${where}: ${low} to ${high}`)));
     return item;
   }
@@ -71,16 +74,6 @@
     return list;
   }
 
-  function everyValue(row, answer) {
-    const changed = new Map(answer.changes.map((one) => [one.feature, one]));
-    const lines = row.values.map((value, j) => {
-      const one = changed.get(j);
-      return make("tr", {}, make("th", { scope: "row", dir: "auto" }, content.features[j].name),
-        make("td", {}, one ? pair(one.old, one.new) : make("span", { dir: "auto" }, value)));
-    });
-    return make("table", {}, make("tbody", {}, ...lines));
-  }
-
   // What is folded away is made when it is first opened: most never is.
   function folded(summary, inside) {
     const details = make("details", {}, make("summary", {}, summary));
@@ -88,27 +81,57 @@
     return details;
   }
 
-  function card(row, answer) {
-    const [mark, label, meaning] = content.outcomes[answer.status];
+  function badge(answer) {
+    const [mark, label] = content.outcomes[answer.status];
+    return make("span", { class: `badge ${answer.status}` }, make("span", { "aria-hidden": "true" }, mark), ` ${label}`);
+  }
+
+  // Columns x now and each alternative: those that any of them changes, or all.
+  function sideBySide(row, answers, all) {
+    const changed = answers.map((answer) => new Map(answer.changes.map((one) => [one.feature, one.new])));
+    const cell = (text, moved) => make("td", moved ? { class: "moved" } : {}, make("bdi", {}, text));
+    const line = (name, cells) => make("tr", {}, make("th", { scope: "row" }, name), ...cells);
+    const head = make("tr", {}, make("th", { scope: "col" }, ""), make("th", { scope: "col" }, "now"),
+      ...answers.map((_, i) => make("th", { scope: "col" }, String(i + 1))));
+    const columns = row.values.flatMap((value, j) => all || changed.some((one) => one.has(j))
+      ? [line(named(content.features[j].name),
+        [cell(value), ...changed.map((one) => cell(one.get(j) ?? value, one.has(j)))])] : []);
+    const told = [
+      line("Prediction", [cell(row.prediction), ...answers.map((one) => cell(content.targets[one.target]))]),
+      line("Its probability", [cell(""), ...answers.map((one) => cell(one.probability[1]))]),
+      line("Outcome", [cell(""), ...answers.map((one) => make("td", {}, badge(one)))]),
+    ];
+    return make("table", {}, make("thead", {}, head), make("tbody", {}, ...columns), make("tfoot", {}, ...told));
+  }
+
+  function comparison(row, answers) {
+    const label = `All ${counted(row.values.length, "value")}`;
+    const all = make("input", { type: "checkbox", id: "all" });
+    const holder = make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Side by side" });
+    const draw = () => holder.replaceChildren(sideBySide(row, answers, all.checked));
+    all.addEventListener("change", draw);
+    draw();
+    return make("section", { class: "card compare" }, make("h3", {}, "Side by side"), holder,
+      make("label", { class: "tick", for: "all" }, all, ` ${label}`));
+  }
+
+  function card(row, answer, number) {
+    const meaning = content.outcomes[answer.status][2];
     const same = row.answers.filter((other) => other.target === answer.target);
     const which = same.length > 1
       ? make("small", {}, ` (alternative ${same.indexOf(answer) + 1} of ${same.length})`) : "";
-    const badge = make("span", { class: `badge ${answer.status}` },
-      make("span", { "aria-hidden": "true" }, mark), ` ${label}`);
     const told = make("p", { class: "sentence" }, answer.sentence);
     return make("section", { class: "card" },
-      make("h3", {}, "To be predicted as ", named(content.targets[answer.target]), which),
-      make("p", { class: "outcome" }, badge, ` ${meaning}`),
+      make("h3", {}, number, "To be predicted as ", named(content.targets[answer.target]), which),
+      make("p", { class: "outcome" }, badge(answer), ` ${meaning}`),
       answer.changes.length > LONGEST_LIST ? folded("In one sentence", () => told) : told,
       make("ul", { class: "changes" }, ...answer.changes.map(change), probability(answer)),
-      checks(answer),
-      folded(`All ${counted(row.values.length, "value")}`, () => everyValue(row, answer)));
+      checks(answer));
   }
 
   function rangeInWords() {
-    const seen = content.features.filter((feature) => feature.range).map((feature) => feature.seen);
-    if (seen.every(Boolean)) return "range seen in training";
-    return seen.some(Boolean) ? "range seen in training, or in this report" : "range in this report";
+    const told = content.features.filter((feature) => feature.range).map((feature) => feature.range[0]);
+    return `range: ${[...new Set(told)].join(", or ")}`;
   }
 
   function sheet(row, answers) {
@@ -119,7 +142,8 @@
       make("p", { class: "legend", "aria-hidden": "true" }, make("span", { class: "sample before" }), "now",
         make("span", { class: "sample after" }), "changed",
         make("span", { class: "sample range" }), rangeInWords()),
-      ...answers.map((answer) => card(row, answer)),
+      comparison(row, answers),
+      ...answers.map((answer, i) => card(row, answer, answers.length > 1 ? `${i + 1}. ` : "")),
     ];
     if (left) parts.push(make("p", {}, `The filters hide ${counted(left, "other alternative")} of this row.`));
     parts.push(make("button", { type: "button", class: "print" }, "Print this row"));
@@ -140,6 +164,67 @@
   function choose() {
     [chosen] = shown[byId("row").selectedIndex];
     showRow();
+  }
+
+  // -------------------------------------------------------------------------------------------------- the overview
+
+  const collator = new Intl.Collator("en", { numeric: true });
+  // Name of a column, what it shows of a row and an answer, and what it sorts by.
+  const COLUMNS = [
+    ["Row", (row) => named(row.name), (row) => row.name],
+    ["Now", (row) => named(row.prediction), (row) => row.prediction],
+    ["Instead", (_, answer) => named(content.targets[answer.target]), (_, answer) => content.targets[answer.target]],
+    ["Changes", (_, answer) => String(answer.changes.length), (_, answer) => answer.changes.length],
+    ["Probability", (_, answer) => answer.probability[1], (_, answer) => answer.bar?.[1] ?? -1],
+    ["Outcome", (_, answer) => badge(answer), (_, answer) => content.outcomes[answer.status][1]],
+  ];
+
+  function compare(a, b) {
+    return typeof a === "number" ? a - b : collator.compare(a, b);
+  }
+
+  function overview() {
+    const told = shown.flatMap(([row, answers]) => answers.map((answer) => [row, answer]));
+    if (order.by >= 0) {
+      const key = COLUMNS[order.by][2];
+      const keyed = told.map((line) => [key(...line), line]).sort(([a], [b]) => (order.back ? compare(b, a) : compare(a, b)));
+      lines = keyed.map(([, line]) => line);
+    } else lines = told;
+    [...byId("sorters").children].forEach((head, i) =>
+      head.setAttribute("aria-sort", i !== order.by ? "none" : order.back ? "descending" : "ascending"));
+    drawn = 0;
+    byId("lines").replaceChildren();
+    drawLines();
+  }
+
+  function drawLines() {
+    const some = lines.slice(drawn, drawn + LINES);
+    byId("lines").append(...some.map(([row, answer]) => {
+      const [first, ...cells] = COLUMNS.map(([, show]) => show(row, answer));
+      const open = make("button", { type: "button", class: "link" }, first);
+      open.addEventListener("click", () => visit(row));
+      return make("tr", {}, make("th", { scope: "row" }, open), ...cells.map((cell) => make("td", {}, cell)));
+    }));
+    drawn += some.length;
+    byId("more").hidden = drawn === lines.length;
+    byId("more").textContent = `Show more (${drawn.toLocaleString("en")} of ${lines.length.toLocaleString("en")} are here)`;
+  }
+
+  function visit(row) {
+    byId("row").selectedIndex = shown.findIndex(([one]) => one === row);
+    choose();
+    byId("sheet").focus({ preventScroll: true });
+    byId("sheet").scrollIntoView();
+  }
+
+  function sorter([name], i) {
+    const button = make("button", { type: "button" }, name, make("span", { class: "sign", "aria-hidden": "true" }));
+    button.addEventListener("click", () => {
+      order.back = order.by === i && !order.back;
+      order.by = i;
+      overview();
+    });
+    return make("th", { scope: "col", "aria-sort": "none" }, button);
   }
 
   // ------------------------------------------------------------------------------------------- choosing, filtering
@@ -163,6 +248,7 @@
     byId("count").textContent = found === total
       ? `${counted(total, "alternative")} for ${counted(shown.length, "row")}.`
       : `${found.toLocaleString("en")} of ${counted(total, "alternative")}, for ${counted(shown.length, "row")}.`;
+    overview();
     showRow();
   }
 
@@ -188,10 +274,18 @@
     }
   }
 
+  // The mark at the start tells spreadsheets that this is UTF-8.
+  function download() {
+    const text = `\ufeff${JSON.parse(byId("table").textContent)}`;
+    const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+    make("a", { href: address, download: "counterfactuals.csv" }).click();
+    URL.revokeObjectURL(address);
+  }
+
   // Where there is room, a list of rows and open filters; on a phone one line each.
   function arrange(wide) {
     byId("row").size = wide ? 7 : 1;
-    byId("filters").open = wide;
+    byId("filters").open = byId("overview").open = wide;
   }
 
   function start() {
@@ -202,6 +296,10 @@
     offer("feature", content.features.map((feature, j) => [j, feature.name]),
       tally(answers.flatMap((answer) => answer.changes.map((one) => one.feature))));
     byId("row").addEventListener("change", choose);
+    byId("sorters").append(...COLUMNS.map(sorter));
+    byId("overview").hidden = total < 2;
+    byId("more").addEventListener("click", drawLines);
+    byId("download").addEventListener("click", download);
     byId("previous").addEventListener("click", () => step(-1));
     byId("next").addEventListener("click", () => step(1));
     for (const id of FILTERS) byId(id).addEventListener(id === "text" ? "input" : "change", filter);
