@@ -308,6 +308,7 @@ SECTIONS: tuple[Callable[[Page], None], ...] = (
     results_time.speed,
     results_time.profiles,
     results_time.timing,
+    results_time.pages,
     results_time.scaling,
     results_time.clusters,
     images,

@@ -73,6 +73,25 @@ def profiles(page: Page) -> None:
             page.add(text, markdown(["table", *figures], lines))
 
 
+def pages(page: Page) -> None:
+    """How soon a report page can be used."""
+    frame = page.records("page_opening")
+    if frame is None:
+        return
+    page.head("Report pages", "page_opening", frame)
+    figures = {
+        "bytes": "bytes",
+        "opened_seconds": "opened",
+        "painted_seconds": "first painted",
+        "sorted_seconds": "overview sorted",
+        "filtered_seconds": "text looked for",
+    }
+    page.add(
+        "Seconds until a page can be used, in Chromium, from the file. Aimed at: one second for 2,000 counterfactuals.",
+        by_group(frame, ["table", "counterfactuals"], figures, 3),
+    )
+
+
 def _ratios(frame: pd.DataFrame) -> str:
     """Return how much longer each answer takes than what it builds on, and the goal."""
     base = {("batch", "predict_proba"): "bare", ("batch", "one_shot"): "predict_proba", ("search", "auto"): "one_shot"}

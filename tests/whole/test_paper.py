@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (*NAMES, *RELIABILITY):
         run(f"{name}.py", "--quick", "--output", str(made))
     return made
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromedriver") is None, reason="apt-get install chromium chromium-driver")
+def test_a_report_page_is_opened_and_timed(tmp_path: Path) -> None:
+    run("page_opening.py", "--quick", "--output", str(tmp_path))
+    (record,) = json.loads((tmp_path / "page_opening.json").read_text())["records"]
+    assert record["counterfactuals"] == 50 and 0 < record["painted_seconds"] < 60 and record["sorted_seconds"] > 0
 
 
 @pytest.mark.slow
