@@ -33,11 +33,6 @@ from ._table.codec import TableCodec
 from ._table.containers import Kind
 from ._table.rows import read_rows
 from ._table.schema import Column
-from ._training.classifier_phase import _FEWEST_DRAWN
-from ._training.fit_model import fit_model
-from ._training.history import Clock
-from ._training.loop import Training
-from ._training.rows import split
 
 _ROWS_AT_ONCE = 2_048  # whose hidden units fit into the cache: a fifth quicker
 
@@ -231,6 +226,13 @@ class HyConExClassifier(ClassifierMixin, Kept):
         ValueError
             If the table, the labels or a parameter can't be used, or training diverges.
         """
+        # Loaded now: a model from a file answers without what trains one, and starts sooner.
+        from ._training.classifier_phase import _FEWEST_DRAWN
+        from ._training.fit_model import fit_model
+        from ._training.history import Clock
+        from ._training.loop import Training
+        from ._training.rows import split
+
         check_parameters(self)
         clock = Clock(self.max_time)
         resolve_device(self.device, 0.0)  # a device that is not there is told before any work

@@ -42,7 +42,7 @@ PHASES = ("density", "classifier", "clusters", "joint")
 PARTS = {
     "labels": ("_classifier.check_labels",),
     "columns": ("_table.codec.fit_column",),
-    "split": ("_classifier.split",),
+    "split": ("_training.rows.split",),
     "committee": ("_training.fit_model.fit_committee",),
     "linear": ("_training.classifier_phase.linear_member",),
     "teacher": ("_training.classifier_phase.fit_ensemble", "_training.ensemble.Ensemble.predict_proba"),

@@ -3,7 +3,8 @@
 In: CSV, TSV and Parquet files, model files, what was typed. Out: the same kinds of files, pages, and what is told on
 the terminal.
 
-Read: `main` (where a process begins and ends), `arguments` (what can be typed), `commands` (fit, explain, evaluate),
-`tables` (files as columns of text, and back), `text` (text as the cells that fit has seen, and cells as text), `rows`
-(tables as a classifier takes them, answers as tables), `console` (what is told to people).
+Read: `main` (where a process begins and ends), `arguments` (what can be typed), `fit`, `explain` and `evaluate` (the
+commands), `asking` (what they ask a classifier), `tables` (files as columns of text, and back), `text` (text as the
+cells that fit has seen, and cells as text), `rows` (tables as a classifier takes them), `layouts` (answers as tables),
+`console` (what is told to people).
 """

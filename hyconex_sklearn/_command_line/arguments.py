@@ -8,9 +8,7 @@ from typing import Any, NoReturn
 
 from .._common.parameters import SEARCHES
 from .._version import __version__
-from .commands import evaluate, explain, fit
 from .console import PROGRAM, complain
-from .text import MISSING
 
 _ABOUT = """\
 A classifier for tables that explains itself with counterfactuals: rows like yours that it would classify otherwise.
@@ -31,6 +29,10 @@ a first walk:
 Tables are .csv or .tsv (UTF-8, names in the first line; .gz too) or .parquet. Each command has its own --help.
 """
 
+#: What stands for a missing cell in a file.
+MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})
+#: How `explain` lays its table out, the default first; `layouts` does it.
+LAYOUT_NAMES = ("wide", "changes", "compare")
 _MISSING = ", ".join(sorted(MISSING - {""}, key=lambda word: (word.strip("#<>").lower(), word)))
 
 _FIT = f"""\
@@ -70,7 +72,9 @@ examples:
 --target is a class here; in fit and evaluate it is a column.
 
 A line of the table: your own columns that the model does not use; row (place in the file, from 0), target, rank,
-what the counterfactual is worth (prediction, probability, ..., status), a sentence; and its cells, in your columns.
+what the counterfactual is worth (prediction, probability, ..., status), a sentence; its cells, in your columns, and
+the cells as they were. --layout changes has a line for each changed cell: column, from, to, contribution (what it adds
+to the log-odds of the target). --layout compare has the columns of each row as lines: original, 1, 2, ...
 """
 
 _EVALUATE = """\
@@ -96,19 +100,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of all commands; what it parses has the command as `run`."""
+    """Return the parser of all commands; what it parses has the name of the command as `command`."""
     layout = argparse.RawDescriptionHelpFormatter
     root = _Parser(PROGRAM, description=_ABOUT, epilog=_STORY, formatter_class=layout)
     root.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = root.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, run, arguments, about, story in (
-        ("fit", fit, _fit_arguments, _FIT, _FIT_STORY),
-        ("explain", explain, _explain_arguments, _EXPLAIN, _EXPLAIN_STORY),
-        ("evaluate", evaluate, _evaluate_arguments, _EVALUATE, _EVALUATE_STORY),
+    for name, arguments, about, story in (
+        ("fit", _fit_arguments, _FIT, _FIT_STORY),
+        ("explain", _explain_arguments, _EXPLAIN, _EXPLAIN_STORY),
+        ("evaluate", _evaluate_arguments, _EVALUATE, _EVALUATE_STORY),
     ):
         summary = about.split(".")[0]
         one = commands.add_parser(name, help=summary, description=about, epilog=story, formatter_class=layout)
-        one.set_defaults(run=run)
+        one.set_defaults(command=name)
         arguments(one)
     return root
 
@@ -128,32 +132,35 @@ def _fit_arguments(one: argparse.ArgumentParser) -> None:
 
 
 def _explain_arguments(one: argparse.ArgumentParser) -> None:
-    _model(one, "rows", "ROWS", "table with the rows to explain")
+    _model(one, "ROWS", "table with the rows to explain")
     one.add_argument("--target", metavar="CLASS", help="the class wanted, or 'second' (default: every other class)")
     _several(one, "--immutable", "COLUMN", "columns that must not change")
     _several(one, "--bounds", "COLUMN=LOW:HIGH", "smallest and largest value; may be empty")
     _several(one, "--monotonic", "COLUMN=1|-1", "columns that may only rise (1) or fall (-1)")
     one.add_argument("--max-changes", type=int, metavar="N", help="how many columns may change")
+    one.add_argument("--rules", metavar="FILE", help="rules as JSON, as Actionability.to_json gives them")
     one.add_argument("--target-probability", type=float, metavar="P", help="probability of the target to reach")
     one.add_argument("--n-counterfactuals", type=int, default=1, metavar="N", help="alternatives for each (default: 1)")
     _search(one)
     one.add_argument("--output", metavar="FILE", help="table to write (default: sentences on stdout)")
+    told = "of the table: wide, a line for each answer (default); changes, for each changed cell; compare, side by side"
+    one.add_argument("--layout", choices=LAYOUT_NAMES, help=told)
     one.add_argument("--report", metavar="FILE", help="page to write, to be opened in a browser")
     one.add_argument("--row-names", metavar="COLUMN", help="what the page calls each row (default: Row 0, Row 1, ...)")
     _common(one, writes=True)
 
 
 def _evaluate_arguments(one: argparse.ArgumentParser) -> None:
-    _model(one, "data", "DATA", "table with rows and their known classes")
+    _model(one, "DATA", "table with rows and their known classes")
     one.add_argument("--target", required=True, metavar="COLUMN", help="the column with the known classes")
     one.add_argument("--json", action="store_true", help="write JSON instead of a table")
     _search(one)
     _common(one, writes=False)
 
 
-def _model(one: argparse.ArgumentParser, name: str, metavar: str, text: str) -> None:
+def _model(one: argparse.ArgumentParser, metavar: str, text: str) -> None:
     one.add_argument("model", metavar="MODEL", help="model file that fit wrote")
-    one.add_argument(name, metavar=metavar, help=f"{text}: .csv, .tsv or .parquet")
+    one.add_argument("data", metavar=metavar, help=f"{text}: .csv, .tsv or .parquet")
 
 
 def _several(one: argparse.ArgumentParser, option: str, metavar: str, help: str, **more: Any) -> None:

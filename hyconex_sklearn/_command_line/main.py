@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from .arguments import parser
 from .console import PROGRAM, UsageError, complain, readable_anywhere, warnings_in_one_line
@@ -29,7 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments = parser().parse_args(argv)
         with warnings_in_one_line():
-            arguments.run(arguments)
+            # Loaded now: what has been typed wrong, and help, should not wait for torch.
+            import_module(f".{arguments.command}", __package__).run(arguments)
         sys.stdout.flush()
     except (UsageError, ValueError, TypeError, OSError, ImportError, MemoryError) as error:
         if isinstance(error, BrokenPipeError):  # somebody downstream, such as head, has read enough

@@ -1,16 +1,16 @@
-"""Tables of files in, what the classifier takes out: columns in their dtypes, the question; and answers as a table."""
+"""Tables of files in, what the classifier takes out: columns in their dtypes, and the question."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from .._answer.counterfactuals import Counterfactuals
 from .._classifier import HyConExClassifier
-from .._table.cells import cells_differ, free_name
+from .._rules.actionability import Actionability
 from .._table.schema import Column
 from .console import UsageError, listed, note
 from .tables import Table
@@ -130,27 +130,20 @@ def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> di
         "target_probability": arguments.target_probability,
         "n_counterfactuals": arguments.n_counterfactuals,
         "search": arguments.search,
+        "actionability": None if arguments.rules is None else rules_in(arguments.rules),
     }
 
 
-def answers(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the result twice: as text, with unchanged cells spelled as in the file, and with typed columns."""
-    rows = cf.report["row"].to_numpy()
-    taken = {*extra, *map(str, cf.feature_names)}
-    report = cf.report.assign(status=cf.report["status"].astype(str), explanation=cf.explain())
-    report.columns = pd.Index([free_name(name, taken) for name in report.columns], dtype=object)
-    kept = table.cells[extra].iloc[rows].reset_index(drop=True)
-    typed = pd.concat([kept, report, cf.data.reset_index(drop=True)], axis=1)
-    text = pd.DataFrame({name: typed[name].map(written) for name in typed.columns}, dtype=object)
-    if table.is_text:
-        changed = cells_differ(cf.original, cf.data)
-        for j, name in enumerate(cf.feature_names):
-            as_it_was = table.cells[str(name)].to_numpy()[rows]
-            if pd.api.types.infer_dtype(typed[name], skipna=True) == "boolean":
-                text[name] = _spelled(text[name], as_it_was)
-            text[name] = np.where(changed[:, j], text[name], as_it_was)
-        text[extra] = kept
-    return text, typed
+def rules_in(path: str) -> Actionability:
+    """Return the rules of a file that holds what `Actionability.to_json` gives; raise where it is none."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+        return Actionability.from_json(text)
+    except FileNotFoundError:
+        raise UsageError(f"--rules: there is no file {path!r}.") from None
+    except (TypeError, ValueError) as error:  # text that is no JSON, and bytes that are no text, are ValueErrors, too
+        advice = "Write them as Actionability.to_json does."
+        raise UsageError(f"--rules: {path!r} holds no rules: {str(error).rstrip('.')}. {advice}") from error
 
 
 # ------------------------------------------------------------------------------------------------------------ together
@@ -241,12 +234,3 @@ def _side(text: str, column: Column, whole: str) -> Any:
         return float(text)
     except ValueError:
         raise UsageError(f"--bounds: {text!r} in {whole!r} is no number.") from None
-
-
-def _spelled(new: pd.Series, before: np.ndarray) -> pd.Series:
-    """True and false as text, in the case that the file has."""
-    met = {cell.strip() for cell in before if not is_missing_text(cell)}
-    for case in (str.lower, str.upper) if met else ():
-        if all(cell == case(cell) for cell in met):
-            return new.map(case)
-    return new

@@ -11,9 +11,8 @@ import pandas as pd
 
 from .._answer.wording import is_missing
 from .._table.schema import Column
+from .arguments import MISSING
 from .console import UsageError, note, quoted
-
-MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None"})
 
 _BOOLEANS = {"true": True, "false": False}
 # As people write quantities. With a leading zero or plus they are codes: "00123", "+49".
@@ -21,6 +20,7 @@ _NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?
 _COMMA = re.compile(r"-?[0-9]+(,[0-9]+)+(\.[0-9]*)?|-?[0-9]{1,3}(\.[0-9]{3})*,[0-9]+")  # 1,5 and 1,000.5 and 1.000,5
 _DATE = re.compile(r"[0-9]{4}-[01][0-9]-[0-3][0-9]([T ]|$)")
 _LONGEST_WHOLE = 18  # digits that 64 bits surely hold
+_SMALLEST, _LARGEST = 1e-9, 1e15  # numbers between which no exponent is needed
 _MOSTLY = 0.5  # share of numbers from which a column that holds other text, too, deserves a note
 
 
@@ -73,9 +73,15 @@ def written(value: Any) -> str:
     if is_missing(value):
         return ""
     if isinstance(value, float | np.floating):
-        text = repr(float(value))
-        return text[:-2] if text.endswith(".0") else text
+        return _positional(float(value))
     return str(value)
+
+
+def _positional(number: float) -> str:
+    """A number as people write it; with an exponent where it would be a row of zeros."""
+    if number and not _SMALLEST <= abs(number) < _LARGEST:
+        return repr(number)
+    return str(np.format_float_positional(number, trim="-"))
 
 
 def check_no_commas(cells: Sequence[str], name: str) -> None:

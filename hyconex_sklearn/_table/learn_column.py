@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import PowerTransformer
 
 from .._common.messages import user_stacklevel
 from .cells import Array
@@ -153,6 +152,8 @@ def _power(seen: Array) -> tuple[float, float] | None:
         before = abs(_skewness(seen))
         if not before > SKEWED:
             return None
+        from sklearn.preprocessing import PowerTransformer  # at fit alone
+
         unit = float(np.median(np.abs(seen[seen != 0])))
         ranked = np.sort(seen)[:: max(1, len(seen) // POWER_SAMPLE)] / unit
         try:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyconex_sklearn._command_line.console import UsageError
-from hyconex_sklearn._command_line.rows import answers
+from hyconex_sklearn._command_line.layouts import LAYOUTS
 from hyconex_sklearn._command_line.tables import Table
 from hyconex_sklearn._command_line.text import as_fitted, check_no_commas, guessed, label_of, written
 from hyconex_sklearn._table.codec import TableCodec
@@ -201,7 +201,7 @@ def test_only_true_and_false_take_the_case_of_the_file(cells: list[str], owner: 
     original = pd.DataFrame({"owner": guessed(cells, "owner").astype(object), "city": [None, "true"], "age": [1, 2]})
     data = original.assign(owner=[word.lower() == "true" for word in owner], city="Łódź", age=[3, 4])
     asked = pd.DataFrame({"owner": cells, "city": ["", "true"], "age": ["1", "2"]}, dtype=object)
-    text, _ = answers(result(original, data), Table("rows.csv", asked, [2, 3], is_text=True), [])
+    text, _ = LAYOUTS["wide"](result(original, data), Table("rows.csv", asked, [2, 3], is_text=True), [])
     assert text["city"].tolist() == ["Łódź", "Łódź"]
     assert text["owner"].tolist() == owner
     assert text["age"].tolist() == ["3", "4"]

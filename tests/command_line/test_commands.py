@@ -242,7 +242,7 @@ def test_what_is_new_in_a_column_is_told_once_for_all_rows(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     people(6, 2).assign(job=list("uvwxyz")).to_csv("odd.csv", index=False)
-    monkeypatch.setattr("hyconex_sklearn._command_line.commands._BLOCK", 2)
+    monkeypatch.setattr("hyconex_sklearn._command_line.asking._BLOCK", 2)
     assert main(["explain", "model", "odd.csv", "--search", "one_shot"]) == 0
     told = [line for line in capsys.readouterr().err.splitlines() if "not seen at fit" in line]
     assert len(told) == 1 and "'u', 'v', 'w' and 3 more" in told[0]

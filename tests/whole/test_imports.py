@@ -33,7 +33,7 @@ LAW = {
     "visual": "_common",
     "dask": "_common _table _rules _pipeline",
     "_classifier": "_common _table _rules _model _search _training _answer _saving",
-    "_command_line": "_common _table _answer _classifier metrics",
+    "_command_line": "_common _table _rules.actionability _answer _classifier metrics",
     "__main__": "_command_line",
     "__init__": "_rules.actionability _answer _pipeline _classifier metrics displays",
 }
@@ -188,10 +188,37 @@ def test_the_law_lets_the_rest_pass(module: str, source: str) -> None:
     assert not breaches(module, imported(ast.parse(source), module))
 
 
-def test_a_bare_import_loads_neither_plots_nor_images_nor_clusters() -> None:
-    code = f"import sys, {PACKAGE}; print('\\n'.join(sys.modules))"
+def loaded_by(code: str) -> set[str]:
+    """The modules that are loaded once a new process has run some code."""
+    head = "import contextlib, io, sys\nout, sys.stdout = sys.stdout, io.StringIO()"
+    code = f"{head}\n{code}\nprint(*sys.modules, file=out)"
     environment = {**os.environ, "PYTHONPATH": str(HOME.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.split())
-    assert f"{PACKAGE}._classifier" in loaded
+    return set(done.stdout.split())
+
+
+def test_the_public_names_load_neither_plots_nor_images_nor_clusters() -> None:
+    loaded = loaded_by(f"from {PACKAGE} import *")
+    assert f"{PACKAGE}._classifier" in loaded and f"{PACKAGE}.displays" in loaded
     assert not loaded & {"matplotlib", "diffusers", "dask", f"{PACKAGE}.visual", f"{PACKAGE}.dask"}
+
+
+def test_what_need_not_wait_for_torch_does_not() -> None:
+    helped = "with contextlib.suppress(SystemExit): {PACKAGE}._command_line.main.main(['explain', '--help'])"
+    helped = f"import {PACKAGE}._command_line.main\n{helped.format(PACKAGE=PACKAGE)}"
+    for code in (f"import {PACKAGE}", helped):
+        loaded = loaded_by(code)
+        assert PACKAGE in loaded and not loaded & {"torch", "sklearn", "scipy"}
+
+
+def test_a_model_from_a_file_answers_without_what_trains_one() -> None:
+    loaded = loaded_by(f"import {PACKAGE}._command_line.explain")
+    assert "torch" in loaded and not loaded & {"sklearn.ensemble", "sklearn.linear_model", f"{PACKAGE}.metrics"}
+
+
+def test_every_public_name_is_there_and_no_other() -> None:
+    for name in (*hyconex_sklearn.__all__, "metrics", "displays"):
+        assert name in dir(hyconex_sklearn) and getattr(hyconex_sklearn, name).__name__.endswith(name)
+    assert set(hyconex_sklearn.__all__) == set(hyconex_sklearn._HOMES)
+    with pytest.raises(AttributeError, match="has no attribute 'HyConexClassifier'"):
+        getattr(hyconex_sklearn, "HyConexClassifier")  # noqa: B009

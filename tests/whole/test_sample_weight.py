@@ -181,7 +181,7 @@ def test_weights_that_mean_nothing_are_refused_before_any_work(name: str, monkey
     def work(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("work began although the weights are bad")
 
-    monkeypatch.setattr("hyconex_sklearn._classifier.fit_model", work)
+    monkeypatch.setattr("hyconex_sklearn._training.fit_model.fit_model", work)
     weight, kind, message = REFUSED[name]
     clf = fast()
     with pytest.raises(kind, match=message):
