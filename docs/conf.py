@@ -59,7 +59,6 @@ sphinx_gallery_conf = {
     "ignore_pattern": r"^(loans|digit_networks)\.py$",
     "within_subsection_order": "FileNameSortKey",
     "abort_on_example_error": True,
-    "default_thumb_file": str(HERE / "figures" / "idea.png"),
     "download_all_examples": False,
     "copyfile_regex": r"(loans|digit_networks)\.py",
     "remove_config_comments": True,
@@ -74,7 +73,7 @@ html_title = project
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
-html_sidebars = {"how_it_works": [], "api": [], "gallery/*/*": []}
+html_sidebars = {"how_it_works": [], "gallery/*/*": []}
 html_theme_options = {
     "header_links_before_dropdown": 7,
     "navbar_persistent": ["search-button"],

@@ -5,7 +5,10 @@ python docs/figures.py FOLDER
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,12 +19,14 @@ import pandas as pd
 from sklearn.datasets import make_moons
 from sklearn.preprocessing import StandardScaler
 
-from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn import CounterfactualDisplay, Counterfactuals, HyConExClassifier
 from hyconex_sklearn._table.codec import TableCodec
 
 mpl.use("Agg")
+sys.path.append(str(Path(__file__).parents[1] / "examples" / "2_guides"))
 import matplotlib.pyplot as plt
 import rooms
+from loans import load_loans
 
 # Okabe and Ito: told apart by the colour-blind, and in greyscale by markers and line styles beside them.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
@@ -268,7 +273,39 @@ def stations(folder: Path) -> None:
     figure.savefig(folder / "stations.png")
 
 
-FIGURES = (idea, stations, encoding, one_pass, losses, training, searches, rooms.draw)
+@cache
+def applications() -> Counterfactuals:
+    """Return what some refused applications for a loan lack, three ways each."""
+    X, y = load_loans()
+    clf = HyConExClassifier(random_state=0).fit(X[100:], y[100:])
+    refused = X[:100][clf.predict(X[:100]) == "refused"].head(12).reset_index(drop=True)
+    rules = {"immutable": ["age", "marital_status"], "monotonic_cst": {"education": 1}, "max_changes": 3}
+    return clf.counterfactuals(refused, target="granted", n_counterfactuals=3, **rules)
+
+
+def display(folder: Path) -> None:
+    """What three ways to a loan change, for one applicant."""
+    shown = CounterfactualDisplay.from_counterfactuals(applications(), row=0)
+    shown.figure_.savefig(folder / "display.png")
+
+
+def report_page(folder: Path) -> None:
+    """The report page of the same applicants, as Chromium shows it."""
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
+        raise FileNotFoundError("The picture of a report page is taken by Chromium: apt-get install chromium")
+    with tempfile.TemporaryDirectory() as place:
+        page = applications().to_html(Path(place) / "page.html", title="Your loan application")
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={place}"]
+        picture = "--screenshot=" + str((folder / "report_page.png").resolve())
+        told = subprocess.run(
+            [browser, *flags, picture, "--window-size=1160,1180", page.as_uri()], capture_output=True, text=True
+        )
+        if told.returncode:
+            raise RuntimeError(f"Chromium took no picture: {told.stderr[-500:]}")
+
+
+FIGURES = (idea, stations, encoding, one_pass, losses, training, searches, display, report_page, rooms.draw)
 
 
 def main() -> None:

@@ -572,7 +572,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     # What the HTML form of an estimator links to.
     _doc_link_module = "hyconex_sklearn"
-    _doc_link_template = "https://hyconex-sklearn.readthedocs.io/en/stable/api.html#{estimator_module}.{estimator_name}"
+    _doc_link_template = (
+        "https://hyconex-sklearn.readthedocs.io/en/stable/api/{estimator_name}.html#{estimator_module}.{estimator_name}"
+    )
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -66,3 +66,5 @@ print(f"All {len(cf)} test rows: {flags['valid']:.1%} valid, {flags['plausible']
 # %%
 # A word of caution: this says how the *model* would judge another tumour. Nobody is cured by writing other numbers into
 # the table, and no drug moves the mean radius of a cell's nucleus alone.
+
+# sphinx_gallery_thumbnail_path = "results/answer.png"

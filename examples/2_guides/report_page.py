@@ -69,3 +69,5 @@ print(f"Open {page} in a browser.")
 # It says of itself what it is not: advice. A counterfactual tells what this model would predict for other
 # measurements. Whether a patient whose blood sugar is lowered fares better is another question, which data like these
 # can't answer: what goes together need not be cause and effect.
+
+# sphinx_gallery_thumbnail_path = "figures/report_page.png"

@@ -69,3 +69,5 @@ print(pd.DataFrame({name: scorer.terms(model, X_test, y_test) for name, model in
 searched = make_counterfactual_scorer(search="auto")
 print("With the search of a query, search='auto':")
 print(pd.DataFrame({name: searched.terms(model, X_test, y_test) for name, model in models.items()}).T.round(3))
+
+# sphinx_gallery_thumbnail_path = "results/tradeoff.png"

@@ -19,7 +19,7 @@ from sklearn.utils.fixes import parse_version
 
 from hyconex_sklearn import HyConExClassifier, Status
 
-DOCS = "https://hyconex-sklearn.readthedocs.io/en/stable/api.html#hyconex_sklearn.HyConExClassifier"
+DOCS = "https://hyconex-sklearn.readthedocs.io/en/stable/api/HyConExClassifier.html#hyconex_sklearn.HyConExClassifier"
 
 
 def test_the_caption_counts_rows_answers_and_outcomes() -> None:

@@ -55,22 +55,35 @@ def public_names() -> list[str]:
     return names
 
 
-# --------------------------------------------------------------------------------------------------- the API page
+# -------------------------------------------------------------------------------------------------- the API pages
 
 
-def test_every_public_name_stands_on_the_api_page_once() -> None:
-    told = Counter(re.findall(r"^\.\. auto(?:class|function|data|exception):: (\S+)$", read("api.rst"), re.MULTILINE))
+def reference() -> str:
+    """All pages of the reference."""
+    return "\n".join(read(page) for page in pages() if page == "api.rst" or page.startswith("api/"))
+
+
+def test_every_public_name_stands_in_the_reference_once() -> None:
+    told = Counter(re.findall(r"^\.\. auto(?:class|function|data|exception):: (\S+)$", reference(), re.MULTILINE))
     missing, twice = set(public_names()) - set(told), [name for name, count in told.items() if count > 1]
-    assert not missing, f"docs/api.rst lacks {', '.join(sorted(missing))}."
-    assert not twice, f"docs/api.rst tells {', '.join(twice)} more than once."
+    assert not missing, f"docs/api lacks {', '.join(sorted(missing))}."
+    assert not twice, f"docs/api tells {', '.join(twice)} more than once."
 
 
-def test_every_name_on_the_api_page_exists() -> None:
-    for path in re.findall(r"^\.\. auto\w+:: (hyconex\S+)$", read("api.rst"), re.MULTILINE):
+def test_every_class_has_a_page_of_its_own() -> None:
+    for page in pages():
+        if page.startswith("api/"):
+            names = re.findall(r"^\.\. autoclass:: (?:\w+\.)+(\w+)$", read(page), re.MULTILINE)
+            assert names in ([], [Path(page).stem])
+            assert not names or read(page).startswith(f"{names[0]}\n===")
+
+
+def test_every_name_in_the_reference_exists() -> None:
+    for path in re.findall(r"^\.\. auto\w+:: (hyconex\S+)$", reference(), re.MULTILINE):
         parts = path.split(".")
         value: Any = importlib.import_module(parts[0])
         for part in parts[1:]:
-            assert hasattr(value, part), f"docs/api.rst names {path}, which does not exist."
+            assert hasattr(value, part), f"docs/api names {path}, which does not exist."
             value = getattr(value, part)
 
 
@@ -85,8 +98,11 @@ def test_every_page_is_found_from_the_first_one() -> None:
         if page.startswith("gallery/"):
             continue
         path = next(DOCS / f"{page}{suffix}" for suffix in (".md", ".rst") if (DOCS / f"{page}{suffix}").is_file())
-        for block in re.findall(r"^```\{toctree\}\n(.*?)^```", path.read_text(encoding="utf-8"), re.DOTALL | re.M):
-            entries = [line.strip() for line in block.splitlines() if line.strip() and not line.startswith(":")]
+        text = path.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```\{toctree\}\n(.*?)^```", text, re.DOTALL | re.M)
+        blocks += re.findall(r"^\.\. toctree::\n((?:   .*\n|\n)*)", text, re.M)
+        for block in blocks:
+            entries = [line.strip() for line in block.splitlines() if re.fullmatch(r" *[^: ]+", line)]
             waiting += [(Path(page).parent / entry).as_posix() for entry in entries]
     orphans = {page.rsplit(".", 1)[0] for page in pages()} - known
     assert not orphans, f"No toctree names {', '.join(sorted(orphans))}."
@@ -254,7 +270,7 @@ def site() -> dict[str, Page]:
 
 @built
 def test_every_public_name_has_one_anchor() -> None:
-    ids = Counter(site()["api.html"].ids)
+    ids = Counter(one for name, page in site().items() if name.startswith("api") for one in page.ids)
     assert {name: ids[name] for name in public_names()} == dict.fromkeys(public_names(), 1)
 
 
