@@ -6,6 +6,6 @@ users hold, cut, print and write.
 Read: `status` (what can become of a row), `report` (judgements as a table), `contributions` (what each changed cell
 adds to the log-odds), `about` (what model was asked, under what rules), `wording` (values as text), `words` (what
 columns, units and sentences are called), `rows` (the rows, checked to fit together), `changes` (changed cells),
-`sentences` (about them), `side_by_side` (a row beside its alternatives), `notebook`, `page`, and
+`sentences` (about them), `rules_in_words`, `side_by_side` (a row beside its alternatives), `notebook`, `page`, and
 `counterfactuals`, which offers all of it.
 """

@@ -123,6 +123,15 @@ class ComparedColumn:
         """Return a value of the column as text, rounded to its spread, with its unit unless told otherwise."""
         return self._told(value, format_value(value, decimals_for(self.spread, value)), unit)
 
+    def exactly(self, value: Any) -> str:
+        """Return a value of the column as text, not rounded."""
+        return self._told(value, f"{value:.15g}" if isinstance(value, float) else format_value(value, 0))
+
+    def ends_told(self, low: float, high: float) -> tuple[str, str]:
+        """Return the ends of a range of the column as text; a unit stands behind the last one."""
+        first, last = format_pair(low, high, high - low)
+        return self._told(low, first, unit=False), self._told(high, last)
+
     def texts(self, i: int) -> tuple[str, str]:
         """Return the old and the new cell of counterfactual i as text, with more digits where they would look alike.
 

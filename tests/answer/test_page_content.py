@@ -26,9 +26,11 @@ from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
 
 from hyconex_sklearn import Actionability, Counterfactuals, Status, counterfactuals
-from hyconex_sklearn._answer.about import About, rules_in_words
+from hyconex_sklearn._answer.about import About
+from hyconex_sklearn._answer.changes import ComparedColumn
 from hyconex_sklearn._answer.page import report_page
 from hyconex_sklearn._answer.page.content import page_content
+from hyconex_sklearn._answer.rules_in_words import rules_in_words
 from hyconex_sklearn._answer.wording import isolated, plain
 
 ROOT = Path(__file__).parents[2]
@@ -275,32 +277,44 @@ def test_all_but_the_outliers_are_those_between_the_quantiles() -> None:
 @pytest.mark.parametrize(
     ("rules", "told"),
     [
-        ({"immutable": ["age", "job"]}, ["age, job: must not change"]),
-        ({"immutable": [1]}, ["age: must not change"]),
-        ({"immutable": [True, False, False]}, ["job: must not change"]),
+        ({"immutable": ["age", "job"]}, ["age and job must not change"]),
+        ({"immutable": [1]}, ["age must not change"]),
+        ({"immutable": [True, False, False]}, ["job must not change"]),
         ({"immutable": [[True, False, False]] * 2}, ["what must not change is told of each row"]),
-        ({"bounds": {"age": (20, None), 2: (None, 9000.5)}}, ["age: at least 20", "pay: at most 9000.5"]),
-        ({"bounds": {"age": (20, 60.0), "pay": (None, None)}}, ["age: from 20 to 60"]),
-        ({"bounds": {"age": ([20, 30], None)}}, ["age: has bounds of its own in each row"]),
-        ({"monotonic_cst": {"age": 1, "pay": -1, "job": 0}}, ["age: may only rise", "pay: may only fall"]),
-        ({"monotonic_cst": [0, 1, 1]}, ["age, pay: may only rise"]),
+        ({"bounds": {"age": (20, None), 2: (None, 9000.5)}}, ["age at least 20", "pay at most 9000.5"]),
+        ({"bounds": {"age": (20, 60.0), "pay": (None, None)}}, ["age from 20 to 60"]),
+        ({"bounds": {"age": ([20, 30], None)}}, ["age has bounds of its own in each row"]),
+        ({"monotonic_cst": {"age": 1, "pay": -1, "job": 0}}, ["age may only rise", "pay may only fall"]),
+        ({"monotonic_cst": [0, 1, 1]}, ["age and pay may only rise"]),
         ({"max_changes": 3}, ["at most 3 columns may change"]),
         ({"target_probability": 0.9}, ["the probability of the target is 0.9 or more"]),
-        ({"allowed_categories": {"job": ["clerk", None]}}, ["job: only clerk or missing"]),
+        ({"allowed_categories": {"job": ["clerk", None]}}, ["job only clerk or missing"]),
         (
             {"allowed_transitions": {"job": {"clerk": ["nurse", "pilot"], "pilot": []}}},
-            ["job: clerk may become nurse or pilot", "job: pilot must stay"],
+            ["job clerk may become nurse or pilot", "job pilot must stay"],
         ),
         ({"relations": [({"pay": 1, "age": -100.5}, 0)]}, ["1 \u00d7 pay + -100.5 \u00d7 age is at most 0"]),
-        ({"feature_weights": {"pay": 2}}, ["pay: a change counts 2 times"]),
+        ({"feature_weights": {"pay": 2}}, ["a change of pay counts 2 times"]),
         ({"repair": lambda rows: rows}, ["each row went through a function of the one who asked"]),
         ({}, []),
     ],
     ids=str,
 )
 def test_every_rule_is_told_in_words(rules: dict[str, Any], told: list[str]) -> None:
-    lines = rules_in_words(Actionability(**rules)._plain(), ["job", "age", "pay"])
-    assert [f"{', '.join(line.columns)}: {line.text}".removeprefix(": ") for line in lines] == told
+    X = pd.DataFrame({"job": ["clerk"], "age": [40], "pay": [2000.0]})
+    columns = ComparedColumn.all_of(result(X, X))
+    assert rules_in_words(Actionability(**rules)._plain(), columns) == told
+
+
+def test_rules_and_ranges_are_told_in_the_words_of_the_result() -> None:
+    X = pd.DataFrame({"job": ["clerk"], "pay": [20000.0]})
+    cf = dataclasses.replace(result(X, X.assign(pay=30000.0)), ranges=np.array([[np.nan, np.nan], [0.0, 90000.0]]))
+    about = About(("no", "yes"), {"immutable": ("job",), "bounds": {"pay": (None, 75000.5)}})
+    cf = dataclasses.replace(cf, about=about).with_words(labels={"pay": "Salary"}, units={"pay": "EUR"})
+    content = page_content(cf)
+    assert content["about"][-1] == ("Rules", ["job must not change", "Salary at most 75,000.5 EUR"])
+    assert content["features"][1] == {"name": "Salary", "range": ["seen in training", "0", "90,000 EUR"]}
+    assert content["rows"][0]["values"] == ["clerk", "20,000 EUR"]
 
 
 # ----------------------------------------------------------------------------------------------------- hostile text

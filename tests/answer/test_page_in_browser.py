@@ -132,9 +132,9 @@ def test_alternatives_for_one_target_are_numbered(chrome: Browser, tmp_path: Pat
 def test_numbers_come_with_bars_and_categories_without(chrome: Browser, page: Path) -> None:
     chrome.open(page)
     card = f"{FIRST} .changes li"
-    assert [text.split(" becomes ")[0] for text in chrome.texts(f"{card} .pair")] == ["38", "1200", "0.31"]
+    assert [text.split(" becomes ")[0] for text in chrome.texts(f"{card} .pair")] == ["38", "1,200", "0.31"]
     most = "98% of training rows"  # which tell of no outlier
-    assert chrome.texts(f"{card} small") == [f"{most}: 18 to 80", f"{most}: 500 to 9000", "0 to 1"]
+    assert chrome.texts(f"{card} small") == [f"{most}: 18 to 80", f"{most}: 500 to 9,000", "0 to 1"]
     assert len(chrome.texts("section:last-of-type .bar")) == 1  # of the probability
     assert chrome.texts(".legend")[0].endswith(f"range: {most}")
     left, right, track = (
@@ -168,7 +168,7 @@ def test_alternatives_stand_side_by_side_with_what_changes_or_with_all_values(ch
     assert lines_of(chrome, ".compare tfoot")[0] == ["Prediction", "no", "yes", "maybe"]
     chrome.element("#all").click()
     assert [line[:2] for line in lines_of(chrome, ".compare tbody")] == [
-        ["age", "52"], ["income", "3100"], ["job", "nurse"],
+        ["age", "52"], ["income", "3,100"], ["job", "nurse"],
     ]  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def test_the_page_says_which_model_was_asked_under_which_rules(chrome: Browser, 
     assert chrome.texts(".about > *") == [
         "Model of", "2026-03-01", "It predicts", "yes, maybe or no",
         "How often right", "93% of the training rows, told by models that had not seen them",
-        "Rules", "job must not change", "income at most 5000", "at most 2 columns may change",
+        "Rules", "job must not change", "income at most 5,000", "at most 2 columns may change",
     ]  # fmt: skip
 
 

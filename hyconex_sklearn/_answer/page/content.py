@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from ..._table.cells import free_name
-from ..about import join, rules_in_words
 from ..changes import ComparedColumn
 from ..rows import AnsweredRows
+from ..rules_in_words import join, rules_in_words
 from ..sentences import sentences
 from ..status import Status
-from ..wording import format_pair, format_probability, format_share, isolated, plain
+from ..wording import format_probability, format_share, isolated, plain
 
 # For people who do not program: a mark, a label, and what it means for them. `Status.description` tells what to try.
 _OUTCOMES: dict[str, tuple[str, str, str]] = {
@@ -45,7 +45,7 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
     -------
     dict
         ``features``: of each column the name and the range as text: what lies in it, and its ends;
-        ``about``: pairs of a term and what there is to say, in lines of parts, names among them as in ``names``;
+        ``about``: pairs of a term and the lines that tell it;
         ``outcomes``: mark, label and meaning of each status; ``targets``: their names; ``rows``: name, prediction,
         values as text and ``answers``. Rows come in the order in which they first appear. Names are one line of text
         that keeps its direction to itself.
@@ -59,7 +59,7 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
         rows[row]["answers"].append(answer)
     return {
         "features": [_feature(column) for column in columns],
-        "about": _about(result),
+        "about": _about(result, columns),
         "targets": list(dict.fromkeys(targets)),
         "outcomes": {status: told for status, told in _OUTCOMES.items() if (result.report["status"] == status).any()},
         "rows": list(rows.values()),
@@ -91,14 +91,11 @@ def _axis(column: ComparedColumn) -> tuple[str, tuple[float, float]] | None:
 
 
 def _feature(column: ComparedColumn) -> dict[str, Any]:
-    told, axis = {"name": _name(column.name), "range": None}, _axis(column)
-    if axis is None:
-        return told
-    where, (low, high) = axis
-    return told | {"range": [where, *format_pair(low, high, high - low)]}
+    axis = _axis(column)
+    return {"name": _name(column.label), "range": axis and [axis[0], *column.ends_told(*axis[1])]}
 
 
-def _about(result: AnsweredRows) -> list[tuple[str, list[str]]]:
+def _about(result: AnsweredRows, columns: list[ComparedColumn]) -> list[tuple[str, list[str]]]:
     """Terms about model and rules, and the lines that tell them."""
     about = result.about
     if about is None:
@@ -107,8 +104,7 @@ def _about(result: AnsweredRows) -> list[tuple[str, list[str]]]:
     told.append(("It predicts", [join([_name(label) for label in about.classes], "or")]))
     if about.accuracy is not None:
         told.append(("How often right", [f"{format_share(about.accuracy)} of {_UNSEEN}"]))
-    lines = rules_in_words(about.rules, result.feature_names)
-    rules = [f"{join([_name(column) for column in line.columns])} {line.text}".strip() for line in lines]
+    rules = rules_in_words(about.rules, columns, isolated)
     return [*told, ("Rules", rules or ["none: every value may change"])]
 
 
