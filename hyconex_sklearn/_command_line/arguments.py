@@ -74,7 +74,7 @@ examples:
 A line of the table: your own columns that the model does not use; row (place in the file, from 0), target, rank,
 what the counterfactual is worth (prediction, probability, ..., status), a sentence; its cells, in your columns, and
 the cells as they were. --layout changes has a line for each changed cell: column, from, to, contribution (what it adds
-to the log-odds of the target). --layout compare has the columns of each row as lines: original, 1, 2, ...
+to the log-odds of the target). --layout compare has the columns of each row as lines: now, 1, 2, ...
 """
 
 _EVALUATE = """\

@@ -136,7 +136,7 @@ def _compare(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.Da
             lines.append([str(row), free_name(name, set(names)), now, *(told[i] for i in at)])
         for j in np.flatnonzero(spelled.changed[at].any(0)):
             lines.append([str(row), names[j], spelled.before[at[0], j], *spelled.after[at, j]])
-    head = ["row", "column", "original", *map(str, range(1, most + 1))]
+    head = ["row", "column", "now", *map(str, range(1, most + 1))]
     filled = [line + [""] * (len(head) - len(line)) for line in lines]
     columns = dict(zip(head, zip(*filled, strict=True), strict=True))
     own = pd.Series([int(line[0]) for line in lines])

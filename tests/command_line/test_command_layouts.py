@@ -68,7 +68,7 @@ def test_alternatives_stand_beside_the_row_as_it_is(here: Path) -> None:
     argv = ["explain", "model", "rows.csv", "--target", "yes", "--n-counterfactuals", "2", "--output"]
     assert main([*argv, "wide.csv"]) == 0 and main([*argv, "cf.csv", "--layout", "compare"]) == 0
     wide, lines = lines_of("wide.csv"), lines_of("cf.csv")
-    assert list(lines[0]) == ["granted", "id", "row", "column", "original", "1", "2"]
+    assert list(lines[0]) == ["granted", "id", "row", "column", "now", "1", "2"]
     for row in dict.fromkeys(answer["row"] for answer in wide):
         answers = [answer for answer in wide if answer["row"] == row]
         told = {line["column"]: line for line in lines if line["row"] == row}
@@ -76,7 +76,7 @@ def test_alternatives_stand_beside_the_row_as_it_is(here: Path) -> None:
         for number, answer in enumerate(answers, 1):
             assert told["status"][str(number)] == answer["status"]
             for name in list(told)[3:]:
-                assert told[name][str(number)] == answer[name] and told[name]["original"] == answer[f"original_{name}"]
+                assert told[name][str(number)] == answer[name] and told[name]["now"] == answer[f"original_{name}"]
 
 
 def test_numbers_of_a_column_have_one_format(here: Path) -> None:
