@@ -42,6 +42,7 @@ nitpicky = True
 autodoc_typehints = "none"  # numpydoc sections tell the types, with shapes
 autodoc_member_order = "bysource"
 autosummary_generate = False
+toc_object_entries_show_parents = "hide"  # in a narrow column, "fit" tells more than the start of the class's name
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
 

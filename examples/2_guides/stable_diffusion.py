@@ -13,7 +13,7 @@ own; any autoencoder of diffusers, too:
 ``AutoencoderKLGenerator.from_pretrained("stabilityai/stable-diffusion-xl-base-1.0", subfolder="vae")``.
 """
 
-# sphinx_gallery_thumbnail_path = "results/visual.png"
+# sphinx_gallery_thumbnail_path = "figures/idea.png"
 
 from __future__ import annotations
 

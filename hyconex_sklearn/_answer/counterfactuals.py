@@ -266,8 +266,8 @@ class Counterfactuals(AnsweredRows):
         title : str, default="Counterfactuals"
             Heading of the page.
         row_names : iterable of length n, or None
-            What to call each row of the table that was asked about, such as customer numbers; None calls them
-            "Row 0", "Row 1", ...
+            What to call each row of the table that was asked about, such as customer numbers; None calls them by
+            their labels in its index, or "Row 0", "Row 1", ... where it has none.
 
         Returns
         -------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import pickle
@@ -29,7 +30,7 @@ from hyconex_sklearn import Actionability, Counterfactuals, Status, counterfactu
 from hyconex_sklearn._answer.about import About
 from hyconex_sklearn._answer.changes import ComparedColumn
 from hyconex_sklearn._answer.page import report_page
-from hyconex_sklearn._answer.page.content import page_content
+from hyconex_sklearn._answer.page.content import page_content, page_table
 from hyconex_sklearn._answer.rules_in_words import rules_in_words
 from hyconex_sklearn._answer.wording import isolated, plain
 
@@ -129,7 +130,7 @@ def test_rows_come_with_their_answers_as_sentences_changes_and_checks() -> None:
     cf = adults()
     cf = dataclasses.replace(cf, ranges=np.array([[20.0, 60.0], [1.0, 5.0], [np.nan, np.nan], [np.nan, np.nan]]))
     content = read(cf).content
-    assert [row["name"] for row in content["rows"]] == ["Row 0", "Row 1", "Row 2"]
+    assert [row["name"] for row in content["rows"]] == ["Row 7", "Row 8", "Row 9"]  # by their index
     assert [row["prediction"] for row in content["rows"]] == ["<=50K"] * 3
     assert content["rows"][1]["values"] == ["40", "missing", "HS-grad", "missing"]
     assert content["features"] == [
@@ -161,6 +162,23 @@ def test_rows_may_have_names_of_their_own(tmp_path: Path) -> None:
         cf.to_html(tmp_path / "other.html", row_names=["Ann", "Bob"])
     with pytest.raises(TypeError, match="row_names is the text 'Ann'; give a list of names"):
         cf.to_html(tmp_path / "other.html", row_names="Ann")
+
+
+@pytest.mark.parametrize(
+    ("index", "names"),
+    [
+        (["b", "b", "a"], ["Row b", "Row a"]),
+        (pd.MultiIndex.from_tuples([("x", 1), ("x", 1), ("y", 2)]), ["Row x, 1", "Row y, 2"]),
+        ([5, 5, 3], ["Row 5", "Row 3"]),
+        (pd.RangeIndex(3), ["Row 0", "Row 4"]),  # of the answers themselves
+    ],
+)
+def test_rows_are_called_by_their_labels_where_they_have_some(index: Any, names: list[str]) -> None:
+    X = pd.DataFrame({"a": [1, 1, 2]}, index=index)
+    cf = result(X, X + 1, row=[0, 0, 4])
+    assert [row["name"] for row in page_content(cf)["rows"]] == names
+    listed = pd.read_csv(io.StringIO(page_table(cf)))["name"].tolist()
+    assert listed == [names[0], names[0], names[1]]
 
 
 def test_a_title_may_be_anything_that_can_be_written(tmp_path: Path) -> None:

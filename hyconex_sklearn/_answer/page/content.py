@@ -52,10 +52,11 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
     """
     columns = ComparedColumn.all_of(result)
     targets = [_name(target) for target in result.report["target"]]
+    names = _row_names(result, row_names)
     rows: dict[Any, dict[str, Any]] = {}
     for position, (row, answer) in enumerate(zip(result.report["row"], _answers(result, columns), strict=True)):
         if row not in rows:
-            rows[row] = _row(result, columns, position, _row_name(row, row_names))
+            rows[row] = _row(result, columns, position, names[position])
         rows[row]["answers"].append(answer)
     return {
         "features": [_feature(column) for column in columns],
@@ -70,15 +71,26 @@ def page_table(result: AnsweredRows, row_names: Sequence[str] | None = None) -> 
     """Return report and counterfactual rows as CSV, for spreadsheets: a line each, values as they are."""
     columns = ComparedColumn.all_of(result)
     table = result.report.assign(status=result.report["status"].astype(str))
-    table.insert(0, "name", [_row_name(row, row_names) for row in table["row"]])
+    table.insert(0, "name", _row_names(result, row_names))
     taken = set(map(str, result.feature_names))
     names = [free_name(name, taken) for name in table.columns] + [column.name for column in columns]
     cells = pd.DataFrame({column.position: column.after for column in columns}, dtype=object)
     return pd.concat([table, cells], axis=1).to_csv(index=False, header=list(map(str, names)))
 
 
-def _row_name(row: int, row_names: Sequence[str] | None) -> str:
-    return f"Row {row}" if row_names is None else row_names[row]
+def _row_names(result: AnsweredRows, given: Sequence[str] | None) -> list[str]:
+    """What to call the row of each counterfactual: as was said, by its label, or by its place where it has none."""
+    rows, table = result.report["row"].tolist(), result._tables[0]
+    if given is not None:
+        return [given[row] for row in rows]
+    labels = rows
+    if isinstance(table, pd.DataFrame) and not _counts(table.index):
+        labels = [", ".join(map(str, one)) if isinstance(one, tuple) else one for one in table.index]
+    return [f"Row {label}" for label in labels]
+
+
+def _counts(index: pd.Index) -> bool:
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
 
 
 def _axis(column: ComparedColumn) -> tuple[str, tuple[float, float]] | None:
