@@ -221,6 +221,10 @@ def as_table(X: Any) -> Any:
 def check_table(estimator: Any, X: Any, reset: bool) -> Any:
     """Return X as a DataFrame of pandas or an ndarray of shape (n, d); raise where it is no table."""
     X = read_table(X)
+    if issparse(X):
+        raise TypeError(
+            f"X is a sparse matrix ({type(X).__name__}), but dense data is required. Use X.toarray() to convert."
+        )
     if isinstance(X, str | bytes | PathLike):
         raise TypeError(f"X is the text {str(X)!r:.80}; expected a table. Read a file first: pd.read_csv(...).")
     if isinstance(X, Mapping) or (isinstance(X, list) and X and isinstance(X[0], Mapping)):
@@ -236,10 +240,6 @@ def check_table(estimator: Any, X: Any, reset: bool) -> Any:
             validate_data(estimator, X, reset=reset, skip_check_array=True)
         return X
     refuse_masked(X, "X")
-    if issparse(X):
-        raise TypeError(
-            f"X is a sparse matrix ({type(X).__name__}), but dense data is required. Use X.toarray() to convert."
-        )
     X = with_types(X)
     return validate_data(estimator, X, reset=reset, dtype=None, ensure_all_finite=False, accept_sparse=False)
 

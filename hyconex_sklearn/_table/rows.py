@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 
 from .._common.messages import listing
 
@@ -22,6 +23,8 @@ def read_rows(X: Any, names: Sequence[Any] | None) -> Any:
     names : sequence or None
         Columns of the fit; None where they have no names.
     """
+    if issparse(X):  # of which one kind is a dict
+        return X
     rows = [X] if isinstance(X, Mapping | pd.Series) else X
     if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping | pd.Series) for row in rows):
         return X

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from _models import iris
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import dok_matrix
 from sklearn.base import BaseEstimator
 
 from hyconex_sklearn._table.check_input import check_table
@@ -205,3 +207,9 @@ def test_labels_that_are_text_or_whole_numbers_are_taken(labels: Any) -> None:
 def test_dates_among_objects_are_told_as_dates(cell: Any) -> None:
     with pytest.raises(TypeError, match="column 't' holds dates or durations"):
         TableCodec.fit(pd.DataFrame({"t": pd.Series([cell, None], dtype=object)}))
+
+
+def test_a_sparse_matrix_that_is_a_dict_is_told_as_sparse() -> None:
+    clf, X, _ = iris()
+    with pytest.raises(TypeError, match=r"sparse matrix \(dok_"):
+        clf.predict(dok_matrix(X[:3]))
