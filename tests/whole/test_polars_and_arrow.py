@@ -7,6 +7,7 @@ import json
 import pickle
 import warnings
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,9 @@ def test_columns_are_matched_by_name(kind: str) -> None:
 
 
 @BOTH
-def test_an_answer_is_that_to_the_same_table_of_pandas_and_of_the_kind_of_the_question(kind: str) -> None:
+def test_an_answer_is_that_to_the_same_table_of_pandas_and_of_the_kind_of_the_question(
+    kind: str, tmp_path: Path
+) -> None:
     clf, X, _ = mixed()
     X = X.iloc[:8]
     table = CONTAINERS[kind](X)
@@ -106,6 +109,9 @@ def test_an_answer_is_that_to_the_same_table_of_pandas_and_of_the_kind_of_the_qu
     assert json.loads(cf.to_json()) == json.loads(expected.to_json())
     assert cf._repr_html_() == expected._repr_html_()
     assert_frame_equal(cf.changes(), expected.changes())
+    assert_frame_equal(cf.compare(0), expected.compare(0))
+    pages = [result.to_html(tmp_path / "page.html").read_text() for result in (cf, expected)]
+    assert pages[0] == pages[1]
     for answer, other in ((cf.data, expected.data), (cf.original, expected.original)):
         alike(answer, table)
         same_rows(answer, other)
