@@ -23,7 +23,8 @@ from ._model.contributions import contributions
 from ._model.encoded_space import EncodedSpace
 from ._model.hypernetwork import step_work
 from ._rules.actionability import Actionability
-from ._rules.compile import compile_rules
+from ._rules.compile import compile_rules, unruled
+from ._rules.table_rules import TableRules
 from ._saving.estimator import Kept
 from ._saving.model_file import Fitted
 from ._search.explainer import Explainer
@@ -31,6 +32,7 @@ from ._table.check_input import check_table
 from ._table.check_labels import check_labels, counted_rows, target_numbers
 from ._table.codec import TableCodec
 from ._table.containers import Kind
+from ._table.row_labels import in_order
 from ._table.rows import read_rows
 from ._table.schema import Column
 
@@ -255,7 +257,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
             rows = split(codec, X, labels, weight, times, self.validation_fraction, seed, device)
             del labels, weight, times  # which are as long as the table
             training = Training(self, *rows, seed, torch.Generator(device).manual_seed(seed), clock)
-            rules = compile_rules(Actionability(), codec.schema, None, training.train.x[:1].cpu().numpy())
+            rules = unruled(codec.schema, training.train.x[:1].cpu().numpy())
             model = fit_model(space, rules, training)
         history = training.history
         history.warn(self.max_time)
@@ -446,6 +448,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         n_counterfactuals: int = 1,
         target_probability: float | None = None,
         immutable: Any = None,
+        mutable: Any = None,
         bounds: Any = None,
         monotonic_cst: Any = None,
         max_changes: int | None = None,
@@ -463,9 +466,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
         X : DataFrame (pandas, polars), Arrow table or array-like of shape (n, n_features)
             Rows to explain; one row may be a dict or a Series.
         target : label, "second" or array-like of shape (n,), optional
-            The class wanted: one for all rows, or one for each; "second" is each row's runner-up (unless that is a
-            label). By default every class but the predicted one, ordered by row, then class. A row that is already
-            predicted as its target comes back unchanged.
+            The class wanted: one for all rows, or one for each (a Series is matched by the labels of rows); "second"
+            is each row's runner-up (unless that is a label). By default every class but the predicted one, ordered by
+            row, then class. A row that is already predicted as its target comes back unchanged.
         n_counterfactuals : int, default=1
             Alternatives for each row and target, ranked: certified ones first, then the nearest first. Each is asked
             with the columns that the earlier ones changed most frozen, so that they differ in structure. Fewer come
@@ -474,11 +477,14 @@ class HyConExClassifier(ClassifierMixin, Kept):
             Calibrated probability of the target to reach, in (0, 1). By default one that rows of the class typically
             reach. The best effort is returned; its `status` says if it falls short.
         immutable : list of columns or bool array of shape (n_features,) or (n, n_features), optional
-            What must not change, for all rows or for each.
+            What must not change, for all rows or for each. A Series or DataFrame is matched by its labels.
+        mutable : as `immutable`, optional
+            What may change, in place of `immutable`; nothing else does.
         bounds : dict of column to (low, high), optional
-            Smallest and largest value, in the units of X; None for no bound, an array (n,) for one bound per row.
-        monotonic_cst : dict of column to {-1, 0, 1} or array-like of shape (n_features,), optional
-            1: may only rise, -1: may only fall; for ordered categories too.
+            Smallest and largest value, in the units of X; None for no bound, an array (n,) for one bound per row, or a
+            Series, which is matched by the labels of rows.
+        monotonic_cst : dict or Series of column to {-1, 0, 1}, or array-like of shape (n_features,), optional
+            1: may only rise, -1: may only fall; for ordered categories too, and for truth values (False < True).
         max_changes : int, optional
             Most columns that may change.
         actionability : Actionability, optional
@@ -497,8 +503,9 @@ class HyConExClassifier(ClassifierMixin, Kept):
         Returns
         -------
         Counterfactuals
-            `data` has the type, columns, dtypes and units of X; `report` says of every row what it is worth, computed
-            from the returned row itself.
+            `data` has the type, columns, dtypes, units and row labels of X; `report` says of every row what it is
+            worth, computed from the returned row itself. A row that the rules leave no way comes back with the status
+            "infeasible", and a warning names the column.
 
         Raises
         ------
@@ -513,6 +520,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         rules = Actionability.merged(
             actionability,
             immutable=immutable,
+            mutable=mutable,
             bounds=bounds,
             monotonic_cst=monotonic_cst,
             max_changes=max_changes,
@@ -522,7 +530,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         seed = 0 if random_state is None else int(check_random_state(random_state).randint(2**31))
         kind = Kind.of(X)
         with self._encoded(X) as (table, encoded):
-            wanted = self._wanted(target, len(encoded))
+            wanted = self._wanted(in_order(target, table, "target"), len(encoded))
             rules = rules._repairing(kind)
             found = self._explainer.explain(table, encoded, wanted, rules, search, n_counterfactuals, seed)
         return found._in_kind(kind, X)
@@ -556,7 +564,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
         self._wanted(query.get("target"), 1)
         rules = Actionability._in_query(query)
         if X is not None:
-            compile_rules(rules, self._codec.schema, self._codec.numbers(X), self._codec.encode(X))
+            compile_rules(TableRules.read(rules, self._codec, X), X, self._codec.encode(X))
 
     def _answer_dtypes(self, X: Any) -> dict[Any, Any]:
         """Return the dtype of each column of X, widened where an answer may say what it can't hold."""

@@ -126,13 +126,8 @@ def _check(estimator: Any, ddf: Any, query: dict[str, Any]) -> None:
 
 
 def _refuse_row_by_row(query: dict[str, Any]) -> None:
-    rules = Actionability._in_query(query)
-    by_row = {
-        "target": np.ndim(query.get("target", 0)) > 0,
-        "immutable": rules._immutable_kind == "cells",
-        "bounds": any(isinstance(side, tuple) for ends in (rules.bounds or {}).values() for side in ends),
-    }
-    named = [name for name, found in by_row.items() if found]
+    named = ["target"] if np.ndim(query.get("target", 0)) > 0 else []
+    named += Actionability._in_query(query)._by_row
     if named:
         raise ValueError(
             f"{', '.join(named)} says something else of each row, but the rows of a Dask DataFrame are not counted "

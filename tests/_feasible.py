@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hyconex_sklearn._rules.actionability import Actionability
 from hyconex_sklearn._rules.compile import compile_rules
 from hyconex_sklearn._rules.feasible_set import FeasibleSet
+from hyconex_sklearn._rules.table_rules import TableRules
 from hyconex_sklearn._table.codec import TableCodec
 
 seeds = st.integers(0, 2**32 - 1)
@@ -48,7 +49,8 @@ class Case:
     def __init__(self, rules: Actionability, query: pd.DataFrame, fitted: pd.DataFrame) -> None:
         self.rules, self.query, self.codec = rules, query, TableCodec.fit(fitted)
         self.home = self.codec.encode(query, warn_unseen=False)
-        self.feasible = compile_rules(rules, self.codec.schema, self.codec.numbers(query), self.home)
+        self.read = TableRules.read(rules, self.codec, query)
+        self.feasible = compile_rules(self.read, query, self.home)
 
     def settle(self, Z: np.ndarray, feasible: FeasibleSet | None = None) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
         """The decoded table, the encoded rows, and which are said to obey."""

@@ -22,6 +22,7 @@ from hyconex_sklearn._model.model import Model
 from hyconex_sklearn._rules.actionability import Actionability
 from hyconex_sklearn._rules.compile import compile_rules
 from hyconex_sklearn._rules.feasible_set import FeasibleSet
+from hyconex_sklearn._rules.table_rules import TableRules
 from hyconex_sklearn._search.incumbent import Incumbent
 from hyconex_sklearn._search.one_pass import OnePass, one_pass
 from hyconex_sklearn._search.query import Query, Request
@@ -50,8 +51,8 @@ class Parts(NamedTuple):
 
     def rules(self, **keywords: Any) -> FeasibleSet:
         """Rules about every row of the table, as the keywords of `Actionability`."""
-        numbers = self.codec.numbers(self.table) if keywords else None
-        return compile_rules(Actionability(**keywords), self.codec.schema, numbers, self.x.numpy())
+        read = TableRules.read(Actionability(**keywords), self.codec, self.table)
+        return compile_rules(read, self.table, self.x.numpy())
 
     def query(self, target: int | Tensor = 1, probability: float | None = None, **rules: Any) -> Query:
         """Ask about every row of the table toward one class, or one for each row."""

@@ -23,7 +23,7 @@ from .page import report_page
 from .rows import AnsweredRows
 from .sentences import sentences
 from .side_by_side import side_by_side
-from .wording import counted, format_share, is_missing, shorten
+from .wording import counted, format_share, is_missing, row_name, shorten
 from .words import TEMPLATES
 
 _KEYS = ["row", "target", "rank"]
@@ -40,7 +40,8 @@ class Counterfactuals(AnsweredRows):
     Parameters
     ----------
     data : DataFrame (of pandas or polars), Arrow table or ndarray of shape (m, d)
-        The counterfactual rows, in the container, units, dtypes and categories of the table that was asked about.
+        The counterfactual rows, in the container, units, dtypes and categories of the table that was asked about. The
+        rows of a DataFrame of pandas are labelled as those of the table were.
     original : DataFrame, Arrow table or ndarray of shape (m, d)
         The query rows, aligned with `data`: a row that has three counterfactuals stands here three times.
     report : DataFrame of m lines
@@ -78,16 +79,16 @@ class Counterfactuals(AnsweredRows):
         Returns
         -------
         DataFrame of m lines
-            The columns of `report`, then those of `data`; of polars or Arrow where `data` is, else of pandas. Where a
-            data column has the name of a report column, the data column keeps it and the report column is prefixed
-            with ``cf_``.
+            The columns of `report`, then those of `data`, with its row labels; of polars or Arrow where `data` is, else
+            of pandas. Where a data column has the name of a report column, the data column keeps it and the report
+            column is prefixed with ``cf_``.
         """
         taken = set(self.feature_names)
         report = self.report.rename(columns={name: free_name(name, taken) for name in self.report.columns})
         data: Any = self.data
         if isinstance(data, pd.DataFrame):
-            data = data.reset_index(drop=True)
-        elif isinstance(data, np.ndarray):
+            return pd.concat([report, data.reset_index(drop=True)], axis=1).set_axis(data.index)
+        if isinstance(data, np.ndarray):
             data = pd.DataFrame(data, columns=pd.Index(self.feature_names))
         return Kind.of(data).beside(report, data)
 
@@ -101,7 +102,8 @@ class Counterfactuals(AnsweredRows):
             counterfactuals and, within one, of the table's columns. ``from`` and ``to`` have dtype object: every value
             keeps its type. ``contribution`` (float64) is what the change of the cell adds to the log-odds of the
             target, log p / (1 - p), on the way from the original row to the counterfactual; those of a counterfactual
-            add up to what its log-odds gain in all. NaN in results that were made by hand.
+            add up to what its log-odds gain in all. NaN in results that were made by hand. Rows have the labels that
+            their counterfactuals have in `data`.
 
         Notes
         -----
@@ -123,7 +125,8 @@ class Counterfactuals(AnsweredRows):
             "to": pd.Series([after for _, after in cells], dtype=object),
             "contribution": self._contributions[rows, at],
         }
-        return pd.concat([self.report[_KEYS].iloc[rows].reset_index(drop=True), pd.DataFrame(long)], axis=1)
+        told = pd.concat([self.report[_KEYS].iloc[rows].reset_index(drop=True), pd.DataFrame(long)], axis=1)
+        return told.set_axis(self.data.index[rows]) if isinstance(self.data, pd.DataFrame) else told
 
     def compare(self, row: Any, *, changed_only: bool = True) -> pd.DataFrame:
         """One row beside its alternatives: a line for each column of the table.
@@ -299,8 +302,8 @@ class Counterfactuals(AnsweredRows):
         number = counted(len(self), "counterfactual")
         lines = [f"Counterfactuals: {number}, {format_share(valid)} valid, {format_share(plausible)} plausible"]
         shown = sentences(self[:_REPR_SENTENCES], self)
-        rows = self.report["row"].head(_REPR_SENTENCES)
-        lines += [f"  row {row}: {shorten(text)}" for row, text in zip(rows, shown, strict=True)]
+        rows = self.row_names[:_REPR_SENTENCES]
+        lines += [f"  row {row_name(row)}: {shorten(text)}" for row, text in zip(rows, shown, strict=True)]
         if len(self) > _REPR_SENTENCES:
             lines.append(f"  ... and {len(self) - _REPR_SENTENCES} more")
         return "\n".join(lines)

@@ -10,7 +10,7 @@ from .._table.cells import free_name, objects_of
 from .changes import ComparedColumn
 from .rows import AnsweredRows
 from .status import Status
-from .wording import counted, format_probability, format_value, isolated, shorten
+from .wording import counted, format_probability, format_value, isolated, row_name, shorten
 
 _ROWS = 20
 _COLUMNS = 30
@@ -35,7 +35,8 @@ def notebook_table(result: AnsweredRows) -> str:
         notes.append(f"... and {len(result) - len(head)} more")
     taken = set(result.feature_names)
     names = [free_name(name, taken) for name in _REPORT] + [column.label for column in columns]
-    cells = [_plain_cells(head.report[name]) for name in _REPORT]
+    cells = [[f"<td>{_text(row_name(row))}</td>" for row in head.row_names]]
+    cells += [_plain_cells(head.report[name]) for name in _REPORT[1:]]
     cells += [_cells(column) for column in columns]
     header = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
     body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*cells, strict=True))

@@ -13,6 +13,7 @@ import pandas as pd
 from .._common.positions import row_positions
 from .._table.cells import Table, cells_differ
 from .._table.containers import Kind, copied, read_table, rows_in
+from .._table.row_labels import row_labels
 from .about import About
 from .contributions import LogProba, contributions
 from .words import PLAIN_WORDS, Words
@@ -67,11 +68,16 @@ class AnsweredRows(_Judged):
     def __len__(self) -> int:
         return len(self.report)
 
+    @property
+    def row_names(self) -> list[Any]:
+        """What to call the query row of each counterfactual: its label, or its position in an array."""
+        return list(self.data.index) if isinstance(self.data, pd.DataFrame) else self.report["row"].tolist()
+
     def __iter__(self) -> Iterator[Self]:
         return (self[position] for position in range(len(self)))
 
     def __getitem__(self, key: Any) -> Self:
-        rows = row_positions(key, len(self))
+        rows = row_positions(key, len(self), row_labels(self.data))
         cut = replace(
             self,
             data=rows_in(self.data, rows),

@@ -96,6 +96,11 @@ def plain(value: Any) -> str:
     return text if text and text == text.strip() else f"'{text}'"
 
 
+def row_name(label: Any) -> str:
+    """The label of a row as text on one line."""
+    return ", ".join(map(row_name, label)) if isinstance(label, tuple) else plain(label)
+
+
 def format_value(value: Any, decimals: int) -> str:
     if is_missing(value):
         return _MISSING

@@ -23,7 +23,7 @@ from .explains_itself import ExplainsItself, explaining
 from .invert_steps import Step, as_they_are, have_moved, is_identity, map_back, thawed, transform_through, type_name
 from .ranges import ranges_before
 from .tips import tips_before
-from .translate_rules import Translation, translate
+from .translate_rules import Translation, by_position, translate
 
 
 def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
@@ -93,6 +93,7 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     given = read_rows(X, getattr(estimator, "feature_names_in_", None))
     way = _Way(steps, Kind.of(given))
     X = as_table(given)
+    kwargs = by_position(kwargs, X)
     stages = transform_through(steps, X, way.kind)
     asked = stages[-1].table
 

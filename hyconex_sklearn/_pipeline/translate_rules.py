@@ -7,20 +7,21 @@ by the rules as the user said them, cell by cell.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .._answer.status import Status
-from .._rules import judge
 from .._rules.actionability import EVERYDAY, Actionability
-from .._rules.read import by_column, read_bounds, read_directions, read_movable, read_relations
+from .._rules.read import by_column, read_directions
 from .._rules.relations import Relation
+from .._rules.table_rules import TableRules
 from .._table.cells import Array, Table, cells_differ, names_of
 from .._table.codec import TableCodec
-from .._table.column_io import is_number, kind_in, labels_in, numbers_in, own_cells, with_columns, with_values
+from .._table.column_io import is_number, kind_in, numbers_in, own_cells, with_columns, with_values
+from .._table.row_labels import in_order
 from .._table.schema import Column, TableSchema
 from .probe_steps import Passage
 
@@ -36,7 +37,7 @@ class Translation:
 
     keywords: dict[str, Any]  # what the classifier's ``counterfactuals`` is called with
     certifying: dict[str, Any]  # what a certificate depends on, apart from whether a row is feasible
-    rules: TableRules | None = None  # None: nothing had to be translated, and the classifier's judgement stands
+    rules: UserRules | None = None  # None: nothing had to be translated, and the classifier's judgement stands
     glossary: str = ""  # what the classifier's columns are to the user
 
     def ask(self, final: Any, table: Table) -> Any:
@@ -61,6 +62,15 @@ class Translation:
         return report.assign(feasible=feasible, status=report["status"].mask(broken, Status.INFEASIBLE))
 
 
+def by_position(asked: dict[str, Any], X: Table) -> dict[str, Any]:
+    """A query in which all that is said of each row of X stands in its order: labels of rows may not pass the steps."""
+    rules = Actionability._in_query(asked)
+    placed = rules._placed(X, names_of(X))
+    if placed is not rules:
+        asked = {name: value for name, value in asked.items() if name not in EVERYDAY} | {"actionability": placed}
+    return asked | {"target": in_order(asked["target"], X, "target")} if "target" in asked else asked
+
+
 def translate(
     asked: dict[str, Any],
     X: Table,
@@ -77,7 +87,7 @@ def translate(
     passage = Passage(X, Z, forward, back)
     if replace(rules, target_probability=None).is_trivial or passage.is_identity:
         return Translation(asked, asked)
-    read = TableRules.read(rules, X)
+    read = UserRules.of(rules, X)
     told = _Teller(read, passage).rules()
     others = {name: value for name, value in asked.items() if name not in (*EVERYDAY, "actionability")}
     lasting = Actionability(target_probability=told.target_probability, feature_weights=told.feature_weights)
@@ -88,31 +98,18 @@ def translate(
 
 
 @dataclass(frozen=True)
-class TableRules:
-    """What the user said, read against the n rows and d columns of the user's table, by column number."""
+class UserRules(TableRules):
+    """What the user said, read against the user's table, and the noise that steps make there."""
 
-    said: Actionability
-    codec: TableCodec
-    movable: Array  # bool (n, d)
-    bounds: dict[int, tuple[Array, Array]]  # low and high (n,), infinite where there is none; ranks of ordered labels
-    directions: dict[int, int]  # 1 or -1
-    relations: tuple[Relation, ...]  # sums of ``codec.schema.value_columns``
     noise: Array  # (d,): rounding noise in a column of floats, 0 in others; it is taken off before a row is judged
 
     @classmethod
-    def read(cls, rules: Actionability, X: Table) -> TableRules:
+    def of(cls, rules: Actionability, X: Table) -> UserRules:
         """Raise where a rule does not fit the columns or rows of X."""
-        schema, n = _schema_of(X), len(X)
-        bounds = read_bounds(rules.bounds, schema, n)
-        return cls(
-            rules,
-            TableCodec(schema),
-            movable=read_movable(rules, schema, n),
-            bounds={j: _on_whole_numbers(schema.columns[j], *sides) for j, sides in bounds.items()},
-            directions=read_directions(rules.monotonic_cst, schema),
-            relations=read_relations(rules.relations, schema),
-            noise=np.array([_noise_in(X, j, bounds.get(j, ())) for j in range(X.shape[1])]),
-        )
+        read = TableRules.read(rules, TableCodec(_schema_of(X)), X)
+        bounds = {j: _on_whole_numbers(read.codec.schema.columns[j], *sides) for j, sides in read.bounds.items()}
+        parts = {field.name: getattr(read, field.name) for field in fields(read)} | {"bounds": bounds}
+        return cls(**parts, noise=np.array([_noise_in(X, j, bounds.get(j, ())) for j in range(X.shape[1])]))
 
     def named(self, rule: str) -> dict[int, Any]:
         """What a rule that is a dict says of each column."""
@@ -121,32 +118,12 @@ class TableRules:
     def settled(self, data: Table, original: Table, rows: Array) -> Table:
         """Frozen cells are the user's own, whatever the steps did; noise at a bound is clipped."""
         data = _restored(data, original, ~self.movable[rows] & cells_differ(original, data))
-        numbers = self.codec.numbers(data)
         for j, (low, high) in self.bounds.items():
-            values = numbers[:, self.codec.schema.slot(j)]
+            values = self.values(data, j)
             clipped = np.clip(values, low[rows], high[rows])
             at = np.flatnonzero((clipped != values) & (np.abs(clipped - values) <= self.noise[j]))
             data = with_values(data, j, clipped[at], at) if at.size else data
         return data
-
-    def obeyed(self, data: Table, original: Table, rows: Array) -> Array:
-        """Which rows obey every rule by their own cells: bool (m,)."""
-        before, after, movable = self.codec.numbers(original), self.codec.numbers(data), self.movable[rows]
-        low, high = np.full(after.shape, -np.inf), np.full(after.shape, np.inf)
-        for j, (least, most) in self.bounds.items():
-            slot = self.codec.schema.slot(j)
-            low[:, slot], high[:, slot] = least[rows], most[rows]
-        for j, direction in self.directions.items():
-            slot = self.codec.schema.slot(j)
-            low[:, slot], high[:, slot] = judge.narrowed(low[:, slot], high[:, slot], before[:, slot], direction)
-            movable[:, j] &= ~np.isnan(before[:, slot])
-        changed = cells_differ(original, data)
-        good = judge.obeyed(changed, after, movable, low, high, self.relations, self.said.max_changes)
-        allowed, moves = self.named("allowed_categories"), self.named("allowed_transitions")
-        for j in {*allowed, *moves}:
-            rule = judge.LabelRule(allowed.get(j), moves.get(j, {}))
-            good &= np.array([*map(rule.permits, labels_in(original, j), labels_in(data, j))], dtype=bool)
-        return good
 
 
 def _schema_of(X: Table) -> TableSchema:
@@ -197,7 +174,7 @@ def _restored(table: Any, original: Any, mask: Array) -> Any:
 class _Teller:
     """The user's rules, told in the columns and units after the steps."""
 
-    read: TableRules
+    read: UserRules
     passage: Passage
 
     def rules(self) -> Actionability:
@@ -266,7 +243,7 @@ class _Teller:
         return tuple(told) if len(told) > 1 else told[0]
 
     def _directions(self) -> Iterator[tuple[int, int]]:
-        for j, direction in self.read.directions.items():
+        for j, direction in read_directions(self.read.said.monotonic_cst, self.read.codec.schema).items():
             rule = f"monotonic_cst[{self.passage.names[j]!r}]"
             if not is_number(self.passage.X, j):
                 yield self.passage.same(rule, j), direction

@@ -12,11 +12,13 @@ from typing import Any
 
 import pandas as pd
 
+from .._table.cells import Table
 from .._table.containers import Kind, is_foreign, read_table
+from .labelled import Labelled, placed
 from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
 
 #: Rules that are keywords of ``counterfactuals``, too.
-EVERYDAY = ("immutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
+EVERYDAY = ("immutable", "mutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,17 @@ class Actionability:
     Parameters
     ----------
     immutable : list of columns, bool mask (n_features,) or bool array (n, n_features), optional
-        What must not change; the last form says it for each query row.
+        What must not change; the last form says it for each query row. A Series of bools is matched by the names of
+        columns, a DataFrame of bools by those and by the labels of rows.
+    mutable : as `immutable`, optional
+        What may change; nothing else does. Say one of the two.
     bounds : dict of column to (low, high), optional
         Smallest and largest value, in the units of the table (labels for ordered categories). Either may be None, or
-        an array with one value per query row (None or NaN: no bound in that row).
-    monotonic_cst : dict of column to {-1, 0, 1} or array-like of shape (n_features,), optional
-        1: the value may only rise, -1: only fall, 0: free. A missing cell has no value to compare with and stays
-        missing.
+        an array with one value per query row (None or NaN: no bound in that row), or a Series, which is matched by the
+        labels of rows.
+    monotonic_cst : dict or Series of column to {-1, 0, 1}, or array-like of shape (n_features,), optional
+        1: the value may only rise, -1: only fall, 0: free. Ordered categories have a direction, too, and truth values:
+        False may rise to True. A missing cell has no value to compare with and stays missing.
     max_changes : int, optional
         How many table columns may change at most.
     target_probability : float, optional
@@ -52,8 +58,9 @@ class Actionability:
     feature_weights : dict of column to weight, optional
         What a change costs, compared with other columns; a column that is not named weighs 1.
     repair : callable, optional
-        Takes a DataFrame of counterfactuals (of the library of X, if X is one; of pandas for an array) and returns one
-        of the same shape that a table of this kind can hold.
+        Takes a DataFrame of counterfactuals (of the library of X, if X is one; of pandas for an array), in rows 0, 1,
+        ..., and returns one of the same rows and columns that a table of this kind can hold. Rows of pandas are matched
+        by their labels, in any order.
 
     Examples
     --------
@@ -63,6 +70,7 @@ class Actionability:
     """
 
     immutable: Any = None
+    mutable: Any = None
     bounds: Any = None
     monotonic_cst: Any = None
     max_changes: int | None = None
@@ -80,6 +88,10 @@ class Actionability:
             value = read_table(value) if is_foreign(value) else value
             plain = None if value is None else read(value)
             object.__setattr__(self, name, () if name == "relations" and plain is None else plain)
+        if self.immutable is not None and self.mutable is not None:
+            raise ValueError(
+                "immutable and mutable are both given, and each says of all columns whether they may change. Say one."
+            )
 
     def __repr__(self) -> str:
         """Only the rules that are set."""
@@ -101,9 +113,28 @@ class Actionability:
         return {name: value for name, value in values.items() if value is not None and value != ()}
 
     @property
+    def _movable_said(self) -> tuple[str, Any]:
+        """The rule by which columns may change or not, and what it says; None if there is none."""
+        return ("immutable", self.immutable) if self.mutable is None else ("mutable", self.mutable)
+
+    @property
     def _immutable_kind(self) -> str:
-        """How `immutable` is said: "columns" by name, a "mask" of all columns, or one of all "cells", row by row."""
-        return kind_of(self.immutable or ())
+        """How that is said: "columns" by name, a "mask" of all columns, or one of all "cells", row by row."""
+        return kind_of(self._movable_said[1] or ())
+
+    @property
+    def _by_row(self) -> list[str]:
+        """The rules that say something else of each row."""
+        sides = [side for pair in (self.bounds or {}).values() for side in pair]
+        found = {
+            self._movable_said[0]: self._immutable_kind == "cells",
+            "bounds": any(isinstance(side, tuple | Labelled) for side in sides),
+        }
+        return [rule for rule, said in found.items() if said]
+
+    def _placed(self, X: Table, names: Sequence[Hashable]) -> Actionability:
+        """The same rules, what is said of each row in the order of X and of its columns `names`."""
+        return placed(self, X, tuple(names))
 
     def _repairing(self, kind: Kind) -> Actionability:
         """The same rules, whose `repair` gets tables of a kind, and may return them."""
@@ -115,10 +146,11 @@ class Actionability:
     def _by_position(self, names: Sequence[Hashable]) -> list[str]:
         """The rules that tell columns of a table with these `names` by position: masks, lists per column, indices."""
         columns = {name: tuple(getattr(self, name) or ()) for name in BY_COLUMN}
-        columns["immutable"] = self.immutable or ()
+        rule, said = self._movable_said
+        columns[rule] = () if isinstance(said, Labelled) else said or ()
         columns["relations"] = tuple(column for terms, _ in self.relations for column in terms)
         listed = {
-            "immutable": self._immutable_kind != "columns",
+            rule: self._immutable_kind != "columns" and not isinstance(said, Labelled),
             "monotonic_cst": isinstance(self.monotonic_cst, tuple),
         }
         return [

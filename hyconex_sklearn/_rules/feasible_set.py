@@ -222,10 +222,10 @@ class FeasibleSet:
         if column.one_hot:
             taken = Z[:, self._block(j)] > 0.5
             return (taken & permitted).any(axis=1) | ~(taken.any(axis=1) | self.broken[:, j])
-        value = Z[:, column.start]
+        value, own = Z[:, column.start], self.numbers[:, self.schema.slot(j)]
         rank = np.rint(column.inverse(value)).astype(np.intp)
-        stays_missing = np.isnan(self.numbers[:, self.schema.slot(j)]) & (value == reference[:, column.start])
-        return permitted[np.arange(len(rank)), rank] | stays_missing
+        stays = (value == reference[:, column.start]) & (own != np.rint(own))  # missing, or a label that has no level
+        return np.where(stays, ~self.broken[:, j], permitted[np.arange(len(rank)), rank])
 
     def _block(self, j: int) -> slice:
         return slice(self.schema.columns[j].start, self.schema.columns[j].stop)

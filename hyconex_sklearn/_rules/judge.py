@@ -24,13 +24,18 @@ class LabelRule:
 
     allowed: Collection[Any] | None  # the only labels that a row may have; None: all
     moves: Mapping[Any, Collection[Any]]  # where some labels may go
+    direction: int = 0  # of truth values: 1 if False may become True, but not True False; -1 the other way round
 
     def permits(self, old: Any, new: Any) -> bool:
         """Whether one label may become the other, or stay. A missing one may stay so, but none may go missing."""
         if new is None:
             return old is None
         listed = self.allowed is None or new in self.allowed
-        return listed and (old == new or old not in self.moves or new in self.moves[old])
+        return listed and (old == new or (self._rises(old, new) and (old not in self.moves or new in self.moves[old])))
+
+    def _rises(self, old: Any, new: Any) -> bool:
+        """Whether a change goes in the direction, if there is one; what is no truth value has no way to go."""
+        return not self.direction or (old in (False, True) and self.direction * (int(new) - int(old)) > 0)
 
 
 def narrowed(low: Array, high: Array, own: Array, direction: int) -> tuple[Array, Array]:

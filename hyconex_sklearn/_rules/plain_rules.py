@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .._table.containers import read_column
+from .labelled import Labelled, read_labelled
 
 
 def _plain(value: Any) -> Any:
@@ -58,10 +59,18 @@ def _sequence(value: Any, rule: str, expected: str, advice: str) -> tuple[Any, .
 
 
 def _mapping(value: Any, rule: str, content: str) -> dict[Any, Any]:
-    """A dict by columns, its keys as plain Python."""
+    """A dict (or Series) by columns, its keys as plain Python."""
+    if isinstance(value, pd.Series):
+        _require_unique(value.index, rule)
+        value = dict(value.items())
     expected, advice = f"a dict of column to {content}", "Name each column that the rule is about."
     _require(isinstance(value, Mapping), TypeError, rule, expected, value, advice)
     return {_column(key, rule): item for key, item in value.items()}
+
+
+def _require_unique(columns: pd.Index, rule: str) -> None:
+    if not columns.is_unique:
+        raise ValueError(f"{rule} says something twice of {columns[columns.duplicated()][0]!r}. Name each column once.")
 
 
 def _column(key: Any, rule: str) -> Any:
@@ -85,25 +94,60 @@ def _labels(value: Any, rule: str) -> tuple[Any, ...]:
 # ------------------------------------------------------------------------------------------------- one reader a rule
 
 
-def kind_of(immutable: tuple[Any, ...]) -> str:
-    """What plain ``immutable`` is: "columns", a "mask" of all columns, or of all "cells", a row for each query row."""
-    if immutable and all(isinstance(item, bool) for item in immutable):
+def kind_of(said: Any) -> str:
+    """What plain ``immutable`` or ``mutable`` is.
+
+    "columns", a "mask" of all columns, or one of all "cells", a row for each query row.
+    """
+    if isinstance(said, Labelled):
+        return "cells"
+    if said and all(isinstance(item, bool) for item in said):
         return "mask"
-    rows = all(isinstance(item, tuple) for item in immutable) and any(immutable)
-    return "cells" if rows and all(isinstance(cell, bool) for row in immutable for cell in row) else "columns"
+    rows = all(isinstance(item, tuple) for item in said) and any(said)
+    return "cells" if rows and all(isinstance(cell, bool) for row in said for cell in row) else "columns"
 
 
-def _read_immutable(value: Any) -> tuple[Any, ...] | None:
-    expected = "a list of columns, or a mask of bools (for all query rows, or one row each)"
-    items = _sequence(value, "immutable", expected, "Put a single column into a list: immutable=['age'].")
-    kind = kind_of(items)
-    if kind == "columns":
-        alike, expected = not any(isinstance(item, bool) for item in items), "only bools (a mask) or only columns"
-        _require(alike, TypeError, "immutable", expected, list(items), "Do not mix the two.")
-        return tuple(_column(item, "immutable") for item in items) or None
-    if kind == "cells" and len(set(map(len, items))) > 1:
-        raise ValueError("immutable has rows of different lengths; pass one bool per row and column of the table.")
-    return items
+def _reader_of_columns(rule: str) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        expected = "a list of columns, or a mask of bools (for all query rows, or one row each)"
+        labelled = None if isinstance(value, pd.Series) else read_labelled(value, _plain)
+        if labelled is not None:
+            return _checked_mask(labelled, rule)
+        if isinstance(value, pd.Series) and _all_bools(value.tolist()):
+            _require_unique(value.index, rule)
+            value = value.index[value.to_numpy(dtype=bool)].tolist()  # named, whatever their order
+        items = _sequence(value, rule, expected, f"Put a single column into a list: {rule}=['age'].")
+        kind = kind_of(items)
+        if kind == "columns":
+            alike, expected = not any(isinstance(item, bool) for item in items), "only bools (a mask) or only columns"
+            _require(alike, TypeError, rule, expected, list(items), "Do not mix the two.")
+            return tuple(_column(item, rule) for item in items) or None
+        if kind == "cells" and len(set(map(len, items))) > 1:
+            raise ValueError(f"{rule} has rows of different lengths; pass one bool per row and column of the table.")
+        return items
+
+    return read
+
+
+def _read_mutable(value: Any) -> Any:
+    said = _reader_of_columns("mutable")(value)
+    if said is None:
+        raise ValueError("mutable names no column, which leaves nothing to change. Name those that may change.")
+    return said
+
+
+def _all_bools(cells: Iterable[Any]) -> bool:
+    return all(isinstance(cell, bool) for cell in cells)
+
+
+def _checked_mask(mask: Labelled, rule: str) -> Labelled:
+    """A mask with labels, if it holds a bool for each row and column."""
+    whole = all(isinstance(row, tuple) and len(row) == len(mask.columns) for row in mask.cells)
+    if not (mask.columns and whole and all(map(_all_bools, mask.cells))):
+        raise TypeError(
+            f"{rule} is a table, but no mask: it must hold a bool in every cell. Fill its gaps, or name columns."
+        )
+    return mask
 
 
 def _read_bounds(value: Any) -> dict[Any, Any] | None:
@@ -113,19 +157,26 @@ def _read_bounds(value: Any) -> dict[Any, Any] | None:
 def _read_pair(column: Any, pair: Any) -> tuple[Any, Any]:
     rule, expected = f"bounds[{column!r}]", "a pair (low, high)"
     advice = "Use None for a side without a bound: (0, None)."
-    sides = _sequence(pair, rule, expected, advice)
+    labelled = isinstance(pair, pd.Series) and not pair.index.equals(pd.RangeIndex(2))
+    _require(not labelled, TypeError, rule, expected, pair, "Pass a tuple: a Series has labels, which say otherwise.")
+    sides = list(pair) if isinstance(pair, list | tuple) else _sequence(pair, rule, expected, advice)
     _require(len(sides) == 2, ValueError, rule, expected, pair, advice)
-    low, high = _read_side(sides[0], rule, -math.inf), _read_side(sides[1], rule, math.inf)
+    low, high = (_read_row_side(side, rule, ends) for side, ends in zip(sides, (-math.inf, math.inf), strict=True))
     if isinstance(low, tuple) and isinstance(high, tuple) and len(low) != len(high):
         raise ValueError(f"{rule} has {len(low)} low and {len(high)} high values; pass one of each per query row.")
-    lows, highs = (side if isinstance(side, tuple) else (side,) for side in (low, high))
-    n = max(len(lows), len(highs))
-    for row in range(n):
-        a, b = lows[row % len(lows)], highs[row % len(highs)]
-        if _is_real(a) and _is_real(b) and a > b:
-            where = f" in row {row}" if n > 1 else ""
-            raise ValueError(f"{rule} has low {a!r} above high {b!r}{where}. Pass (low, high), in this order.")
+    if _is_real(low) and _is_real(high) and low > high:
+        raise ValueError(f"{rule} has low {low!r} above high {high!r}. Pass (low, high), in this order.")
     return low, high
+
+
+def _read_row_side(side: Any, rule: str, unbounded: float) -> Any:
+    """One side of a pair, with its row labels if it has some."""
+    labelled = read_labelled(side, _plain)
+    if labelled is None:
+        return _read_side(_plain(side), rule, unbounded)
+    one_each = not labelled.columns and not isinstance(side, pd.DataFrame)
+    _require(one_each, TypeError, rule, "a pair of numbers or labels", side, "Pass one value per query row, a Series.")
+    return Labelled(labelled.rows, _read_side(labelled.cells, rule, unbounded))
 
 
 def _read_side(side: Any, rule: str, unbounded: float) -> Any:
@@ -145,7 +196,7 @@ def _read_side(side: Any, rule: str, unbounded: float) -> Any:
 def _read_monotonic(value: Any) -> Any:
     expected, advice = "-1, 0 or 1", "1: may only rise, -1: may only fall, 0: free."
     given: Any
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping | pd.Series):
         given = {column: _plain(cst) for column, cst in _mapping(value, "monotonic_cst", expected).items()}
     else:
         given = _sequence(value, "monotonic_cst", "a dict, or one of -1, 0 and 1 for each column", advice)
@@ -231,7 +282,8 @@ def _read_repair(value: Any) -> Any:
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
-    "immutable": _read_immutable,
+    "immutable": _reader_of_columns("immutable"),
+    "mutable": _read_mutable,
     "bounds": _read_bounds,
     "monotonic_cst": _read_monotonic,
     "max_changes": _read_max_changes,
@@ -254,6 +306,8 @@ def described(rule: str, value: Any) -> Any:
         return [[described(rule, key), described(rule, item)] for key, item in value.items()]
     if isinstance(value, tuple):
         return [described(rule, item) for item in value]
+    if isinstance(value, Labelled):
+        return {name: described(rule, _plain(part)) for name, part in value.described().items()}
     if value is not None and type(value) not in (str, int, float, bool):
         raise TypeError(
             f"{rule} holds {value!r} of type {type(value).__name__}; JSON can hold text, numbers and booleans only. "

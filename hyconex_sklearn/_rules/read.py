@@ -14,35 +14,36 @@ import numpy as np
 from .._common.messages import listing
 from .._table.cells import Array
 from .._table.schema import Column, TableSchema
-from .._table.units import NARROW_FLOATS
 from .actionability import Actionability
 from .judge import LabelRule
+from .plain_rules import kind_of
 from .relations import Relation
 
 
 def read_movable(rules: Actionability, schema: TableSchema, n: int) -> Array:
     """Which table columns each row may change: bool (n, C)."""
-    shape, said = (n, len(schema.columns)), rules.immutable
+    shape, (rule, said) = (n, len(schema.columns)), rules._movable_said
     if said is None:
         return np.broadcast_to(True, shape)
-    if rules._immutable_kind == "columns":
-        frozen = np.isin(np.arange(shape[1]), [_position(column, schema, "immutable") for column in said])
+    kind = kind_of(said)
+    if kind == "columns":
+        named = np.isin(np.arange(shape[1]), [_position(column, schema, rule) for column in said])
     else:
-        frozen = np.array(said, dtype=bool)
-    if rules._immutable_kind == "cells" and frozen.shape != shape:
+        named = np.array(said, dtype=bool)
+    if kind == "cells" and named.shape != shape:
         raise ValueError(
-            f"immutable is a mask of shape {frozen.shape}, but X has shape {shape}. Pass one bool per row and column "
-            "of X."
+            f"{rule} is a mask of shape {named.shape}, but X has shape {shape}. Pass one bool per row and column of X."
         )
-    if rules._immutable_kind == "mask" and len(frozen) != shape[1]:
+    if kind == "mask" and len(named) != shape[1]:
         raise ValueError(
-            f"immutable is a mask of {len(frozen)} values, but X has {shape[1]} columns. Pass one bool per column, or "
+            f"{rule} is a mask of {len(named)} values, but X has {shape[1]} columns. Pass one bool per column, or "
             "names or indices."
         )
-    frozen = np.broadcast_to(frozen, shape)
-    if n and schema.movable.any() and (frozen[:, schema.owner] | ~schema.movable).all():
-        raise ValueError("immutable names every column that can change, which leaves nothing to change. Name fewer.")
-    return ~frozen
+    movable = np.broadcast_to(named if rule == "mutable" else ~named, shape)
+    if n and schema.movable.any() and not (movable[:, schema.owner] & schema.movable).any():
+        every, advice = ("every", "fewer") if rule == "immutable" else ("no", "more")
+        raise ValueError(f"{rule} names {every} column that can change, which leaves nothing to change. Name {advice}.")
+    return movable
 
 
 def read_bounds(bounds: Any, schema: TableSchema, n: int) -> dict[int, tuple[Array, Array]]:
@@ -56,15 +57,9 @@ def read_bounds(bounds: Any, schema: TableSchema, n: int) -> dict[int, tuple[Arr
                 f"allowed_categories={{{column.name!r}: [...]}}."
             )
         sides = _side(low, -np.inf, column, n, rule), _side(high, np.inf, column, n, rule)
-        if (sides[0] > sides[1]).any():
-            raise ValueError(f"{rule} has a low bound above the high one {places(sides[0] > sides[1])}. Swap them.")
-        if column.is_value:
-            result[j] = sides
-        elif column.decimals is not None and ((column.lower < sides[0]) | (column.lower > sides[1])).any():
-            raise ValueError(
-                f"{rule} excludes {column.lower!r}, the only value of column {column.name!r} at fit, which never "
-                "changes. Leave the bound out, or include this value."
-            )
+        if not isinstance(low, tuple) and not isinstance(high, tuple) and (sides[0] > sides[1]).any():
+            raise ValueError(f"{rule} has the low bound {low!r} above the high one, {high!r}. Swap them.")
+        result[j] = sides
     return result
 
 
@@ -83,15 +78,11 @@ def _side(side: Any, unbounded: float, column: Column, n: int, rule: str) -> Arr
             f"{rule} is {side!r}, but column {column.name!r} holds numbers. Pass numbers in the units of the column."
         )
     values = np.array([unbounded if cell is None else cell for cell in cells], dtype=np.float64)
-    narrow = NARROW_FLOATS.get(column.dtype.lower())
-    if narrow is not None:  # as numpy and pandas compare such a column with a number
-        with np.errstate(over="ignore"):
-            values = values.astype(narrow).astype(np.float64)
     return np.broadcast_to(values, (n,))
 
 
 def read_directions(monotonic_cst: Any, schema: TableSchema) -> dict[int, int]:
-    """1 or -1, by number of the value columns that have a direction."""
+    """1 or -1, by number of the columns that have a direction: numbers, ordered labels, truth values."""
     if isinstance(monotonic_cst, tuple):
         if len(monotonic_cst) != len(schema.columns):
             raise ValueError(
@@ -102,29 +93,35 @@ def read_directions(monotonic_cst: Any, schema: TableSchema) -> dict[int, int]:
     directions = {}
     for name, j, direction in by_column(monotonic_cst, schema, "monotonic_cst"):
         column = schema.columns[j]
-        if direction and column.one_hot:
+        if direction and column.kind == "categorical":
             raise ValueError(
                 f"monotonic_cst[{name!r}] is about column {column.name!r}, which holds labels without an order. Use "
                 f"allowed_transitions={{{column.name!r}: {{...}}}}, or make it an ordered category before fit."
             )
-        if direction and column.is_value:
+        if direction and (column.is_value or column.kind == "boolean" or not column.categories):
             directions[j] = direction
     return directions
 
 
 def read_labels(rules: Actionability, schema: TableSchema) -> dict[int, LabelRule]:
-    """Rules on labels, by table column number."""
-    allowed, moves = {}, {}
+    """Rules on labels, by table column number; directions of truth values are such rules."""
+    allowed = {j: frozenset(v) for _, j, v in by_column(rules.allowed_categories, schema, "allowed_categories")}
+    moves = {
+        j: {label: frozenset(to) for label, to in goals.items()}
+        for _, j, goals in by_column(rules.allowed_transitions, schema, "allowed_transitions")
+    }
+    directions = read_directions(rules.monotonic_cst, schema)
+    ways = {j: direction for j, direction in directions.items() if schema.columns[j].kind == "boolean"}
+    columns = sorted({*allowed, *moves, *ways})
+    return {j: LabelRule(allowed.get(j), moves.get(j, {}), ways.get(j, 0)) for j in columns}
+
+
+def check_labels(rules: Actionability, schema: TableSchema) -> None:
+    """Raise where a rule on labels names one that the fit did not see, or a column of numbers."""
     for name, j, labels in by_column(rules.allowed_categories, schema, "allowed_categories"):
         column, rule = schema.columns[j], f"allowed_categories[{name!r}]"
         _check_kind(column, rule, "bounds")
         _check_labels(column, labels, rule)
-        allowed[j] = frozenset(labels)
-        if column.kind == "constant" and not allowed[j].issuperset(column.categories):
-            raise ValueError(
-                f"{rule} excludes {column.categories[0]!r}, the only label of the column at fit, which never changes. "
-                "Leave the rule out, or include this label."
-            )
     for name, j, goals in by_column(rules.allowed_transitions, schema, "allowed_transitions"):
         column, rule = schema.columns[j], f"allowed_transitions[{name!r}]"
         _check_kind(column, rule, "monotonic_cst or bounds")
@@ -132,9 +129,6 @@ def read_labels(rules: Actionability, schema: TableSchema) -> dict[int, LabelRul
             _check_labels(column, (label,), rule)
         for label, to in goals.items():
             _check_labels(column, to, f"{rule}[{label!r}]")
-        moves[j] = {label: frozenset(to) for label, to in goals.items()}
-    columns = [j for j in sorted({*allowed, *moves}) if schema.columns[j].kind != "constant"]
-    return {j: LabelRule(allowed.get(j), moves.get(j, {})) for j in columns}
 
 
 def _check_kind(column: Column, rule: str, instead: str) -> None:

@@ -10,19 +10,35 @@ import numpy as np
 import pandas as pd
 
 from .._table.cells import Array
-from .._table.codec import TableCodec
+from .._table.codec import rows_of
 from .feasible_set import FeasibleSet
+from .table_rules import TableRules
 
 Repair = Callable[[pd.DataFrame], pd.DataFrame]
 
 
 def apply_repair(repair: Repair, table: Any, names: list[Any]) -> Any:
-    """Return the repaired table, of the same container, columns and length; dtypes are kept where values allow it.
+    """Return the repaired table, of the same container, columns and rows; dtypes are kept where values allow it.
 
-    A function that returns anything but a DataFrame of the same columns and length is a TypeError or ValueError.
+    The function gets rows 0, 1, ..., and what it returns is matched by these labels. Anything but a DataFrame of the
+    same columns and rows is a TypeError or ValueError.
     """
-    given = table if isinstance(table, pd.DataFrame) else pd.DataFrame(table, columns=pd.Index(names))
-    repaired = repair(given.copy())
+    given = table.reset_index(drop=True) if isinstance(table, pd.DataFrame) else pd.DataFrame(table)
+    given.columns = table.columns if isinstance(table, pd.DataFrame) else pd.Index(names)
+    repaired = _matched(repair(given.copy()), given)
+    if not isinstance(table, pd.DataFrame):
+        array = repaired.to_numpy(dtype=object if table.dtype.kind in "OU" else None)
+        if table.dtype.kind == "U" and all(isinstance(cell, str) for cell in array.flat):
+            return array.astype(np.result_type(array.astype(str), table))  # a dtype that cuts no new label
+        return _as_before(pd.Series(array.ravel()), table.dtype).to_numpy().reshape(table.shape)
+    for j, dtype in enumerate(table.dtypes):
+        if repaired.dtypes.iloc[j] != dtype:
+            repaired.isetitem(j, _as_before(repaired.iloc[:, j], dtype).array)
+    return repaired.set_axis(table.index)
+
+
+def _matched(repaired: Any, given: pd.DataFrame) -> pd.DataFrame:
+    """What the function returned, its rows and columns in the order in which they were given."""
     if not isinstance(repaired, pd.DataFrame):
         raise TypeError(
             f"repair must return a DataFrame, got {type(repaired).__name__}. Return the table that it was given, with "
@@ -33,16 +49,17 @@ def apply_repair(repair: Repair, table: Any, names: list[Any]) -> Any:
             f"repair must keep rows and columns: it was given {len(given)} rows of {list(given.columns)}, and returned "
             f"{len(repaired)} rows of {list(repaired.columns)}. Change cells only."
         )
-    if not isinstance(table, pd.DataFrame):
-        array = repaired.to_numpy(dtype=object if table.dtype.kind in "OU" else None)
-        if table.dtype.kind == "U" and all(isinstance(cell, str) for cell in array.flat):
-            return array.astype(np.result_type(array.astype(str), table))  # a dtype that cuts no new label
-        return _as_before(pd.Series(array.ravel()), table.dtype).to_numpy().reshape(table.shape)
-    repaired = repaired.reset_index(drop=True)
-    for j, dtype in enumerate(table.dtypes):
-        if repaired.dtypes.iloc[j] != dtype:
-            repaired.isetitem(j, _as_before(repaired.iloc[:, j], dtype).array)
-    return repaired
+    place = repaired.index.get_indexer(given.index) if repaired.index.is_unique else np.array([-1])
+    if (place < 0).any():
+        raise ValueError(
+            f"repair must keep the labels of the rows, by which they are matched: it was given {_ends(given.index)}, "
+            f"and returned {_ends(repaired.index)}. Leave the index as it is; the order of the rows is free."
+        )
+    return repaired.iloc[place].copy()
+
+
+def _ends(index: pd.Index) -> str:
+    return f"{index[0]!r} to {index[-1]!r}"
 
 
 def _as_before(column: pd.Series, dtype: Any) -> pd.Series:
@@ -61,29 +78,34 @@ class RepairedSet(FeasibleSet):
 
     PER_ROW = (*FeasibleSet.PER_ROW, "rows")
 
-    codec: TableCodec
+    read: TableRules
     table: Any  # the query table, a DataFrame or an array
     rows: Array  # row of the table that each query row is (n,)
-    repair: Repair
 
     @classmethod
-    def of(cls, rules: FeasibleSet, codec: TableCodec, table: Any, repair: Repair) -> RepairedSet:
+    def of(cls, rules: FeasibleSet, read: TableRules, table: Any) -> RepairedSet:
         """Add the function to the rules for all rows of a table; raise where it returns no such table."""
-        apply_repair(repair, table, list(codec.schema.feature_names))
         parts = {part.name: getattr(rules, part.name) for part in fields(FeasibleSet)} | {"trivial": False}
-        return cls(**parts, codec=codec, table=table, rows=np.arange(len(table)), repair=repair)
+        made = cls(**parts, read=read, table=table, rows=np.arange(len(table)))
+        made._applied(table)
+        return made
 
     def settle(self, Z: Array, reference: Array) -> tuple[Array, Array]:
         """As `FeasibleSet.settle`, then repaired and encoded again; rows whose repair breaks another rule disobey."""
         settled, _ = super().settle(Z, reference)
-        _, again, good = self.repaired(self.codec.decode(settled, self.table, self.rows, reference), reference)
+        _, again, good = self.repaired(self.read.codec.decode(settled, self.table, self.rows, reference), reference)
         return np.where(good[:, None], again, settled), good
 
     def repaired(self, table: Any, reference: Array) -> tuple[Any, Array, Array]:
-        """The repaired rows of a table, encoded again, and which of them obey the other rules."""
-        repaired = apply_repair(self.repair, table, list(self.schema.feature_names))
-        again = self.codec.encode(repaired, warn_unseen=False)
-        return repaired, again, self.obeyed(again, reference, self.codec.numbers(repaired))
+        """The repaired rows of a table, encoded again, and which of them obey the other rules, to the last bit."""
+        repaired = self._applied(table)
+        again = self.read.codec.encode(repaired, warn_unseen=False)
+        good = self.obeyed(again, reference, self.read.codec.numbers(repaired))
+        return repaired, again, good & self.read.obeyed(repaired, rows_of(self.table, self.rows), self.rows)
+
+    def _applied(self, table: Any) -> Any:
+        repair: Any = self.read.said.repair
+        return apply_repair(repair, table, list(self.schema.feature_names))
 
 
 def repaired_where(asked: Array, data: Any, original: Any, rules: RepairedSet, reference: Array) -> tuple[Any, Array]:
@@ -92,19 +114,10 @@ def repaired_where(asked: Array, data: Any, original: Any, rules: RepairedSet, r
     There, and where it was not `asked` (m,), stands the query row.
     """
     repaired, _, good = rules.repaired(data, reference)
-    good &= asked & ~_rounded(repaired, original, rules)
+    good &= asked
     if not isinstance(original, pd.DataFrame):
         return np.where(good[:, None], repaired, original), asked & ~good
     for j in range(repaired.shape[1]):
-        repaired.isetitem(j, repaired.iloc[:, j].where(good, original.iloc[:, j]).array)
+        before, after = (table.iloc[:, j].reset_index(drop=True) for table in (original, repaired))
+        repaired.isetitem(j, after.where(good, before).array)
     return repaired, asked & ~good
-
-
-def _rounded(repaired: Any, original: Any, rules: RepairedSet) -> Array:
-    """Rows (m,) with a frozen number that the function computed anew and hit but for its last bits.
-
-    In encoded units it is the same number; in the user's hands it would be a frozen cell that changed.
-    """
-    before, after = (rules.codec.numbers(table) for table in (original, repaired))
-    frozen = ~rules.movable[:, rules.schema.value_columns]
-    return np.asarray((frozen & (before != after) & np.isclose(before, after, rtol=1e-9, atol=0.0)).any(axis=1))

@@ -20,6 +20,7 @@ from .._model.model import Model
 from .._rules.actionability import Actionability
 from .._rules.compile import compile_rules
 from .._rules.feasible_set import FeasibleSet
+from .._rules.table_rules import TableRules
 from .._rules.user_repair import RepairedSet, repaired_where
 from .._table.cells import cells_differ
 from .._table.codec import TableCodec, rows_of
@@ -47,7 +48,8 @@ class Explainer:
         self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, search: str, k: int, seed: int
     ) -> Counterfactuals:
         """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `Request`."""
-        request = Request(x, wanted, self._compiled(rules, X, x), rules.target_probability, search, k, seed)
+        read = self._read(rules, X)
+        request = Request(x, wanted, self._compiled(read, X, x), rules.target_probability, search, k, seed)
         columns = [self.codec.schema.columns[j] for j in np.argsort(self.codec.match(X))]  # in the order of X
         numbers = [c.kind in ("numeric", "integer") for c in columns]
         unknown = (np.nan, np.nan)
@@ -65,13 +67,15 @@ class Explainer:
         cells = self.chunk_rows * k_all * self.codec.schema.n_encoded
         size = self.chunk_rows * max(1, _BLOCK_CELLS // cells)  # rows of a block: whole chunks
         if len(x) <= size:
-            return Counterfactuals._adopted(**whole, **self._explain_block(X, request, slice(0, len(x))))
+            return Counterfactuals._adopted(**whole, **self._explain_block(X, request, read, slice(0, len(x))))
         joined = Joined(len(x) * k_all, [column.categories for column in columns])
         for block in chunks(len(x), size):
-            joined.add(self._explain_block(X, request, block))
-        return Counterfactuals._adopted(**whole, **joined.fields())
+            joined.add(self._explain_block(X, request, read, block))
+        fields = joined.fields()
+        fields["report"].index = pd.RangeIndex(len(fields["report"]))  # whose blocks count from 0 each
+        return Counterfactuals._adopted(**whole, **fields)
 
-    def _explain_block(self, X: Any, request: Request, block: slice) -> dict[str, Any]:
+    def _explain_block(self, X: Any, request: Request, read: TableRules, block: slice) -> dict[str, Any]:
         """Return the fields of `Counterfactuals` for some rows of the table."""
         parts = chunks(block.stop, self.chunk_rows, block.start)
         found = Answers.joined([answer(self.model, request.at(rows), rows.start) for rows in parts])
@@ -84,7 +88,7 @@ class Explainer:
         return {
             "data": data,
             "original": original,
-            "report": self._report(request, found, original, data, spoilt),
+            "report": self._report(request, read, found, original, data, spoilt),
             "probability_before": found.before,
             "prediction_before": self.classes[found.predicted],
         }
@@ -99,8 +103,9 @@ class Explainer:
         found = Answers(row, target, rank, lacking, np.full(len(row), np.nan), predicted, support, np.empty(0))
         # That the user's function spoilt a row cannot be seen from the row, which is the query's.
         spoilt = ~report["feasible"].to_numpy() & (rules.repair is not None)
-        request = Request(x, None, self._compiled(rules, X, x), rules.target_probability)
-        return self._report(request, found, rows_of(X, row), data, spoilt)
+        read = self._read(rules, X)
+        request = Request(x, None, self._compiled(read, X, x), rules.target_probability)
+        return self._report(request, read, found, rows_of(X, row), data, spoilt)
 
     def log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of the calibrated class probabilities (n, K) of a table."""
@@ -109,28 +114,31 @@ class Explainer:
             x = torch.from_numpy(self.codec.encode(X, warn_unseen=False)).to(self.model.typical.device)
             return in_chunks(self.model.logits, x).double().log_softmax(1).cpu().numpy()
 
-    def _compiled(self, rules: Actionability, X: Any, x: Tensor) -> FeasibleSet:
-        """Read the rules against the rows of X; raise where they don't fit."""
+    def _read(self, rules: Actionability, X: Any) -> TableRules:
+        """Read the rules against the table X; raise where they don't fit."""
         names = self.codec.schema.feature_names
         if isinstance(X, pd.DataFrame) and list(X.columns) != list(names) and rules._by_position(names):
             raise ValueError(
                 f"{', '.join(rules._by_position(names))} tells columns by position, but the columns of X are in "
                 f"another order than at fit, which was {list(names)}. Name the columns, or pass X in that order."
             )
-        numbers = None if rules.is_trivial else self.codec.numbers(X)
-        compiled = compile_rules(rules, self.codec.schema, numbers, x.cpu().numpy())
-        return compiled if rules.repair is None else RepairedSet.of(compiled, self.codec, X, rules.repair)
+        return TableRules.read(rules, self.codec, X)
 
-    def _report(self, request: Request, found: Answers, original: Any, data: Any, spoilt: np.ndarray) -> pd.DataFrame:
-        """Judge the rows that the user will hold: encoded anew from the decoded table."""
+    def _compiled(self, read: TableRules, X: Any, x: Tensor) -> FeasibleSet:
+        """Return what the rules allow the rows of X."""
+        compiled = compile_rules(read, X, x.cpu().numpy())
+        return compiled if read.said.repair is None else RepairedSet.of(compiled, read, X)
+
+    def _report(
+        self, request: Request, read: TableRules, found: Answers, original: Any, data: Any, spoilt: np.ndarray
+    ) -> pd.DataFrame:
+        """Judge the rows that the user will hold: by their cells, and encoded anew from the decoded table."""
         rules, at = request.rules, np.array(found.row)  # a column of a report may be read-only, which torch warns of
         reference = request.x[at].cpu().numpy()
         again = self.codec.encode(data, warn_unseen=False)
         x, target = (torch.from_numpy(array).to(request.x.device) for array in (again, found.target))
         certificate = self.model.certificate(x, target, request.probability)
-        feasible = ~spoilt
-        if not rules.trivial:
-            feasible &= rules.take(found.row).obeyed(again, reference, self.codec.numbers(data))
+        feasible = ~spoilt if rules.trivial else ~spoilt & read.obeyed(data, original, at)
         return build_report(
             rows=found.row,
             target=found.target,

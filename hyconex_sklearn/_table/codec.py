@@ -8,7 +8,8 @@ did not change is copied from the table itself, bit for bit.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ from .units import NumericMap
 CELLS_AT_ONCE = 2_000_000
 _MOST_PARTS = 12  # in which a table is encoded for a fit
 
-_MISSING, _UNSEEN = -1, -2
+#: Levels of cells that are missing, and of those whose label has none: places from the end of a list of all labels.
+MISSING, UNSEEN = -1, -2
 _FLOAT64 = np.dtype(np.float64)
 
 
@@ -89,7 +91,7 @@ class TableCodec:
             if column.one_hot or (column.kind == "constant" and column.categories):
                 level = _level_numbers(dense_cells(X, j), column, warn_unseen)
                 if column.has_missing_level:
-                    level[level == _MISSING] = len(column.categories) - 1
+                    level[level == MISSING] = len(column.categories) - 1
                 rows = np.flatnonzero(level >= 0)
                 if column.one_hot:
                     Z[rows, column.start + level[rows]] = 1.0
@@ -117,7 +119,7 @@ class TableCodec:
     def _encode_slots(self, X: Any, order: Array, warn_unseen: bool, slots: slice, Z: Array) -> None:
         schema, chosen = self.schema, self.schema.value_columns[slots]
         columns = [schema.columns[j] for j in chosen]
-        values = self._read_values(X, order[chosen], columns, warn_unseen)
+        values = self._read_values(X, order[chosen], columns, partial(_codes_of, warn_unseen=warn_unseen))
         check_finite(values, [column.name for column in columns])
         missing = np.isnan(values)
         if missing.any():
@@ -129,8 +131,10 @@ class TableCodec:
         units = schema.numeric_map if whole else NumericMap.of(columns)
         Z[:, schema.numeric_index[slots]] = units.forward(values)
 
-    def _read_values(self, X: Any, order: Array, columns: list[Column], warn_unseen: bool) -> Array:
-        """Numbers (n, p) float64 in original units; ranks of ordered columns; NaN where missing."""
+    def _read_values(
+        self, X: Any, order: Array, columns: list[Column], ranks: Callable[[Cells, Column], Array]
+    ) -> Array:
+        """Numbers (n, p) float64 in original units; `ranks` of ordered columns; NaN where missing."""
         dtypes = [X.dtype] * X.shape[1] if isinstance(X, np.ndarray) else X.dtypes.tolist()
         plain = [
             isinstance(dtypes[j], np.dtype) and dtypes[j].kind in "fiub" and column.kind != "ordered"
@@ -148,17 +152,22 @@ class TableCodec:
             if plain[slot]:
                 continue
             cells = dense_cells(X, order[slot])
-            if column.kind == "ordered":
-                level = _level_numbers(cells, column, warn_unseen)
-                values[:, slot] = np.where(level == _UNSEEN, column.fill, np.where(level == _MISSING, np.nan, level))
-            else:
-                values[:, slot] = read_numbers(cells, column.name)
+            ordered = column.kind == "ordered"
+            values[:, slot] = ranks(cells, column) if ordered else read_numbers(cells, column.name)
         return values
 
     def numbers(self, X: Any) -> Array:
-        """Values of ``schema.value_columns``, float64 (n, p): original units, ranks if ordered, NaN where missing."""
+        """Values of ``schema.value_columns``, float64 (n, p): original units, `ranks_of` if ordered, NaN if missing."""
         columns = [self.schema.columns[j] for j in self.schema.value_columns]
-        return self._read_values(X, self.match(X)[self.schema.value_columns], columns, warn_unseen=False)
+        return self._read_values(X, self.match(X)[self.schema.value_columns], columns, ranks_of)
+
+    def cells(self, X: Any, j: int) -> Cells:
+        """The cells of column j of the schema in a table, dense."""
+        return dense_cells(X, int(self.match(X)[j]))
+
+    def levels(self, X: Any, j: int) -> Array:
+        """Level number of each cell of column j of the schema; `MISSING` and `UNSEEN` are negative."""
+        return _level_numbers(self.cells(X, j), self.schema.columns[j], warn_unseen=False)
 
     def match(self, X: Any) -> Array:
         """Where each column of the schema is in X."""
@@ -186,7 +195,7 @@ class TableCodec:
         Returns
         -------
         ndarray or DataFrame with m rows
-            Columns, column order and dtypes of X; a DataFrame gets a fresh RangeIndex. Where a new value does not
+            Columns, column order, dtypes and row labels of X. Where a new value does not
             fit into a column's dtype, that column is widened.
         """
         rows = np.arange(len(Z)) if rows is None else rows
@@ -207,7 +216,7 @@ class TableCodec:
             return self._decode_floats(Z, taken, mask, order)
         if type(taken) is pd.DataFrame and self.schema.all_numbers and set(taken.dtypes.tolist()) == {_FLOAT64}:
             values = self._decode_floats(Z, taken.to_numpy(copy=True), mask, order)
-            table = pd.DataFrame(values, columns=taken.columns, copy=False)
+            table = pd.DataFrame(values, index=taken.index, columns=taken.columns, copy=False)
             table.attrs.update(taken.attrs)
             return table
         replaced = {
@@ -253,12 +262,12 @@ class TableCodec:
             column, at = self.schema.columns[j], np.flatnonzero(mask[:, j])
             if column.one_hot:
                 block = Z[at, column.start : column.stop]
-                level = np.where(block.any(axis=1), block.argmax(axis=1), _MISSING)
+                level = np.where(block.any(axis=1), block.argmax(axis=1), MISSING)
                 yield int(j), at, _labels_of(column, level)
             elif column.is_value:
                 new, gone = values[at, slots[int(j)]], lost[at, slots[int(j)]]
                 if column.kind == "ordered":
-                    yield int(j), at, _labels_of(column, np.where(gone, _MISSING, new.astype(np.intp)))
+                    yield int(j), at, _labels_of(column, np.where(gone, MISSING, new.astype(np.intp)))
                 else:
                     yield int(j), at, np.where(gone, np.nan, new)
 
@@ -274,8 +283,8 @@ def _sayings(column: Column) -> Array:
 
 
 def rows_of(X: Any, rows: Array) -> Any:
-    """A fresh table of some rows of X, (m,), by position; a DataFrame gets a fresh RangeIndex."""
-    return X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].reset_index(drop=True)
+    """A fresh table of some rows of X, (m,), by position; those of a DataFrame keep their labels."""
+    return X[rows] if isinstance(X, np.ndarray) else X.iloc[rows].copy()
 
 
 # ---------------------------------------------------------------------------------------- labels and level numbers
@@ -285,14 +294,37 @@ def _level_numbers(cells: Cells, column: Column, warn_unseen: bool) -> Array:
     """Level number of each cell; -1 where missing, -2 where the label has no level."""
     codes, labels = read_labels(cells, column.name)
     known = {label: level for level, label in enumerate(column.categories) if label is not None}
-    known.update(dict.fromkeys(column.rare, _UNSEEN))
+    known.update(dict.fromkeys(column.rare, UNSEEN))
     level_of = [known.get(label) for label in labels]
     unseen = [code for code, level in enumerate(level_of) if level is None]
     if unseen and warn_unseen:
         met = np.bincount(codes[codes >= 0], minlength=len(labels))
         _warn_unseen(column, [labels[code] for code in unseen if met[code]])
-    lookup = np.array([_UNSEEN if level is None else level for level in level_of] + [_MISSING], dtype=np.intp)
+    lookup = np.array([UNSEEN if level is None else level for level in level_of] + [MISSING], dtype=np.intp)
     return lookup[codes]
+
+
+def _codes_of(cells: Cells, column: Column, warn_unseen: bool) -> Array:
+    """What the cells of an ordered column are encoded as: ranks, NaN where missing."""
+    level = _level_numbers(cells, column, warn_unseen)
+    return np.where(level == UNSEEN, column.off_level, np.where(level == MISSING, np.nan, level))
+
+
+def ranks_of(cells: Cells, column: Column) -> Array:
+    """Rank of each cell of an ordered column (n,) among the labels of the fit; NaN where there is none.
+
+    A label that the fit did not see is half a rank above the one that it follows in the order of the cells' own dtype;
+    where that has no order, it has no rank.
+    """
+    codes, labels = read_labels(cells, column.name)
+    known = {label: float(level) for level, label in enumerate(column.categories)}
+    ranks = [known.get(label, np.nan) for label in labels]
+    if getattr(cells.dtype, "ordered", False):
+        below = -1.0
+        for place, rank in enumerate(ranks):
+            below = rank if rank == rank else below
+            ranks[place] = rank if rank == rank else below + 0.5
+    return np.array([*ranks, np.nan])[codes]
 
 
 def _warn_unseen(column: Column, labels: list[Any]) -> None:

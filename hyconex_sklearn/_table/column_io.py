@@ -142,7 +142,12 @@ def numbers_in(table: Any, j: int) -> Array:
 
 def labels_in(table: Any, j: int) -> list[Any]:
     """Column j as plain Python, None where missing."""
-    codes, labels = read_labels(dense_cells(table, j), names_of(table)[j])
+    return labels_of(dense_cells(table, j), names_of(table)[j])
+
+
+def labels_of(cells: Cells, name: Any) -> list[Any]:
+    """The cells of a column as plain Python, None where missing."""
+    codes, labels = read_labels(cells, name)
     return [None if code < 0 else labels[code] for code in codes]
 
 

@@ -89,6 +89,7 @@ class _Frame:
         self._capacity, self._orders = capacity, orders
         self._columns: list[_Stack | _Series] = []
         self._names: Any = None
+        self._labels: list[pd.Index] = []  # of the rows
 
     def add(self, part: pd.DataFrame) -> None:
         for j in range(part.shape[1]):
@@ -100,11 +101,13 @@ class _Frame:
             whole = self._columns[j]
             whole.add(column.to_numpy() if isinstance(whole, _Stack) else column.array)
         self._names = part.columns
+        self._labels.append(part.index)
 
     def done(self) -> pd.DataFrame:
         # A Series keeps the dtype; a bare array of objects would have its dtype inferred anew.
         cells = (whole.done() for whole in self._columns)
         columns = {j: pd.Series(column, dtype=column.dtype, copy=False) for j, column in enumerate(cells)}
         frame = pd.DataFrame(columns, copy=False)
+        frame.index = self._labels[0].append(self._labels[1:])
         frame.columns = self._names
         return frame

@@ -24,6 +24,9 @@ VALUE_KINDS = ("numeric", "integer", "ordered")
 ONE_HOT_KINDS = ("categorical", "boolean")
 #: A move by less than this many encoded units (about standard deviations) is not worth telling the user.
 NOTICEABLE = 1e-3
+#: How far above the median level, in encoded units, a label is encoded that an ordered column did not have at fit: to
+#: every network as good as that level, and still another cell than one that holds it.
+OFF_LEVEL = NOTICEABLE / 8
 _LOWEST = float(np.finfo(np.float32).min)
 
 
@@ -65,6 +68,11 @@ class Column:
     def has_missing_level(self) -> bool:
         """Whether the last level of the one-hot block stands for "missing"."""
         return self.one_hot and self.categories[-1] is None
+
+    @property
+    def off_level(self) -> float:
+        """The rank that stands for labels of an ordered column that the fit did not see."""
+        return self.fill + OFF_LEVEL * self.scale
 
     @property
     def positions(self) -> slice:

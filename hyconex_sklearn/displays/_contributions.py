@@ -8,8 +8,9 @@ from textwrap import wrap
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 
-from .._answer.wording import counted, decimals_for, format_probability, format_value
+from .._answer.wording import counted, decimals_for, format_probability, format_value, row_name
 from .._common.messages import listing
 from .._pipeline.counterfactuals import behind_steps
 from .._table.cells import column_of, objects_of
@@ -45,8 +46,8 @@ class ContributionsDisplay(AxesDisplay):
         Names of the columns.
     values : sequence of length d
         The row's own cells.
-    row : int, default=0
-        Position of the row, for the title.
+    row : label, default=0
+        What to call the row in the title.
     against : label, default=None
         The class to compare the predicted one with; None takes the second most probable one.
     max_features : int, default=10
@@ -75,7 +76,7 @@ class ContributionsDisplay(AxesDisplay):
     classes: Sequence[Any]
     feature_names: Sequence[Any]
     values: Sequence[Any]
-    row: int = 0
+    row: Any = 0
     against: Any = None
     max_features: int = 10
 
@@ -131,7 +132,7 @@ class ContributionsDisplay(AxesDisplay):
             classes=final.classes_.tolist(),
             feature_names=names,
             values=[objects_of(column_of(table, j))[0] for j in range(table.shape[1])],
-            row=row,
+            row=one.index[0] if isinstance(one, pd.DataFrame) else row,
             against=against,
             max_features=max_features,
         )
@@ -149,7 +150,8 @@ class ContributionsDisplay(AxesDisplay):
         bars, rows = [*bars, float(start)], [*rows, ("the start", "the typical row")]
         names = [shorten_middle(class_name(self.classes[k]), 24) for k in pair]
         headers, notes = [self._header(pair, names, sum(bars))], _notes(names, sum(bars))
-        title = f"Row {self.row}, predicted {shorten_middle(class_name(self.classes[first]), 30)}"
+        name = shorten_middle(row_name(self.row), 30)
+        title = f"Row {name}, predicted {shorten_middle(class_name(self.classes[first]), 30)}"
         grid = PanelGrid(ax, title, rows, headers, 0.46, notes, "ContributionsDisplay")
         largest = max(map(abs, bars)) or 1.0
         for place, value in enumerate(bars):
@@ -167,7 +169,7 @@ class ContributionsDisplay(AxesDisplay):
         return [f"{names[0]} against {names[1]}", f"probability {own} against {others}: log-odds {_signed(total)}"]
 
 
-def _compared(probability: np.ndarray, classes: Sequence[Any], against: Any, row: int) -> tuple[int, int]:
+def _compared(probability: np.ndarray, classes: Sequence[Any], against: Any, row: Any) -> tuple[int, int]:
     """Return the numbers of the predicted class and of the one to compare it with; raise where there is none."""
     ranked = np.argsort(-np.asarray(probability), kind="stable").tolist()
     if against is None:

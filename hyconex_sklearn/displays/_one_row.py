@@ -8,7 +8,7 @@ import numpy as np
 
 from .._answer.counterfactuals import Counterfactuals
 from .._answer.status import CERTIFIED, Status
-from .._answer.wording import format_probability
+from .._answer.wording import format_probability, row_name
 from ._changes import ChangedColumn, changed_columns
 from ._grid import MOST_PANELS, Cell, PanelGrid
 from ._style import BLUE, QUIET, VERMILLION, and_more, class_name, labels_of, shorten_middle
@@ -39,7 +39,8 @@ def draw_row(cf: Counterfactuals, most: int, ax: Any) -> Any:
             notes.append("thick line: what fit has seen")
         if not cf.report["status"].iloc[:panels].isin([*CERTIFIED, Status.ALREADY_TARGET]).all():
             notes.append("dotted: not certified")
-    title = f"Row {cf.report['row'].iloc[0]}, predicted {shorten_middle(class_name(cf.prediction_before[0]), 30)}"
+    name = shorten_middle(row_name(cf.row_names[0]), 30)
+    title = f"Row {name}, predicted {shorten_middle(class_name(cf.prediction_before[0]), 30)}"
     labels = labels_of([column.label for column in shown])
     rows = [(label, _detail(column, scaled)) for label, column in zip(labels, shown, strict=True)]
     grid = PanelGrid(ax, title, rows, [_header(cf, i) for i in range(panels)], 0.5, notes, "CounterfactualDisplay")

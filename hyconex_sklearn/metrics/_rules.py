@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .._rules.actionability import Actionability
-from .._table.cells import Array, cells_differ
+from .._table.cells import Array, cells_differ, names_of
 from .._table.containers import read_table
 from ._units import aligned, check_length, found_in, labels_in, number_columns, numbers_in
 
@@ -62,6 +62,7 @@ def broken_rules(X: Any, before: pd.DataFrame, after: pd.DataFrame, rules: Any, 
     if not isinstance(rules, Actionability):
         got = type(rules).__name__
         raise TypeError(f"actionability must be an Actionability, got {got}. Build one: Actionability(immutable=...).")
+    rules = rules._placed(X, names_of(X))
     cells = _Cells(before, after, cells_differ(before, after), _names(X), rows, n_asked)
     broken = np.asarray((cells.changed & cells.frozen(rules)).any(axis=1))
     if rules.max_changes is not None:
@@ -119,14 +120,18 @@ class _Cells:
 
     def frozen(self, rules: Actionability) -> Array:
         """Cells that must not change: bool (n, d), or (d,) where all rows have the same."""
-        said, width = rules.immutable or (), self.changed.shape[1]
+        (rule, said), width = rules._movable_said, self.changed.shape[1]
+        if said is None:
+            return np.zeros(width, dtype=bool)
         if rules._immutable_kind == "columns":
-            return np.isin(np.arange(width), [self.position(column, "immutable") for column in said])
-        mask, by_row = np.array(said, dtype=bool), rules._immutable_kind == "cells"
-        got, expected = mask.shape, (self.n_asked, width) if by_row else (width,)
-        if got != expected:
-            raise ValueError(f"immutable is a mask of shape {got}; expected {expected}: one bool per column, or cell.")
-        return mask[self.rows] if by_row else mask
+            mask = np.isin(np.arange(width), [self.position(column, rule) for column in said])
+        else:
+            mask, by_row = np.array(said, dtype=bool), rules._immutable_kind == "cells"
+            got, expected = mask.shape, (self.n_asked, width) if by_row else (width,)
+            if got != expected:
+                raise ValueError(f"{rule} is a mask of shape {got}; expected {expected}: one bool per column, or cell.")
+            mask = mask[self.rows] if by_row else mask
+        return ~mask if rule == "mutable" else mask
 
     def moves(self, j: int) -> Iterator[tuple[Any, Any]]:
         """Labels of a column before and after, None where missing."""
@@ -161,14 +166,18 @@ class _Cells:
                 raise ValueError(f"bounds[{column.name!r}] names {unknown[0]!r}; its labels are {list(ranks)}.")
             cells = tuple(None if cell is None else ranks[cell] for cell in cells)
         values = np.array([unbounded if cell is None else cell for cell in cells], dtype=float)[self.rows]
-        # 0.1 as a float32 is above 0.1 as a float64: a narrow column is compared in its own dtype, as numpy does.
-        if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
-            values = values.astype(column.dtype)
+        # 0.1 as a float32 is above 0.1 as a float64: a narrow column is compared in its own precision, as numpy does.
+        narrow = getattr(column.dtype, "numpy_dtype", column.dtype)
+        if isinstance(narrow, np.dtype) and narrow.kind == "f":
+            with np.errstate(over="ignore"):
+                values = values.astype(narrow)
         return values.astype(float)
 
     def _values(self, table: pd.DataFrame, j: int, rule: str) -> Array:
-        """Numbers of a column, or the ranks of ordered labels (n,); NaN where missing."""
+        """Numbers of a column, ranks of ordered labels, or truth values (n,); NaN where missing."""
         column, dtype = table.iloc[:, j], self.before.dtypes.iloc[j]
+        if rule == "monotonic_cst" and pd.api.types.infer_dtype(self.before.iloc[:, j], skipna=True) == "boolean":
+            return np.array([np.nan if label is None else float(label is True) for label in labels_in(column)])
         if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
             codes = dtype.categories.get_indexer(pd.Index(column.astype(object)))
             return np.where(codes < 0, np.nan, codes)

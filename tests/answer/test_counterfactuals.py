@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ from hyconex_sklearn._answer.status import Status
         (slice(None, None, -1), [2, 1, 0]),
         (np.array([True, False, True]), [0, 2]),
         ([False, True, False], [1]),
-        (pd.Series([True, False, True], index=[5, 6, 7]), [0, 2]),
+        (pd.Series([True, False, True]), [0, 2]),
         (pd.array([True, False, False], dtype="boolean"), [0]),
         (np.array([True, np.True_, False], dtype=object), [0, 1]),
         ([2, 0, -1], [2, 0, 2]),
@@ -55,6 +56,28 @@ def test_rows_are_chosen_as_in_an_array(key: Any, rows: list[int]) -> None:
 def test_a_mask_of_the_wrong_length_is_refused(mask: Any) -> None:
     with pytest.raises(IndexError, match=rf"mask has {len(mask)} entries; expected 3"):
         adults()[mask]
+
+
+def test_a_mask_with_labels_is_the_result_s_own_or_refused() -> None:
+    cf = adults()
+    named = replace(cf, data=cf.data.set_axis(list("zyx")), original=cf.original.set_axis(list("zyx")))
+    mask = pd.Series([True, False, False], index=list("zyx"))
+    assert named[mask].data.index.tolist() == named[mask.set_axis(range(3))].data.index.tolist() == ["z"]
+    for other in (mask[::-1], mask.set_axis([5, 6, 7]), mask.set_axis([2, 1, 0])):
+        with pytest.raises(IndexError, match=r"other row labels.*array"):
+            named[other]
+
+
+def test_every_view_has_the_labels_of_the_rows() -> None:
+    cf = adults()
+    labels = pd.Index(["anna", "anna", "bo"], name="customer")
+    named = replace(cf, data=cf.data.set_axis(labels), original=cf.original.set_axis(labels))
+    pd.testing.assert_frame_equal(named.to_frame(), cf.to_frame().set_axis(labels))
+    assert named.changes().index.equals(labels[cf.changes()["row"].to_numpy()])
+    assert named.changes().index.name == "customer" and named[1:].to_frame().index.tolist() == ["anna", "bo"]
+    assert "row anna: " in repr(named) and "<td>anna</td>" in named._repr_html_()
+    several = replace(named, data=named.data.set_axis(pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)])))
+    assert "row a, 2: " in repr(several)
 
 
 @pytest.mark.parametrize("position", [3, -4, [0, 3]])

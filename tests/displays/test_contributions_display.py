@@ -59,7 +59,8 @@ def test_bars_add_up_to_the_log_odds_of_the_row(name: str) -> None:
             assert told == pytest.approx(log_odds, abs=1e-2)
             said = texts(display.ax_)
             assert any(text.endswith(f"log-odds {told:+.2f}") for text in said)
-            assert any(text.startswith(f"Row {row}, predicted") for text in said)
+            label = row if name == "iris" else X.index[row]
+            assert any(text.startswith(f"Row {label}, predicted") for text in said)
             widths = np.array([bar.get_width() for bar in bars(display.ax_)])
             start = display.baseline[first] - display.baseline[other]
             assert widths.sum() / widths[-1] == pytest.approx(log_odds / start, rel=1e-2)  # the start is the last bar

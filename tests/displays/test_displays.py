@@ -51,7 +51,7 @@ def test_one_row_tells_every_change_of_the_report_and_nothing_else() -> None:
         said = texts(display.ax_)
         assert sum(" → " in text and "probability" not in text for text in said) == len(part.changes())
         assert set(part.changes()["feature"]) <= set(said)
-        assert f"Row {row}, predicted {part.prediction_before[0]}" in said
+        assert f"Row {part.row_names[0]}, predicted {part.prediction_before[0]}" in said
         assert f"to {part.report['target'][0]}" in said
 
 
@@ -194,7 +194,7 @@ def test_only_the_row_that_is_asked_for_is_explained(monkeypatch: pytest.MonkeyP
     cf = display.counterfactuals
     assert asked == [1] and display.row == 10 and cf.report["row"].tolist() == [10]
     assert "age" not in cf.changes()["feature"].tolist()
-    assert f"Row 10, predicted {clf.predict(X[10:11])[0]}" in texts(display.ax_)
+    assert f"Row {X.index[10]}, predicted {clf.predict(X[10:11])[0]}" in texts(display.ax_)
 
 
 def test_a_pipeline_is_drawn_in_the_units_of_its_table() -> None:

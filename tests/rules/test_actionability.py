@@ -151,6 +151,22 @@ def test_every_kind_of_list_is_the_same(make: Any) -> None:
     assert repr(rules) == "Actionability(immutable=(1, 2), bounds={'a': (1, 2)}, allowed_categories={'c': (1, 2)})"
 
 
+def test_what_carries_labels_is_kept_with_them() -> None:
+    mask = pd.DataFrame({"b": [True, False], "a": [False, False]}, index=["r", "s"])
+    rules = Actionability(immutable=mask, bounds={"a": (pd.Series([1, None], ["s", "r"]), 9)})
+    mask.loc["s", "a"] = True  # later edits change nothing
+    assert Actionability.from_json(rules.to_json()) == rules != Actionability(immutable=mask)
+    table = pd.DataFrame({"a": [0, 0], "b": [0, 0]}, index=["s", "r"])
+    told = rules._placed(table, ["a", "b"])
+    assert told.immutable == ((False, False), (False, True)) and told.bounds == {"a": ((1, None), 9)}
+
+
+def test_a_mask_or_directions_by_name_are_the_same_in_any_order() -> None:
+    assert Actionability(immutable=pd.Series({"b": True, "a": False})) == Actionability(immutable=["b"])
+    assert Actionability(mutable=pd.Series({"b": True, "a": False})) == Actionability(mutable=["b"])
+    assert Actionability(monotonic_cst=pd.Series({"b": 1, "a": 0})) == Actionability(monotonic_cst={"b": 1, "a": 0})
+
+
 def test_scalars_of_numpy_become_plain() -> None:
     rules = Actionability(
         bounds={np.int64(2): (np.float32(0.5), np.int8(3))},
@@ -257,7 +273,13 @@ def test_rules_of_another_type_are_told() -> None:
         ({"immutable": "age"}, TypeError, ["immutable", "'age'", "list"]),
         ({"immutable": 3}, TypeError, ["immutable", "3", "list"]),
         ({"immutable": {"age": True}}, TypeError, ["immutable"]),
-        ({"immutable": pd.DataFrame({"a": [True]})}, TypeError, ["immutable"]),
+        ({"immutable": pd.DataFrame({"a": [1]})}, TypeError, ["immutable", "no mask"]),
+        ({"immutable": pd.DataFrame({"a": [True, None]})}, TypeError, ["immutable", "no mask"]),
+        ({"immutable": pd.Series([True, None], ["a", "b"])}, TypeError, ["immutable", "mix"]),
+        ({"immutable": pd.Series([True, True], ["a", "a"])}, ValueError, ["immutable", "twice", "'a'"]),
+        ({"mutable": []}, ValueError, ["mutable", "nothing to change"]),
+        ({"mutable": "age"}, TypeError, ["mutable", "list"]),
+        ({"mutable": ["a"], "immutable": ["b"]}, ValueError, ["immutable and mutable", "Say one"]),
         ({"immutable": [True, "a"]}, TypeError, ["immutable", "mix"]),
         ({"immutable": [None]}, TypeError, ["immutable", "name or a position"]),
         ({"immutable": [[True], [True, False]]}, ValueError, ["immutable", "lengths"]),
@@ -266,7 +288,9 @@ def test_rules_of_another_type_are_told() -> None:
         ({"bounds": {"a": 3}}, TypeError, ["bounds['a']", "pair", "3"]),
         ({"bounds": {"a": (1, 2, 3)}}, ValueError, ["bounds['a']", "pair"]),
         ({"bounds": {"a": (2, 1)}}, ValueError, ["bounds['a']", "low 2 above high 1"]),
-        ({"bounds": {"a": ([0, 5], 3)}}, ValueError, ["bounds['a']", "low 5 above high 3 in row 1"]),
+        ({"bounds": {"a": pd.Series([1, 2], ["high", "low"])}}, TypeError, ["bounds['a']", "labels"]),
+        ({"bounds": {"a": (pd.DataFrame({"low": [1]}), None)}}, TypeError, ["bounds['a']", "Series"]),
+        ({"monotonic_cst": pd.Series([1, 1], ["a", "a"])}, ValueError, ["monotonic_cst", "twice"]),
         ({"bounds": {"a": ([0, 5], [1, 6, 7])}}, ValueError, ["bounds['a']", "2 low and 3 high"]),
         ({"bounds": {"a": (np.nan, 3)}}, ValueError, ["bounds['a']", "finite", "nan"]),
         ({"bounds": {"a": (np.inf, None)}}, ValueError, ["bounds['a']", "finite", "inf"]),

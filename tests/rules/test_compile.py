@@ -12,7 +12,14 @@ from _feasible import simple
 
 from hyconex_sklearn._rules.actionability import Actionability
 from hyconex_sklearn._rules.compile import compile_rules
+from hyconex_sklearn._rules.feasible_set import FeasibleSet
+from hyconex_sklearn._rules.table_rules import TableRules
 from hyconex_sklearn._table.codec import TableCodec
+
+
+def compiled(rules: Actionability, codec: TableCodec, table: Any) -> FeasibleSet:
+    return compile_rules(TableRules.read(rules, codec, table), table, codec.encode(table, warn_unseen=False))
+
 
 # ------------------------------------------------------------------------------------------------ tables and columns
 
@@ -32,7 +39,7 @@ def test_columns_of_an_array_go_by_position_name_or_mask(columns: Any) -> None:
     X = np.random.default_rng(0).normal(size=(50, 3))
     codec = TableCodec.fit(X)
     Z = codec.encode(X)
-    free = compile_rules(Actionability(immutable=columns, bounds={1: (0, 1)}), codec.schema, codec.numbers(X), Z)
+    free = compiled(Actionability(immutable=columns, bounds={1: (0, 1)}), codec, X)
     settled, good = free.settle(Z + 1.0, Z)
     assert good.all() and (settled[:, [0, 2]] == Z[:, [0, 2]]).all() and (settled[:, 1] != Z[:, 1]).any()
 
@@ -40,7 +47,7 @@ def test_columns_of_an_array_go_by_position_name_or_mask(columns: Any) -> None:
 def test_integer_names_are_names() -> None:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(50, 2)), columns=[1, 0])
     codec = TableCodec.fit(frame)
-    free = compile_rules(Actionability(immutable=[0]), codec.schema, None, codec.encode(frame))
+    free = compiled(Actionability(immutable=[0]), codec, frame)
     assert free.movable_positions[0].tolist() == [True, False]
 
 
@@ -56,9 +63,7 @@ def test_a_bound_on_a_narrow_column_is_read_as_the_column_compares() -> None:
     frame = pd.DataFrame({"a": np.array([0.1, 0.2, 0.3, 0.7], dtype=np.float32)})
     codec = TableCodec.fit(frame)
     Z = codec.encode(frame)
-    free = compile_rules(
-        Actionability(bounds={"a": ([0.1, 0.2, 0.3, 0.7],) * 2}), codec.schema, codec.numbers(frame), Z
-    )
+    free = compiled(Actionability(bounds={"a": ([0.1, 0.2, 0.3, 0.7],) * 2}), codec, frame)
     assert free.settle(Z, Z)[1].all() and not free.broken.any()
 
 
@@ -81,21 +86,16 @@ def test_a_bound_on_a_narrow_column_is_read_as_the_column_compares() -> None:
         ({"bounds": {"member": (0, 1)}}, ["bounds['member']", "allowed_categories={'member'"]),
         ({"bounds": {"height": ("a", "b")}}, ["bounds['height']", "numbers"]),
         ({"bounds": {"size": ("M", "huge")}}, ["bounds['size']", "'huge'", "'S', 'M', 'L', 'XL'"]),
-        ({"bounds": {"size": ("L", "S")}}, ["bounds['size']", "low", "rows 0, 1, 2"]),
-        ({"bounds": {"fixed": (2, 3)}}, ["bounds['fixed']", "excludes 1.0"]),
+        ({"bounds": {"size": ("L", "S")}}, ["bounds['size']", "low", "'L'", "'S'"]),
         ({"bounds": {"height": (500, 600)}}, ["bounds['height']", "seen at fit", "(500.0, 600.0)", "40 rows in all"]),
         ({"bounds": {"count": (3.2, 3.8)}}, ["bounds['count']", "no value"]),
         ({"bounds": {"height": (1, 2), 0: (1, 2)}}, ["bounds", "'height' twice"]),
-        ({"immutable": ["count"], "bounds": {"count": (0, 10)}}, ["immutable", "'count'", "bounds", "in rows"]),
-        ({"immutable": ["size"], "bounds": {"size": ("M", None)}}, ["immutable", "'size'", "'S'", "bounds"]),
-        (
-            {"immutable": ["colour"], "allowed_categories": {"colour": ["r"]}},
-            ["immutable", "'colour'", "allowed_categories", "in rows"],
-        ),
-        (
-            {"immutable": ["size"], "allowed_categories": {"size": ["S"]}},
-            ["immutable", "'size'", "allowed_categories", "in rows"],
-        ),
+        ({"mutable": ["fixed"]}, ["mutable", "nothing to change"]),
+        ({"mutable": ["hight"]}, ["mutable", "'hight'"]),
+        ({"mutable": [True, False]}, ["mutable", "2 values", "11 columns"]),
+        ({"immutable": pd.DataFrame(True, range(40), ["height"])}, ["immutable", "'height'", "under its name"]),
+        ({"bounds": {"count": (pd.Series([1, 2]), None)}}, ["bounds['count']", "none of X's 2, 3", "to_numpy"]),
+        ({"bounds": {"count": (pd.Series([1] * 41, [0, *range(40)]), 9)}}, ["bounds['count']", "several values", "0"]),
         ({"monotonic_cst": {"colour": 1}}, ["monotonic_cst['colour']", "without an order", "allowed_transitions"]),
         ({"monotonic_cst": [1, 0]}, ["monotonic_cst", "2 values", "11 columns"]),
         ({"allowed_categories": {"height": [1]}}, ["allowed_categories['height']", "numbers", "bounds"]),
@@ -116,14 +116,46 @@ def test_what_does_not_fit_the_table_is_told(rules: dict[str, Any], words: list[
     assert all(word in str(caught.value) for word in words), str(caught.value)
 
 
+CONFLICTS: dict[str, tuple[dict[str, Any], Any]] = {
+    "frozen out of bounds": (
+        {"immutable": ["count"], "bounds": {"count": (0, 10)}},
+        lambda row: row["count"] > 10,
+    ),
+    "frozen below a level": ({"immutable": ["size"], "bounds": {"size": ("M", None)}}, lambda row: row["size"] == "S"),
+    "frozen at a label": (
+        {"immutable": ["colour"], "allowed_categories": {"colour": ["r"]}},
+        lambda row: row["colour"] in ("g", "b"),
+    ),
+    "frozen at a level": (
+        {"immutable": ["size"], "allowed_categories": {"size": ["S"]}},
+        lambda row: row["size"] in ("M", "L", "XL"),
+    ),
+    "out of a range that was not seen": (
+        {"bounds": {"count": ([100] * 7 + [0] * 33, None)}},
+        lambda row: row.name < 7,
+    ),
+    "low above high": ({"bounds": {"count": ([9] * 4 + [0] * 36, [3] * 4 + [99] * 36)}}, lambda row: row.name < 4),
+    "a constant": ({"bounds": {"fixed": (2, 3)}}, lambda row: True),
+}
+
+
+@pytest.mark.parametrize("name", CONFLICTS)
+def test_a_row_in_conflict_with_a_rule_is_given_up_with_a_word_and_hinders_no_other(name: str) -> None:
+    rules, conflict = CONFLICTS[name]
+    with pytest.warns(UserWarning, match=r"column '\w+' breaks a rule in row.*'infeasible'.*Let"):
+        case = simple(**rules)
+    lost = case.query.apply(conflict, axis=1).to_numpy()
+    decoded, settled, good = case.settle(case.home + 1.0)
+    assert lost.any() and (good == ~lost).all()
+    assert (settled[lost] == case.home[lost]).all() and (settled[~lost] != case.home[~lost]).any(axis=1).all()
+    assert (case.read.obeyed(decoded, case.query, np.arange(40)) == good).all()
+
+
 def test_labels_of_constant_columns_are_checked() -> None:
     frame = pd.DataFrame({"only": ["a"] * 9, "x": range(9)})
     codec = TableCodec.fit(frame)
-    arguments = codec.schema, codec.numbers(frame), codec.encode(frame)
-    assert not compile_rules(Actionability(allowed_categories={"only": ["a"]}), *arguments).impossible.any()
-    with pytest.raises(ValueError, match="never changes"):
-        compile_rules(Actionability(allowed_categories={"only": [None]}), *arguments)
+    assert not compiled(Actionability(allowed_categories={"only": ["a"]}), codec, frame).impossible.any()
     column = replace(codec.schema.columns[0], rare=("z",))
     schema = replace(codec.schema, columns=(column, codec.schema.columns[1]))
     with pytest.raises(ValueError, match="too rare"):
-        compile_rules(Actionability(allowed_categories={"only": ["a", "z"]}), schema, *arguments[1:])
+        compiled(Actionability(allowed_categories={"only": ["a", "z"]}), TableCodec(schema), frame)

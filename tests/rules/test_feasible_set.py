@@ -22,7 +22,7 @@ from _feasible import (
 from hypothesis import HealthCheck, given, settings
 
 from hyconex_sklearn._rules.actionability import Actionability
-from hyconex_sklearn._rules.compile import compile_rules
+from hyconex_sklearn._rules.compile import unruled
 
 MANY = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -82,7 +82,7 @@ def test_the_rows_of_a_taken_set_settle_as_in_the_whole(rules: Actionability, se
 
 def test_no_rule_is_no_more_than_rounding() -> None:
     case = simple()
-    free = compile_rules(Actionability(), case.codec.schema, None, case.home)
+    free = unruled(case.codec.schema, case.home)
     Z = case.proposals(np.random.default_rng(1))
     settled, good = free.settle(Z, case.home)
     assert free.trivial and good.all() and (settled == case.codec.schema.snap(Z, case.home)).all()

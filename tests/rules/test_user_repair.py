@@ -95,14 +95,23 @@ def test_rows_of_an_array_come_back_repaired_as_an_array() -> None:
 def test_dtypes_and_columns_are_kept_where_values_allow_it() -> None:
     def loosen(table: pd.DataFrame) -> pd.DataFrame:
         table["net"], table["kind"] = table["net"].astype(float), table["kind"].astype(object)
-        return add_up(table).set_index(np.arange(len(table))[::-1])
+        return add_up(table)[::-1]
 
     _, X = model()
     cf = ask(loosen)
     assert cf.data.dtypes.equals(X.dtypes) and list(cf.data.columns) == list(X.columns)
-    assert isinstance(cf.data.index, pd.RangeIndex) and sums(cf).all()
+    assert cf.data.index.equals(X.index) and sums(cf).all()
     halves = ask(lambda table: table.assign(net=table["net"] // 10 + 0.5))
     assert halves.data["net"].dtype == float and (halves.data["net"] % 1 == 0.5).all()
+
+
+@pytest.mark.parametrize("container", ["frame", "array"])
+def test_rows_that_come_back_in_another_order_are_matched_by_their_labels(container: str) -> None:
+    tidy = add_up if container == "frame" else add_up_array
+    expected = ask(tidy, container, n_counterfactuals=2)
+    turned = ask(lambda table: tidy(table).sort_values(table.columns[0]), container, n_counterfactuals=2)
+    assert same_cells(turned.data, expected.data).all()
+    pd.testing.assert_frame_equal(turned.report, expected.report)
 
 
 def test_the_function_gets_tables_like_the_query_and_may_write_into_them() -> None:
@@ -214,6 +223,8 @@ UNFIT: dict[str, tuple[Repair, type[Exception], str]] = {
     "turned columns": (lambda table: table.iloc[:, ::-1], ValueError, "must keep rows and columns"),
     "fewer rows": (lambda table: table[1:], ValueError, "returned 23 rows"),
     "more rows": (lambda table: pd.concat([table, table]), ValueError, "returned 48 rows"),
+    "rows of another name": (lambda table: table.set_index(table.index + 1), ValueError, "labels of the rows.*0 to 23"),
+    "rows of one name": (lambda table: table.set_index(table.index * 0), ValueError, "labels of the rows"),
     "an error": (complain, LookupError, "no such thing"),
 }
 
@@ -237,7 +248,7 @@ def test_a_function_that_does_not_serve_is_refused_before_any_search(
     with pytest.raises(problem, match=message):
         ask(watched)
     assert len(given_tables) == 1  # the query table itself is what it is tried on
-    pd.testing.assert_frame_equal(given_tables[0], X)
+    pd.testing.assert_frame_equal(given_tables[0], X.reset_index(drop=True))
 
 
 def test_what_is_no_function_is_refused_when_it_is_named() -> None:

@@ -111,7 +111,7 @@ def test_more_certainty_takes_a_longer_way() -> None:
 def test_alternatives_are_ranked_and_never_come_twice(name: str) -> None:
     clf, X = rows_of(name)
     cf = clf.counterfactuals(X[:6], n_counterfactuals=3)
-    cells = pd.DataFrame(cf.data).astype(object).map(repr)
+    cells = pd.DataFrame(cf.data).reset_index(drop=True).astype(object).map(repr)
     for _, lines in cf.report.groupby(["row", "target"], sort=False):
         assert list(lines["rank"]) == list(range(len(lines))) and len(lines) <= 3
         assert not cells.loc[lines.index].duplicated().any()

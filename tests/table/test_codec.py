@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from hyconex_sklearn._saving.schema_json import describe, schema_from
 from hyconex_sklearn._table.codec import TableCodec
+from hyconex_sklearn._table.schema import NOTICEABLE
 
 __all__ = ["people"]  # a fixture
 
@@ -109,9 +110,8 @@ sizes = st.integers(1, 25)
 
 
 def _same(result: pd.DataFrame, expected: pd.DataFrame) -> None:
-    """Equal values, dtypes and names; the index is a fresh one."""
-    assert isinstance(result.index, pd.RangeIndex)
-    pd.testing.assert_frame_equal(result, expected.reset_index(drop=True), check_exact=True)
+    """Equal values, dtypes, names and row labels."""
+    pd.testing.assert_frame_equal(result, expected, check_exact=True)
 
 
 # ----------------------------------------------------------------------------------------------------- properties
@@ -139,7 +139,7 @@ def test_encoded_rows_can_be_written_onto_any_other_rows(make: Any, seed: int, n
     result = codec.decode(codec.encode(ours), theirs)
     assert result.dtypes.tolist() == theirs.dtypes.tolist()
     for j, column in enumerate(codec.schema.columns):
-        got, expected = result.iloc[:, j], ours.iloc[:, j].reset_index(drop=True)
+        got, expected = (table.iloc[:, j].reset_index(drop=True) for table in (result, ours))
         assert (got.isna() == expected.isna()).all()
         got, expected = got.dropna(), expected.dropna()
         if column.kind in ("numeric", "integer") and column.decimals is None:
@@ -271,7 +271,19 @@ def test_an_unseen_level_of_an_ordered_column_is_not_a_missing_one() -> None:
     codec = TableCodec.fit(pd.DataFrame({"size": pd.Series(["S", "M", "L", None], dtype=sizes)}))
     with pytest.warns(UserWarning, match="'XL'.*as the median level"):
         Z = codec.encode(pd.DataFrame({"size": pd.Series(["XL", "M", None], dtype=sizes)}))
-    assert Z.tolist() == [[0, 0], [0, 0], [0, 1]]
+    (unseen, _), *others = Z.tolist()
+    assert others == [[0, 0], [0, 1]] and 0 < unseen < NOTICEABLE  # as good as the median level, and another cell
+
+
+def test_an_unseen_level_has_its_place_in_the_order_of_the_table() -> None:
+    codec = TableCodec.fit(pd.DataFrame({"size": pd.Categorical(["S", "M", "L"], ["S", "M", "L"], ordered=True)}))
+    labels = ["XS", "S", "M+", "M++", "L", "XL"]
+    table = pd.DataFrame({"size": pd.Categorical([*labels, None], labels, ordered=True)})
+    np.testing.assert_array_equal(codec.numbers(table)[:, 0], [-0.5, 0, 0.5, 0.5, 2, 2.5, np.nan])
+    np.testing.assert_array_equal(
+        codec.numbers(table.astype(object))[:, 0], [*[np.nan, 0], *[np.nan] * 2, 2, *[np.nan] * 2]
+    )
+    assert codec.levels(table, 0).tolist() == [-2, 0, -2, -2, 2, -2, -1]
 
 
 def test_a_single_value_beside_missing_ones_keeps_its_unit() -> None:

@@ -28,7 +28,7 @@ def written(fitted: Any, goal: Any, query: Any, listed: Any = "from_dtype") -> p
     reference[0] = Z[0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = codec.decode(Z[rows], pd.DataFrame({"v": query}), rows, reference)["v"]
+        result = codec.decode(Z[rows], pd.DataFrame({"v": query}), rows, reference)["v"].reset_index(drop=True)
     assert result[0] == query[0]
     if result.dtype == object:
         assert isinstance(result[0], float) == isinstance(query[0], float)

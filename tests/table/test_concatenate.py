@@ -95,4 +95,4 @@ def test_what_a_single_block_needed_widens_the_whole() -> None:
 def test_names_and_dtypes_of_columns_stay() -> None:
     names = pd.MultiIndex.from_tuples([("a", 1), ("a", 2)], names=["one", "two"])
     part = pd.DataFrame([[1, "x"], [2, "y"]], columns=names, dtype=object)
-    pd.testing.assert_frame_equal(joined([part, part]), pd.concat([part, part], ignore_index=True))
+    pd.testing.assert_frame_equal(joined([part, part]), pd.concat([part, part]))

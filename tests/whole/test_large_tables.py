@@ -19,8 +19,8 @@ from _models import fitted, mixed, mixed_table
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_wine
 
-from hyconex_sklearn import Actionability, HyConExClassifier
-from hyconex_sklearn._rules.compile import compile_rules
+from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._rules.compile import unruled
 from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._training.rows import split
 
@@ -153,7 +153,7 @@ def test_a_query_without_rules_takes_nothing_for_each_cell() -> None:
     encoded = np.broadcast_to(clf._codec.encode(X[:1]), (500_000, clf._codec.schema.n_encoded))
     tracemalloc.start()
     try:
-        compile_rules(Actionability(), clf._codec.schema, None, encoded)
+        unruled(clf._codec.schema, encoded)
         most = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

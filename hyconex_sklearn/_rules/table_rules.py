@@ -1,0 +1,120 @@
+"""Rules and a table in, rules by column number out, and which rows of cells obey them: :class:`TableRules`.
+
+The last word on whether a row is feasible. It goes by the cells that the user holds, in their own units and precision,
+whatever an encoding can tell apart: labels that the fit did not see, columns that it saw one value of, gaps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from .._table.cells import Array, Table, cells_differ
+from .._table.codec import TableCodec, ranks_of
+from .._table.column_io import labels_of, missing_cells, read_numbers
+from .._table.schema import Column
+from .._table.units import NARROW_FLOATS
+from .actionability import Actionability
+from .judge import LabelRule
+from .read import read_bounds, read_directions, read_labels, read_movable, read_relations
+from .relations import Relation
+
+
+@dataclass(frozen=True)
+class TableRules:
+    """What the user said, read against the n rows of a table, by column number of the codec's schema."""
+
+    said: Actionability
+    codec: TableCodec
+    movable: Array  # bool (n, C)
+    bounds: dict[int, tuple[Array, Array]]  # low and high (n,), infinite where there is none; ranks of ordered labels
+    directions: dict[int, int]  # 1 or -1, of numbers and ordered labels; those of truth values are label rules
+    labels: dict[int, LabelRule]
+    relations: tuple[Relation, ...]  # sums of ``codec.schema.value_columns``
+
+    @classmethod
+    def read(cls, rules: Actionability, codec: TableCodec, X: Table) -> Self:
+        """Raise where a rule does not fit the columns or rows of X."""
+        rules = rules._placed(X, codec.schema.feature_names)
+        return cls(rules, codec, **cls._read(rules, codec, X))
+
+    @classmethod
+    def _read(cls, rules: Actionability, codec: TableCodec, X: Table) -> dict[str, Any]:
+        schema = codec.schema
+        bounds = read_bounds(rules.bounds, schema, len(X))
+        directions = read_directions(rules.monotonic_cst, schema)
+        for j in {*bounds, *directions}:
+            if schema.columns[j].kind == "ordered":
+                _check_order(codec.cells(X, j).dtype, schema.columns[j])
+        return {
+            "movable": read_movable(rules, schema, len(X)),
+            "bounds": {j: as_compared(sides, codec.cells(X, j).dtype) for j, sides in bounds.items()},
+            "directions": {j: way for j, way in directions.items() if schema.columns[j].is_value},
+            "labels": read_labels(rules, schema),
+            "relations": read_relations(rules.relations, schema),
+        }
+
+    def values(self, table: Table, j: int) -> Array:
+        """Column j as numbers (n,): those of the cells, or ranks; NaN where there is none."""
+        cells, column = self.codec.cells(table, j), self.codec.schema.columns[j]
+        return ranks_of(cells, column) if column.kind == "ordered" else read_numbers(cells, column.name)
+
+    def obeyed(self, data: Table, original: Table, rows: Array) -> Array:
+        """Which rows (m,) obey every rule by their own cells; `original` are their query rows, number `rows` of all."""
+        place = self.codec.match(data)
+        changed = cells_differ(original, data)[:, place]
+        good = ~(changed & ~self.movable[rows]).any(axis=1)
+        if self.said.max_changes is not None:
+            good &= changed.sum(axis=1) <= self.said.max_changes
+        if self.relations:
+            numbers = self.codec.numbers(data)
+            for relation in self.relations:
+                good &= ~relation.broken(numbers)
+        for j in {*self.bounds, *self.directions, *self.labels}:
+            good &= self.obeyed_in(j, data, original, rows)
+        return np.asarray(good)
+
+    def obeyed_in(self, j: int, data: Table, original: Table, rows: Array) -> Array:
+        """Whether the cells of column j obey the rules on it, bool (m,)."""
+        good = np.ones(len(rows), dtype=bool)
+        if j in self.bounds:
+            good &= self._within(j, data, rows)
+        if j in self.directions:
+            before, after, way = self.values(original, j), self.values(data, j), self.directions[j]
+            good &= ~(way * after < way * before) & ~(np.isnan(before) & ~np.isnan(after))
+        if j in self.labels:
+            name, permits = self.codec.schema.columns[j].name, self.labels[j].permits
+            old, new = (labels_of(self.codec.cells(table, j), name) for table in (original, data))
+            good &= np.array([*map(permits, old, new)], dtype=bool)
+        return good
+
+    def _within(self, j: int, data: Table, rows: Array) -> Array:
+        """Whether column j is within its bounds (m,). A missing cell breaks none; a label without a rank is in none."""
+        low, high = (side[rows] for side in self.bounds[j])
+        values = self.values(data, j)
+        unranked = np.isnan(values) & ~missing_cells(self.codec.cells(data, j))
+        return ~((values < low) | (values > high) | (unranked & (np.isfinite(low) | np.isfinite(high))))
+
+
+def as_compared(sides: tuple[Array, Array], dtype: Any) -> tuple[Array, Array]:
+    """Numbers as a column of a dtype compares with them, as numpy and pandas do: in its own precision."""
+    narrow = NARROW_FLOATS.get(str(dtype).lower())
+    if narrow is None:
+        return sides
+    with np.errstate(over="ignore"):
+        low, high = (side.astype(narrow).astype(np.float64) for side in sides)
+    return low, high
+
+
+def _check_order(dtype: Any, column: Column) -> None:
+    """Raise where a table orders the labels of a column otherwise than the fit did: rules on order would mean both."""
+    if not getattr(dtype, "ordered", False):
+        return
+    ranks = [column.categories.index(label) for label in dtype.categories if label in column.categories]
+    if ranks != sorted(ranks):
+        raise ValueError(
+            f"column {column.name!r} orders its labels as {list(dtype.categories)}, but at fit the order was "
+            f"{list(column.categories)}. Pass the order of the fit, so that bounds and directions mean one thing."
+        )
