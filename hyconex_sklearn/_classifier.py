@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 from threadpoolctl import threadpool_limits
 
 from ._answer.counterfactuals import Counterfactuals
+from ._common.other_names import refuse_other_names, with_our_names
 from ._common.parameters import SEARCHES, check_parameters, check_query
 from ._common.runtime import choose_threads, in_chunks, plain_torch, resolve_device, seeded, thread_limit
 from ._model.contributions import contributions
@@ -440,6 +441,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     # ---------------------------------------------------------------------------------------------- counterfactuals
 
+    @with_our_names
     def counterfactuals(
         self,
         X: Any,
@@ -559,6 +561,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
 
     def _check_query(self, query: dict[str, Any], X: Any = None) -> None:
         """Raise where a query is wrong whatever the rows; given a table, where its columns or the rules on them are."""
+        refuse_other_names(query)
         inspect.signature(self.counterfactuals).bind(X, **query)
         check_query(query.get("search", SEARCHES[0]), query.get("n_counterfactuals", 1))
         self._wanted(query.get("target"), 1)

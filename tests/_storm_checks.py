@@ -21,9 +21,11 @@ from _storms import Storm
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 
 import hyconex_sklearn
-from hyconex_sklearn import Counterfactuals, HyConExClassifier, Status
+from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, Status
 from hyconex_sklearn._answer.page import report_page
 from hyconex_sklearn._table.cells import cells_differ
+from hyconex_sklearn.metrics._rules import broken_rules
+from hyconex_sklearn.metrics._units import aligned
 
 #: Rows of the query that counterfactuals are asked for.
 ASKED = 6
@@ -53,6 +55,7 @@ _EXPECTED_WARNINGS: list[tuple[type[Warning], str]] = [
     (ConvergenceWarning, ""),
     (DataConversionWarning, ""),  # labels in a column
     (UserWarning, ".*were not seen at fit"),
+    (UserWarning, "column .* breaks a rule .*'infeasible'"),
     (UserWarning, "X does not have valid feature names"),
     (UserWarning, "X has feature names, but"),
     (UserWarning, "column .* nearly all of its cells read as numbers"),
@@ -104,7 +107,7 @@ def asked(clf: HyConExClassifier, X: Any, storm: Storm) -> str:
     try:
         check_predictions(clf, query)
         some = query[:ASKED] if isinstance(query, list) else take(query, slice(ASKED))
-        check_answers(clf, some, wanted(clf, len(some), storm), same_kind)
+        check_answers(clf, some, wanted(clf, some, storm), same_kind)
     except (ValueError, TypeError) as error:
         check_refusal(error)
         said = "query refused"
@@ -113,9 +116,9 @@ def asked(clf: HyConExClassifier, X: Any, storm: Storm) -> str:
     return said
 
 
-def wanted(clf: HyConExClassifier, n: int, storm: Storm) -> dict[str, Any]:
-    """The storm's question with labels of the estimator's own."""
-    ask = dict(storm.ask)
+def wanted(clf: HyConExClassifier, X: Any, storm: Storm) -> dict[str, Any]:
+    """The storm's question with labels of the estimator's own, and rules said as the storm does."""
+    n, ask = len(X), asked_rules(clf, X, storm)
     target = ask.pop("target", "every")
     first, last = clf.classes_[0], clf.classes_[-1]
     targets = {"second": "second", "a label": first, "a label for each": [first, last] * n}
@@ -183,14 +186,65 @@ def check_answers(clf: HyConExClassifier, X: Any, ask: dict[str, Any], same_kind
     np.testing.assert_array_equal(untouched, ~changed)
     np.testing.assert_array_equal(report["n_changed"], changed.sum(1))
     assert not changed[(report["status"] == Status.ALREADY_TARGET).to_numpy()].any()
-    if ask.get("immutable"):
-        names = list(X.columns) if isinstance(X, pd.DataFrame) else []
-        frozen = [names.index(column) if column in names else column for column in ask["immutable"]]
-        assert not changed[:, frozen].any()
-    if ask.get("max_changes"):
-        assert (changed.sum(1) <= ask["max_changes"])[report["feasible"]].all()
+    check_rules(X, original, data, cf.report, ask)
     check_kind(cf, data, X, same_kind)
     check_views(cf, int(changed.sum()))
+
+
+def asked_rules(clf: HyConExClassifier, X: Any, storm: Storm) -> dict[str, Any]:
+    """The storm's rules on the columns of its table, said plainly, by label or in arrays."""
+    X, ask = looked_at(X), dict(storm.ask)
+    frame = isinstance(X, pd.DataFrame)
+    names = list(X.columns) if frame else [f"x{j}" for j in range(np.shape(X)[1])]
+    rng = np.random.default_rng([storm.seed, 5])
+    for column, pair in list((ask.get("bounds") or {}).items()):
+        ask["bounds"] = {column: _bounds_said(X, column, pair, storm.said, rng)}
+    if "allowed" in ask:
+        column = clf._columns[ask.pop("allowed")]
+        labels = [label for label in column.categories if label is not None]
+        if labels:
+            chosen = {column.name: [labels[i] for i in rng.permutation(len(labels))[: max(1, len(labels) // 2)]]}
+            ask["actionability"] = Actionability(allowed_categories=chosen)
+    if storm.said == "labelled" and len(set(map(repr, names))) == len(names):
+        order = rng.permutation(len(names))
+        for rule in ("immutable", "mutable"):
+            if rule in ask:
+                mask = pd.Series(np.isin(np.arange(len(names)), ask[rule]), index=pd.Index(names, tupleize_cols=False))
+                ask[rule] = mask.iloc[order]
+        if "monotonic_cst" in ask:
+            ways = [ask["monotonic_cst"].get(j, 0) for j in order]
+            ask["monotonic_cst"] = pd.Series(ways, index=pd.Index([names[j] for j in order], tupleize_cols=False))
+    return ask
+
+
+def _bounds_said(X: Any, column: int, pair: Any, said: str, rng: np.random.Generator) -> Any:
+    """A pair of bounds in the storm's own way; a word stands for some of the column's own cells."""
+    cells = X.iloc[:, column] if isinstance(X, pd.DataFrame) else pd.Series(np.asarray(X)[:, column])
+    if isinstance(pair, str):
+        with np.errstate(all="ignore"):
+            numbers = pd.to_numeric(pd.Series(cells.astype(object).tolist()), errors="coerce").astype(float)
+        numbers = numbers[np.isfinite(numbers)]
+        if pair == "own" or not len(numbers):
+            pair = (None, float(numbers.min()) if len(numbers) else 1.0)
+        else:
+            pair = tuple(float(value) for value in np.sort(numbers)[[len(numbers) // 3, len(numbers) // 2]])
+    if said == "plain":
+        return pair
+    low = pd.Series([pair[0]] * len(cells), index=cells.index, dtype=object)
+    return (low.to_numpy() if said == "arrays" else low.iloc[rng.permutation(len(low))], pair[1])
+
+
+def check_rules(X: Any, original: Any, data: Any, report: pd.DataFrame, ask: dict[str, Any]) -> None:
+    """No frozen cell changed, and what breaks a rule in the eyes of an independent judge is not called feasible."""
+    rules, row = Actionability._in_query(ask), report["row"].to_numpy()
+    before, after = aligned(X=original, X_cf=data)
+    frozen = Actionability(immutable=rules.immutable, mutable=rules.mutable)
+    for told, among in ((frozen, np.ones(len(row), dtype=bool)), (rules, report["feasible"].to_numpy())):
+        try:
+            broken = broken_rules(X, before, after, told, row, len(X))
+        except (TypeError, ValueError) as error:
+            raise AssertionError(f"the judge does not take what the classifier took: {error}") from error
+        assert not broken[among].any(), f"called feasible: {after[broken & among].iloc[0].tolist()} under {told}"
 
 
 def check_nothing_lost(clf: HyConExClassifier, X: Any, cf: Counterfactuals, ask: dict[str, Any]) -> None:
@@ -208,7 +262,9 @@ def check_kind(cf: Counterfactuals, data: Any, X: Any, same_kind: bool) -> None:
     assert type(data) is type(X) and data.shape[1] == X.shape[1]
     if isinstance(X, pd.DataFrame):
         assert list(map(repr, data.columns)) == list(map(repr, X.columns))
-        pd.testing.assert_index_equal(data.index, pd.RangeIndex(len(cf)))
+        expected = X.index[cf.report["row"].to_numpy()]
+        for table in (data, cf.original, cf.to_frame()) if isinstance(cf.data, pd.DataFrame) else ():
+            assert table.index.equals(expected) and table.index.names == expected.names
         assert not same_kind or data.dtypes.tolist() == X.dtypes.tolist()
     else:
         assert not same_kind or data.dtype == X.dtype

@@ -95,6 +95,7 @@ GOOD: dict[str, Maker] = {
     "minute": lambda rng, n: rng.normal(size=n) * 1e-300,
     "any magnitude": _magnitudes,
     "any positive magnitude": lambda rng, n: np.abs(_magnitudes(rng, n)),
+    "constant level": lambda rng, n: pd.Categorical(["mid"] * n, ["low", "mid", "high"], ordered=True),
     "far from zero": lambda rng, n: 1e15 + rng.integers(0, 5, n).astype(float),
     "decimals": lambda rng, n: rng.normal(size=n).round(int(rng.integers(0, 7))),
     "point mass": lambda rng, n: np.where(rng.random(n) < 0.9, 0.0, rng.lognormal(0, 5, n)),

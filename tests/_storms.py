@@ -46,8 +46,12 @@ CHANGES = (
     "as array",
     "as float32",
     "new categories",
+    "new levels",
+    "one odd row",
     "infinity",
 )
+#: How rules that speak of rows or columns are said: plainly, or with labels in another order.
+SAYINGS = ("plain", "labelled", "arrays")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class Storm:
         What a DataFrame is turned into before the fit, and before it is asked about.
     change : str
         What is done to the table before it is asked about.
+    said : str
+        How what is said of each row or column is said.
     fit, ask : dict
         Parameters of the estimator, and how counterfactuals are asked for.
     seed : int
@@ -88,6 +94,7 @@ class Storm:
     container: str = "pandas"
     asked_in: str = "pandas"
     change: str = "as fitted"
+    said: str = "plain"
     fit: dict[str, Any] = field(default_factory=dict)
     ask: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -143,6 +150,14 @@ def _changed(X: Any, change: str, storm: Storm, rng: np.random.Generator) -> Any
         return gone.set_axis(X.columns, axis=1)
     if change == "as array":
         return X.to_numpy()
+    if change == "new levels":
+        return X.assign(**{name: _other_level(X[name], rng) for name in X if X.columns.is_unique and _coded(X[name])})
+    if change == "one odd row":  # beyond what the fit saw, where a number can be
+        odd = X.copy()
+        for j in range(X.shape[1]):
+            if isinstance(X.dtypes.iloc[j], np.dtype) and X.dtypes.iloc[j].kind == "f":
+                odd.isetitem(j, X.iloc[:, j].where(np.arange(len(X)) != len(X) // 2, 1e4))
+        return odd
     if change in ("far outside", "new categories", "infinity"):
         cells = {"far outside": [1e308, -1e308, 5e-324], "new categories": ["new", "", 7], "infinity": [np.inf, 1.0]}
         chosen = X.copy()
@@ -152,6 +167,20 @@ def _changed(X: Any, change: str, storm: Storm, rng: np.random.Generator) -> Any
         return chosen
     types = {"as objects": object, "as text": str, "as float32": "float32"}
     return _cast(X, types[change]) if change in types else X
+
+
+def _coded(column: pd.Series) -> bool:
+    return isinstance(column.dtype, pd.CategoricalDtype)
+
+
+def _other_level(column: pd.Series, rng: np.random.Generator) -> pd.Series:
+    """Categories with a level more somewhere in their order, which some cells have."""
+    levels = list(column.dtype.categories)
+    kind = type(levels[0]) if levels else str
+    new = "new" if kind is str else 99
+    levels.insert(int(rng.integers(0, len(levels) + 1)), new)
+    wider = column.cat.set_categories(levels)
+    return wider.where(rng.random(len(wider)) < 0.6, new)
 
 
 def _changed_array(X: Any, change: str) -> Any:
@@ -204,6 +233,19 @@ def _arrays(draw: st.DrawFn) -> dict[str, Any]:
     return {"kinds": (kind,), "layout": layout, "width": draw(st.integers(1, 12))}
 
 
+#: Pairs of bounds: numbers of the user's, some between two floats of a narrow column, or a share of the cells.
+_BOUNDS = [
+    (None, 1.0),
+    (-1.0, None),
+    (0, 1e300),
+    (1e-9, None),
+    (0.1, 0.7),
+    (-0.46522919442951055, 1 / 3),
+    "middle",
+    "own",
+]
+
+
 @st.composite
 def _rules(draw: st.DrawFn, width: int) -> dict[str, Any]:
     columns = st.integers(0, width - 1)
@@ -211,11 +253,15 @@ def _rules(draw: st.DrawFn, width: int) -> dict[str, Any]:
     if draw(st.booleans()):
         return rules
     if draw(st.booleans()):
-        rules["immutable"] = draw(st.lists(columns, max_size=2, unique=True)) or None
+        rules[draw(st.sampled_from(["immutable", "immutable", "mutable"]))] = draw(
+            st.lists(columns, min_size=1, max_size=2, unique=True)
+        )
     if draw(st.booleans()):
-        rules["bounds"] = {draw(columns): draw(st.sampled_from([(None, 1.0), (-1.0, None), (0, 1e300), (1e-9, None)]))}
+        rules["bounds"] = {draw(columns): draw(st.sampled_from(_BOUNDS))}
     if draw(st.booleans()):
         rules["monotonic_cst"] = {draw(columns): draw(st.sampled_from([-1, 0, 1]))}
+    if draw(st.sampled_from(range(3))) == 0:
+        rules["allowed"] = draw(columns)
     if draw(st.booleans()):
         rules["max_changes"] = draw(st.integers(1, 3))
     if draw(st.booleans()):
@@ -242,6 +288,7 @@ def storms(draw: st.DrawFn) -> Storm:
         labels=draw(st.sampled_from(_LIKELY_LABELS * 20 + sorted(LABELS))),
         spread=draw(st.sampled_from(["random", "in turn", "in turn", "one rare", "sorted"])),
         change=draw(st.sampled_from(["as fitted", *CHANGES])),
+        said=draw(st.sampled_from(SAYINGS)),
         fit=fit,
         ask={**ask, **draw(_rules(width))},
         seed=draw(st.integers(0, 999)),

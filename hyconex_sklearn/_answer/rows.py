@@ -77,7 +77,8 @@ class AnsweredRows(_Judged):
         return (self[position] for position in range(len(self)))
 
     def __getitem__(self, key: Any) -> Self:
-        rows = row_positions(key, len(self), row_labels(self.data))
+        _check_mask(key, row_labels(self.data))
+        rows = row_positions(key, len(self))
         cut = replace(
             self,
             data=rows_in(self.data, rows),
@@ -127,6 +128,17 @@ class AnsweredRows(_Judged):
         if state.pop("_log_proba", None) is not None:
             state["_contributions"] = self._contributions
         return state
+
+
+def _check_mask(key: Any, labels: pd.Index) -> None:
+    """Raise where a mask is a Series of other rows than 0, 1, ..., as in the report, or `labels`, in this order."""
+    if not isinstance(key, pd.Series) or not pd.api.types.is_bool_dtype(key.dtype) or len(key) != len(labels):
+        return
+    if not any(key.index.equals(index) for index in (pd.RangeIndex(len(labels)), labels)):
+        raise IndexError(
+            "The mask has other row labels than the result, or has them in another order. Take it from `report` or "
+            "`data` as they are, or pass an array."
+        )
 
 
 def _check_aligned(parts: dict[str, Any]) -> None:

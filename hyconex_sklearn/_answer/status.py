@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+import numpy as np
+import pandas as pd
+
 
 class Status(StrEnum):
     """Outcome of one counterfactual; compares equal to its plain text, such as ``"ok"``."""
@@ -35,6 +38,16 @@ class Doubt(StrEnum):
 #: Answers that meet every demand, and outcomes without an answer.
 CERTIFIED = (Status.OK, Status.FEWER)
 NO_ANSWER = (Status.NOT_VALID, Status.INFEASIBLE)
+
+#: Outcomes from the best to the worst; the first three lack nothing.
+_WORSE = (Status.ALREADY_TARGET, *CERTIFIED, Status.UNSURE, Status.IMPLAUSIBLE, Status.NOT_VALID, Status.INFEASIBLE)
+
+
+def severity(report: pd.DataFrame) -> np.ndarray:
+    """How much each line of a report lacks (m,): 0 where nothing."""
+    lacks = {status: max(0, place - len(CERTIFIED)) for place, status in enumerate(_WORSE)}
+    return np.array([lacks[Status(status)] for status in report["status"]], dtype=int)
+
 
 _DESCRIPTIONS = {
     Status.OK: "The row is predicted as the target and meets every demand; nothing to do.",

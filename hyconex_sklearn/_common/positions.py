@@ -6,21 +6,10 @@ import operator
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 
-def row_positions(key: Any, m: int, labels: pd.Index | None = None) -> np.ndarray:
-    """Positions (-m to m-1) that an integer, slice, boolean mask or integer array stands for.
-
-    A mask that is a Series has to have the labels 0, 1, ..., or `labels`, in this order.
-    """
-    if isinstance(key, pd.Series) and pd.api.types.is_bool_dtype(key.dtype):
-        known = [pd.RangeIndex(m), *([] if labels is None else [labels])]
-        if len(key) == m and not any(key.index.equals(index) for index in known):
-            raise IndexError(
-                "The mask has other row labels than the result, or has them in another order. Take it from `report` or "
-                "`data` as they are, or pass an array."
-            )
+def row_positions(key: Any, m: int) -> np.ndarray:
+    """Positions (-m to m-1) that an integer, slice, boolean mask or integer array stands for."""
     if isinstance(key, slice):
         return np.arange(m)[key]
     if not isinstance(key, (bool, np.bool_)) and hasattr(type(key), "__index__") and np.ndim(key) == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from .._answer.contributions import LogProba
 from .._answer.counterfactuals import Counterfactuals
+from .._answer.status import severity
 from .._rules.actionability import Actionability
 from .._table.cells import Table, cells_differ, names_of, take_rows
 from .._table.check_input import as_table
@@ -22,6 +24,7 @@ from .._table.rows import read_rows
 from .explains_itself import ExplainsItself, explaining
 from .invert_steps import Step, as_they_are, have_moved, is_identity, map_back, thawed, transform_through, type_name
 from .ranges import ranges_before
+from .resolution import on_grid, resolution
 from .tips import tips_before
 from .translate_rules import Translation, by_position, translate
 
@@ -30,9 +33,9 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     """Return the counterfactuals of a classifier, a pipeline that ends in one, or a search over either.
 
     The rows of `X` go through the transformers, the final classifier is asked, and its answer is mapped back through
-    the inverse of every transformer. Cells that do not change are copied from `X` itself. Rounding on the way back
-    (whole numbers, hard categories) can move a row, so the flags of the report are computed again from the rows that
-    are returned.
+    the inverse of every transformer. Cells that do not change are copied from `X` itself; others have no more decimals
+    than the column has: whole numbers stay whole. Rounding on the way back can move a row, so the flags of the report
+    are computed again from the rows that are returned.
 
     Parameters
     ----------
@@ -110,10 +113,17 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     data = told.settled(back(rows, found.data), original, rows)
     ends = {name: ranges_before(getattr(found, name), asked, X, back) for name in ("ranges", "usual")}
     about = found.about and replace(found.about, rules=Actionability._in_query(kwargs)._plain())
-    answered = _certified(way, final, found, original, data, asked, told, about=about, **ends)
+
+    def certified(data: Table) -> Counterfactuals:
+        return _certified(way, final, found, original, data, asked, told, about=about, **ends)
+
+    grid = resolution(X, ends["ranges"]) if hasattr(final, "_certify_rows") else {}
+    answered = _rounded(data, original, grid, certified, severity(found.report))
     if "flips_at" in answered.report:
-        shares, behind = answered.report["flips_at"].to_numpy(), (take_rows(asked, rows), found.data)
-        answered.report["flips_at"] = tips_before(shares, rows, behind, (original, data), back)
+        moved = cells_differ(data, answered.data).any()
+        shares = answered.report["flips_at"].to_numpy()
+        behind = (take_rows(asked, rows), way.there(answered.data) if moved else found.data)
+        answered.report["flips_at"] = tips_before(shares, rows, behind, (original, answered.data), back)
     return answered._in_kind(way.kind, given)
 
 
@@ -230,6 +240,28 @@ def _certified(
         prediction_before=found.prediction_before,
         **more,
     )._judged_by(_before_steps(way, found._log_proba))
+
+
+def _rounded(
+    data: Table,
+    original: Table,
+    grid: dict[int, int],
+    certified: Callable[[Table], Counterfactuals],
+    before: np.ndarray,
+) -> Counterfactuals:
+    """The rows on the grid of their columns, certified.
+
+    Where a row on the nearest grid values lacks more than it did `before` (m,), it is rounded away from its original,
+    or toward it, if that helps.
+    """
+    way = np.zeros(len(before), dtype=int)
+    best = certified(on_grid(data, original, grid, way))
+    for other in (1, -1):
+        if (severity(best.report) > before).any() and cells_differ(data, best.data).any():
+            tried = certified(on_grid(data, original, grid, np.full_like(way, other)))
+            way[severity(tried.report) < severity(best.report)] = other
+            best = certified(on_grid(data, original, grid, way))
+    return best
 
 
 def _before_steps(way: _Way, behind: LogProba | None) -> LogProba | None:

@@ -13,7 +13,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, KBinsDiscretizer, OneHotEncoder, OrdinalEncoder
 
-from .._table.cells import Table, cells_differ, column_of, columns_at, objects_of, take_rows, values_differ
+from .._table.cells import (
+    Table,
+    cells_differ,
+    column_of,
+    columns_at,
+    hold_numbers,
+    objects_of,
+    take_rows,
+    values_differ,
+)
 from .._table.column_io import as_held, numbers_in, own_cells, with_columns, write_cells
 from .._table.containers import Kind, read_table
 
@@ -101,6 +110,14 @@ def _invert_columns(name: str, step: ColumnTransformer, before: Stage, after: St
     return result
 
 
+def _typed(block: Table) -> Table:
+    """A block in the dtypes that it had beside no other: text in the same array makes objects of its numbers."""
+    if isinstance(block, pd.DataFrame):
+        return block.infer_objects()
+    numbers = block.dtype == object and all(hold_numbers(column_of(block, k)) for k in range(block.shape[1]))
+    return block.astype(np.float64) if numbers else block
+
+
 def _invert_imputer(step: Any, before: Table, after: Table, changed: Table) -> Table:
     """An imputer back: values pass through; a filled gap that did not change is a gap again."""
     names = list(getattr(step, "feature_names_in_", [f"x{j}" for j in range(before.shape[1])]))
@@ -125,7 +142,7 @@ def _inverse(name: str, step: Any, after: Stage, width: int) -> Table:
         table = np.clip(np.rint(_floats(table)), 0, step.n_bins_ - 1)  # the inverse would cut 1.9 down to bin 1
     try:
         # A copy: some inverses write into what they are given.
-        result = read_table(step.inverse_transform(after.kind.written(table.copy())), "what an inverse gives")
+        result = read_table(step.inverse_transform(after.kind.written(_typed(table).copy())), "what an inverse gives")
     except Exception as error:  # somebody else's transformer may raise anything
         raise ValueError(_no_inverse(name, step, f"its inverse_transform failed: {error}")) from error
     if getattr(result, "shape", None) != (len(table), width):

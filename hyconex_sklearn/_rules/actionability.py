@@ -8,19 +8,29 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
+from .._common.other_names import with_our_names
 from .._table.cells import Table
 from .._table.containers import Kind, is_foreign, read_table
 from .labelled import Labelled, placed
 from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
 
+_Rules = TypeVar("_Rules")
+
 #: Rules that are keywords of ``counterfactuals``, too.
 EVERYDAY = ("immutable", "mutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
 
 
+def _with_our_names(cls: type[_Rules]) -> type[_Rules]:
+    """The class, whose constructor tells what a field that it does not have is called here."""
+    setattr(cls, "__init__", with_our_names(cls.__init__, READERS))  # noqa: B010  mypy lets no method be assigned
+    return cls
+
+
+@_with_our_names
 @dataclass(frozen=True)
 class Actionability:
     """What a person can change: rules that every counterfactual of a query obeys.

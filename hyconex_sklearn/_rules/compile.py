@@ -21,7 +21,7 @@ from .._table.units import NARROW_FLOATS
 from .feasible_set import FeasibleSet
 from .judge import LabelRule, narrowed
 from .read import check_labels, places, read_weights
-from .table_rules import TableRules
+from .table_rules import TableRules, as_compared
 
 _UNKNOWN = object()  # the label of a cell whose label the fit did not see
 _ANY = LabelRule(None, {})
@@ -94,7 +94,7 @@ def _restrict_range(rows: FeasibleSet, read: TableRules, X: Table, encoded: Arra
     low, high = read.bounds.get(j, (np.full(len(own), -np.inf), np.full(len(own), np.inf)))
     below, above, pinned = own < low, own > high, np.zeros(len(own), dtype=bool)
     if j in read.bounds:
-        low, high, pinned = _on_grid(column, own, low, high, str(read.codec.cells(X, j).dtype))
+        low, high, pinned = _on_grid(column, own, ~(below | above), read.exact[j], str(read.codec.cells(X, j).dtype))
     low, high = narrowed(low, high, own, direction)
     pinned |= (low > high) | (np.isnan(own) if direction else False)
     rows.impossible[(low > high) & ~np.isnan(own)] = True
@@ -142,9 +142,14 @@ def _give_up(rows: FeasibleSet, read: TableRules) -> None:
             )
 
 
-def _on_grid(column: Column, own: Array, low: Array, high: Array, dtype: str) -> tuple[Array, Array, Array]:
-    """Bounds on the column's grid and in its seen range, widened to own values; and cells without another value."""
-    inside = ~((own < low) | (own > high))  # a missing cell violates nothing
+def _on_grid(
+    column: Column, own: Array, inside: Array, bound: tuple[Array, Array], dtype: str
+) -> tuple[Array, Array, Array]:
+    """Bounds on the column's grid and in its seen range, widened to own values; and cells without another value.
+
+    `inside` (n,) are the rows whose own value is within bounds; a missing cell violates nothing.
+    """
+    low, high = bound
     least = np.maximum(_next_on_grid(column, low, +1, dtype), column.lower)
     most = np.minimum(_next_on_grid(column, high, -1, dtype), column.upper)
     pinned = least > most
@@ -173,10 +178,10 @@ def _next_on_grid(column: Column, bound: Array, side: int, dtype: str) -> Array:
         return values
 
     with np.errstate(over="ignore", invalid="ignore"):
-        if column.decimals is not None:
-            factor = 10.0**column.decimals
+        if column.decimals is not None:  # 0.1 as the column has it is within a bound of 0.1
+            factor, (compared, _) = 10.0**column.decimals, as_compared((bound, bound), dtype)
             step = np.rint(bound * factor)
-            return np.where(side * held(step / factor) < side * bound, (step + side) / factor, step / factor)
+            return np.where(side * held(step / factor) < side * compared, (step + side) / factor, step / factor)
         if not narrow:
             return bound
         value, beyond = held(bound), np.dtype(narrow[0]).type(side * np.inf)

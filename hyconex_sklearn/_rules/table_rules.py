@@ -29,7 +29,8 @@ class TableRules:
     said: Actionability
     codec: TableCodec
     movable: Array  # bool (n, C)
-    bounds: dict[int, tuple[Array, Array]]  # low and high (n,), infinite where there is none; ranks of ordered labels
+    exact: dict[int, tuple[Array, Array]]  # low and high (n,), infinite where there is none; ranks of ordered labels
+    bounds: dict[int, tuple[Array, Array]]  # the same, `as_compared`
     directions: dict[int, int]  # 1 or -1, of numbers and ordered labels; those of truth values are label rules
     labels: dict[int, LabelRule]
     relations: tuple[Relation, ...]  # sums of ``codec.schema.value_columns``
@@ -50,6 +51,7 @@ class TableRules:
                 _check_order(codec.cells(X, j).dtype, schema.columns[j])
         return {
             "movable": read_movable(rules, schema, len(X)),
+            "exact": bounds,
             "bounds": {j: as_compared(sides, codec.cells(X, j).dtype) for j, sides in bounds.items()},
             "directions": {j: way for j, way in directions.items() if schema.columns[j].is_value},
             "labels": read_labels(rules, schema),

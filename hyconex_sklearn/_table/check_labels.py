@@ -19,6 +19,8 @@ from .cells import Array, take_rows
 from .check_input import refuse_masked
 from .containers import read_column
 
+_OPPOSITE = "Leave target out to ask for every class but the predicted one."
+
 
 def target_numbers(target: Any, n: int, classes: Any) -> Array:
     """Return the class numbers (positions in ``classes``) that are asked for, int array of shape (n,).
@@ -46,7 +48,7 @@ def target_numbers(target: Any, n: int, classes: Any) -> Array:
         if not isinstance(label, Hashable) or label not in known:
             raise ValueError(
                 f"target contains the unknown label {label!r}; the classes are {listing(list(known))}. "
-                "Ask for one of these."
+                f"{_OPPOSITE if label == 'opposite' else 'Ask for one of these.'}"
             )
     return np.resize(np.array([known[label] for label in labels], dtype=np.intp), n)
 

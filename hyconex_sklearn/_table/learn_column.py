@@ -179,8 +179,11 @@ def _power_helps(seen: Array, exponent: float, unit: float, before: float) -> bo
 
 
 def _decimals(seen: Array, dtype: str) -> int | None:
-    """The fewest decimals (0 to 6) that write every value; None for a continuous column."""
-    epsilon = 4 * float(np.finfo(NARROW_FLOATS.get(dtype.lower(), np.float64)).eps)
+    return decimals_of(seen, 4 * float(np.finfo(NARROW_FLOATS.get(dtype.lower(), np.float64)).eps))
+
+
+def decimals_of(seen: Array, epsilon: float) -> int | None:
+    """The fewest decimals (0 to 6) that write every value to a relative `epsilon`; None for a continuous column."""
     largest = float(np.abs(seen).max())
     for decimals in range(7):
         # Once rounding errors come near half a step, any number looks like a rounded one.

@@ -181,7 +181,7 @@ class _Cells:
         if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
             codes = dtype.categories.get_indexer(pd.Index(column.astype(object)))
             return np.where(codes < 0, np.nan, codes)
-        if not number_columns(self.before.iloc[:, [j]])[0]:
+        if not number_columns(self.before.iloc[:, [j]])[0] and self.before.iloc[:, j].notna().any():
             raise ValueError(
                 f"{rule} is about column {column.name!r}, which holds labels without an order. Use allowed_categories "
                 "or allowed_transitions there."
