@@ -298,3 +298,60 @@ def test_several_counterfactuals_per_row_stay_with_their_row() -> None:
     cf = counterfactuals(pipe, X.head(3), twice=True)
     pd.testing.assert_frame_equal(cf.original, X.iloc[[0, 0, 1, 1, 2, 2]])
     assert list(cf.data["note"]) == ["id 0", "id 0", "id 1", "id 1", "id 2", "id 2"]
+
+
+# ------------------------------------------------------------------------------------------ resolution of columns
+
+
+def kids(n: int = 40) -> tuple[pd.DataFrame, np.ndarray]:
+    """Whole numbers in a column of floats, cents, and a continuous column."""
+    rng = np.random.default_rng(0)
+    columns = {
+        "kids": rng.poisson(2, n).astype(float),
+        "wage": rng.normal(1000, 200, n).round(2),
+        "rate": rng.normal(size=n),
+    }
+    return pd.DataFrame(columns), np.arange(n) % 2
+
+
+@pytest.mark.parametrize("step", [0.31, -0.77, 1.4])
+def test_a_column_keeps_its_decimals_behind_a_scaler(step: float) -> None:
+    X, y = kids()
+    pipe = make_pipeline(StandardScaler(), Mover(add(c0=step, c1=step, c2=step))).fit(X, y)
+    cf = counterfactuals(pipe, X)
+    assert (cf.data["kids"] % 1 == 0).all() and (cf.data["wage"] == cf.data["wage"].round(2)).all()
+    moved = X["rate"] + step * X["rate"].std(ddof=0)
+    np.testing.assert_allclose(cf.data["rate"], moved, rtol=1e-12)
+    assert ((cf.data["kids"] - X["kids"] - step * X["kids"].std(ddof=0)).abs() <= 1).all()
+    np.testing.assert_array_equal(cf.report["prediction"], pipe.predict(cf.data))
+    np.testing.assert_array_equal(cf.report["n_changed"], (cf.data != X).sum(axis=1))
+
+
+def test_a_rounded_row_that_would_lose_its_target_is_rounded_onward() -> None:
+    X = pd.DataFrame({"kids": np.tile([0.0, 1.0, 2.0, 3.0, 4.0], 8)})
+    y = (X["kids"] > 1.5).astype(int)
+    pipe = make_pipeline(StandardScaler(), Mover(lambda Z: np.full_like(Z, (1.6 - 2) / X["kids"].std(ddof=0)), C=1e6))
+    cf = counterfactuals(pipe.fit(X, y), X[:2])  # 1.6 is past the boundary; so is 2, and 1 is not
+    assert cf.data["kids"].tolist() == [2.0, 2.0] and cf.report["valid"].all()
+    back = make_pipeline(StandardScaler(), Mover(lambda Z: np.full_like(Z, (1.45 - 2) / X["kids"].std(ddof=0)), C=1e6))
+    cf = counterfactuals(back.fit(X, y), X[3:5])  # the nearest, 1, has the target, as 1.45 has
+    assert cf.data["kids"].tolist() == [1.0, 1.0] and cf.report["valid"].all()
+
+
+@pytest.mark.parametrize("output", ["default", "pandas"])
+def test_numbers_beside_text_reach_the_inverse_of_their_step_as_numbers(output: str) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"income": rng.lognormal(10, 0.5, 40), "job": rng.choice(["clerk", "nurse"], 40)})
+    log = FunctionTransformer(np.log1p, np.expm1, feature_names_out="one-to-one")
+    steps = make_column_transformer((log, ["income"]), remainder="passthrough", verbose_feature_names_out=False)
+    steps.set_output(transform=output)
+
+    def rise(Z: Any) -> Any:
+        if isinstance(Z, pd.DataFrame):
+            return Z.assign(income=Z["income"] + 0.5)
+        Z[:, 0] = Z[:, 0] + 0.5
+        return Z
+
+    cf = counterfactuals(make_pipeline(steps, Mover(rise)).fit(X, np.arange(40) % 2), X)
+    np.testing.assert_allclose(cf.data["income"], (X["income"] + 1) * np.exp(0.5) - 1)
+    assert (cf.data["job"] == X["job"]).all()
