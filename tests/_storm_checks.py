@@ -200,10 +200,15 @@ def asked_rules(clf: HyConExClassifier, X: Any, storm: Storm) -> dict[str, Any]:
     for column, pair in list((ask.get("bounds") or {}).items()):
         ask["bounds"] = {column: _bounds_said(X, column, pair, storm.said, rng)}
     if "allowed" in ask:
-        column = clf._columns[ask.pop("allowed")]
+        j = ask.pop("allowed")
+        column = clf._columns[j]
         labels = [label for label in column.categories if label is not None]
         if labels:
-            chosen = {column.name: [labels[i] for i in rng.permutation(len(labels))[: max(1, len(labels) // 2)]]}
+            chosen = {
+                column.name if frame else j: [
+                    labels[i] for i in rng.permutation(len(labels))[: max(1, len(labels) // 2)]
+                ]
+            }
             ask["actionability"] = Actionability(allowed_categories=chosen)
     if storm.said == "labelled" and len(set(map(repr, names))) == len(names):
         order = rng.permutation(len(names))
