@@ -41,12 +41,12 @@ def refuse_other_names(given: Iterable[str], known: Iterable[str] = ()) -> None:
             raise TypeError(f"got an unexpected keyword argument {name!r}. Here it is {OUR_NAMES[name]}.")
 
 
-def with_our_names(function: _Called, known: Iterable[str] = ()) -> _Called:
+def with_our_names(function: _Called) -> _Called:
     """The function, which tells what a keyword that it does not have is called here."""
 
     @wraps(function)
     def told(*arguments: Any, **keywords: Any) -> Any:
-        refuse_other_names(keywords, known)
+        refuse_other_names(keywords)
         return function(*arguments, **keywords)
 
     return told  # type: ignore[return-value]

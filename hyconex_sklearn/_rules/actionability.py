@@ -8,29 +8,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
 
-from .._common.other_names import with_our_names
+from .._common.other_names import refuse_other_names
 from .._table.cells import Table
 from .._table.containers import Kind, is_foreign, read_table
 from .labelled import Labelled, placed
 from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
 
-_Rules = TypeVar("_Rules")
-
 #: Rules that are keywords of ``counterfactuals``, too.
 EVERYDAY = ("immutable", "mutable", "bounds", "monotonic_cst", "max_changes", "target_probability")
 
 
-def _with_our_names(cls: type[_Rules]) -> type[_Rules]:
-    """The class, whose constructor tells what a field that it does not have is called here."""
-    setattr(cls, "__init__", with_our_names(cls.__init__, READERS))  # noqa: B010  mypy lets no method be assigned
-    return cls
-
-
-@_with_our_names
 @dataclass(frozen=True)
 class Actionability:
     """What a person can change: rules that every counterfactual of a query obeys.
@@ -90,6 +81,11 @@ class Actionability:
     relations: Any = ()
     feature_weights: Any = None
     repair: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+
+    def __new__(cls, *fields: Any, **named: Any) -> Actionability:
+        """Tell what a field that another tool has is called here."""
+        refuse_other_names(named, READERS)
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         """Check every field and replace it by plain, immutable data."""
