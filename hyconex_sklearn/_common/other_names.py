@@ -34,10 +34,10 @@ OUR_NAMES = {
 }
 
 
-def refuse_other_names(given: Iterable[str], known: Iterable[str] = ()) -> None:
-    """Raise where a keyword that is not `known` is what another tool calls something."""
+def refuse_other_names(given: Iterable[str]) -> None:
+    """Raise where a keyword is what another tool calls something."""
     for name in given:
-        if name in OUR_NAMES and name not in known:
+        if name in OUR_NAMES:
             raise TypeError(f"got an unexpected keyword argument {name!r}. Here it is {OUR_NAMES[name]}.")
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from .._common.other_names import refuse_other_names
 from .._table.cells import Table
 from .._table.containers import Kind, is_foreign, read_table
 from .labelled import Labelled, placed
@@ -81,11 +80,6 @@ class Actionability:
     relations: Any = ()
     feature_weights: Any = None
     repair: Callable[[pd.DataFrame], pd.DataFrame] | None = None
-
-    def __new__(cls, *fields: Any, **named: Any) -> Actionability:
-        """Tell what a field that another tool has is called here."""
-        refuse_other_names(named, READERS)
-        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         """Check every field and replace it by plain, immutable data."""
