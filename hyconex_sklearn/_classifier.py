@@ -107,7 +107,7 @@ class HyConExClassifier(ClassifierMixin, Kept):
     random_state : int, RandomState instance or None, default=None
         Seed of everything random in `fit`. The same seed on the same machine gives the same fit, bit for bit.
     verbose : int, default=0
-        1 shows a progress bar for each phase.
+        1 shows a progress bar for each phase of `fit`, and for the answers of `counterfactuals`.
 
     Attributes
     ----------
@@ -550,8 +550,8 @@ class HyConExClassifier(ClassifierMixin, Kept):
     @property
     def _explainer(self) -> Explainer:
         said = next((record["accuracy"] for record in reversed(self.history_) if "accuracy" in record), None)
-        rows_at_once = self._model.hypernetwork.rows_at_once
-        return Explainer(self._model, self._codec, self.classes_, rows_at_once, self.n_jobs, self.fitted_on_, said)
+        size, verbose = self._model.hypernetwork.rows_at_once, bool(self.verbose)
+        return Explainer(self._model, self._codec, self.classes_, size, self.n_jobs, self.fitted_on_, said, verbose)
 
     # -------------------------------------------- for callers inside the package: `_pipeline.explains_itself`
 

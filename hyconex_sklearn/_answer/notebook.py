@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 
 from .._table.cells import free_name, objects_of
 from .changes import ComparedColumn
 from .rows import AnsweredRows
+from .sentences import is_disputed
 from .status import Status
 from .wording import counted, format_probability, format_value, isolated, row_name, shorten
 
@@ -24,6 +27,9 @@ _STYLE = """
 .hyconex th, .hyconex td { max-width: 16em; overflow-wrap: break-word; }
 .hyconex td[title] { text-decoration: underline dotted; cursor: help; }
 .hyconex .hyconex-changed { background: rgba(240, 170, 0, .3); }
+.hyconex .hyconex-same { opacity: .55; }
+.hyconex .hyconex-first > td { border-top: 1px solid rgba(128, 128, 128, .6); }
+.hyconex td[rowspan] { vertical-align: top; }
 """
 
 
@@ -37,9 +43,11 @@ def notebook_table(result: AnsweredRows) -> str:
     names = [free_name(name, taken) for name in _REPORT] + [column.label for column in columns]
     cells = [[f"<td>{_text(row_name(row))}</td>" for row in head.row_names]]
     cells += [_plain_cells(head.report[name]) for name in _REPORT[1:]]
+    cells[:2] = _grouped(head.report, cells[:2])
     cells += [_cells(column) for column in columns]
     header = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
-    body = "".join(f"<tr>{''.join(line)}</tr>" for line in zip(*cells, strict=True))
+    body = "".join(map(_line, zip(*cells, strict=True)))
+    notes += _disputed(head)
     footer = "".join(f"<p>{escape(note)}</p>" for note in notes)
     table = f"<caption>{_caption(result)}</caption><thead><tr>{header}</tr></thead><tbody>{body}</tbody>"
     return f'<style>{_STYLE}</style><div class="hyconex"><table>{table}</table>{footer}</div>'
@@ -65,12 +73,37 @@ def _caption(result: AnsweredRows) -> str:
     return f"{told}; fewer alternatives than asked for in {queries}" if lacking else told
 
 
+def _grouped(report: pd.DataFrame, cells: list[list[str]]) -> list[list[str]]:
+    """Cells of row and target, each once for all lines of a query that follow each other; none at the others."""
+    for keys, column in zip((["row"], ["row", "target"]), cells, strict=True):
+        first = (report[keys] != report[keys].shift()).any(axis=1).to_numpy().nonzero()[0].tolist()
+        for start, end in pairwise([*first, len(column)]):
+            if end > start + 1:
+                column[start] = column[start].replace("<td", f'<td rowspan="{end - start}"', 1)
+                column[start + 1 : end] = [""] * (end - start - 1)
+    return cells
+
+
+def _line(cells: tuple[str, ...]) -> str:
+    """A line of the table; the first one of a row is set off."""
+    kind = ' class="hyconex-first"' if cells[0] else ""
+    return f"<tr{kind}>{''.join(cells)}</tr>"
+
+
+def _disputed(head: AnsweredRows) -> list[str]:
+    """A note on rows that most second opinions would decide otherwise."""
+    lines: list[Any] = head.report.to_dict("records")
+    rows = [line["row"] for line in lines if is_disputed(line)]
+    named = ", ".join(str(row) for row in dict.fromkeys(rows))
+    return [f"Most second opinions predict otherwise for these rows as they are: {named}"] if rows else []
+
+
 def _text(text: str) -> str:
     return escape(isolated(shorten(text)).encode(errors="replace").decode())  # half of a surrogate pair is no text
 
 
 def _cells(column: ComparedColumn) -> list[str]:
-    cells = [f"<td>{_text(column.text(value))}</td>" for value in column.after]
+    cells = [f'<td class="hyconex-same">{_text(column.text(value))}</td>' for value in column.after]
     for i in column.rows:
         old, new = map(_text, column.texts(i))
         cells[i] = f'<td class="hyconex-changed"><b>{old} &rarr; {new}</b></td>'

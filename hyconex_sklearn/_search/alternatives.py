@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from .._common.runtime import chunks
 from .._model.certificate import Shortfall
 from .incumbent import Incumbent
 from .ladder import SEARCHES, found
@@ -16,13 +18,14 @@ from .query import Query
 # Shares of the changed columns of earlier answers, largest changes first, that the next one may not touch: the first
 # of these masks under which an answer is certified serves; the milder ones only serve queries that have no answer.
 _SHARES = (0.5, 0.33, 0.25)
+_TOGETHER = 48  # so few rows take hardly longer than a single one: masks are tried together that could be spared
 
 #: Some of the queries, by number, and one answer to each.
 Answered = tuple[Tensor, Incumbent]
 
 
-def alternatives(first: Incumbent, k: int, search: str, generator: torch.Generator) -> list[Answered]:
-    """Return `first` and up to k - 1 times the queries that got one more answer, and these answers.
+def alternatives(first: Incumbent, k: int, search: str, generator: torch.Generator) -> Iterator[Answered]:
+    """Yield `first` and up to k - 1 times the queries that got one more answer, and these answers.
 
     Masks are tried from the strictest to the mildest: the larger half, third, quarter of what each earlier answer
     changed; its largest change; the one column that most of them changed most; the smallest change of each. A query is
@@ -34,13 +37,14 @@ def alternatives(first: Incumbent, k: int, search: str, generator: torch.Generat
     Accumulated masks are the diversification of SCE (arXiv 2506.14698), made for images.
     """
     earlier = [(torch.arange(len(first.query), device=first.x.device), first)]
+    yield earlier[0]
     while len(earlier) < k:
         best, served = _next_alternative(first.query, earlier, search, generator)
         rows = served.nonzero().squeeze(1)
         if len(rows) == 0:
             break
         earlier.append((rows, Incumbent(first.query[rows], best[rows])))
-    return earlier
+        yield earlier[-1]
 
 
 def _next_alternative(
@@ -49,24 +53,46 @@ def _next_alternative(
     """Return one more row for each query (m, d), and which queries got one, (m,)."""
     best, shortfall = query.x.clone(), torch.full_like(query.target, Shortfall.INVALID)
     chosen = torch.zeros_like(query.changed(best))
-    for place, frozen in enumerate(_masks(query, earlier)):
-        missing = shortfall >= (Shortfall.IMPLAUSIBLE if place < len(_SHARES) else Shortfall.INVALID)
-        rows = (missing & frozen.any(1)).nonzero().squeeze(1)
-        if len(rows) == 0:
-            continue
-        part = query[rows].without(frozen[rows])
-        answer = found(part, propose(part), search, generator)
-        better = (answer.shortfall < shortfall[rows]) & _new(answer.x, rows, earlier)
-        at = rows[better]
-        best[at], shortfall[at], chosen[at] = answer.x[better], answer.shortfall[better], frozen[at]
+    masks = list(_masks(query, earlier))
+    for few, least in ((masks[: len(_SHARES)], Shortfall.IMPLAUSIBLE), (masks[len(_SHARES) :], Shortfall.INVALID)):
+        size = max(1, _TOGETHER // len(query))  # masks tried at once
+        for part in chunks(len(few), size):
+            for rows, frozen, answer in _tried(query, few[part], shortfall >= least, search, generator):
+                better = (answer.shortfall < shortfall[rows]) & (shortfall[rows] >= least)
+                better &= _new(answer.x, rows, earlier)
+                at = rows[better]
+                best[at], shortfall[at], chosen[at] = answer.x[better], answer.shortfall[better], frozen[at]
     served = shortfall < Shortfall.INVALID
     rows = served.nonzero().squeeze(1)
     if len(rows):
-        answer = Incumbent(query[rows].without(chosen[rows]), best[rows])
-        SEARCHES[search].tighten(answer, generator)
-        best[rows] = answer.x
-        served[rows] = _new(answer.x, rows, earlier)
+        kept = Incumbent(query[rows].without(chosen[rows]), best[rows])
+        SEARCHES[search].tighten(kept, generator)
+        best[rows] = kept.x
+        served[rows] = _new(kept.x, rows, earlier)
     return best, served
+
+
+class _Answers(NamedTuple):
+    """Rows that were found for some queries."""
+
+    x: Tensor
+    shortfall: Tensor
+
+
+def _tried(
+    query: Query, masks: list[Tensor], missing: Tensor, search: str, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor, _Answers]]:
+    """Search under some masks (m, n_columns) together; yield for each the queries tried, the mask and the answers."""
+    each = [(missing & frozen.any(1)).nonzero().squeeze(1) for frozen in masks]
+    rows = torch.cat(each)
+    if len(rows) == 0:
+        return
+    part = query[rows].without(torch.cat([frozen[at] for frozen, at in zip(masks, each, strict=True)]))
+    answer = found(part, propose(part), search, generator)
+    sizes = [len(at) for at in each]
+    answers = zip(answer.x.split(sizes), answer.shortfall.split(sizes), strict=True)
+    for at, frozen, own in zip(each, masks, answers, strict=True):
+        yield at, frozen, _Answers(*own)
 
 
 def _masks(query: Query, earlier: list[Answered]) -> Iterator[Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from .ladder import SEARCHES, Search, solve
 from .one_pass import OnePass, one_pass
 from .query import Request
 
-_CLIMB_ROWS = 4_096  # queries searched at once
+_CLIMB_ROWS = 1_024  # queries searched at once
 
 
 class Answers(NamedTuple):
@@ -43,8 +43,11 @@ class Answers(NamedTuple):
         return Answers(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
 
-def answer(model: Model, request: Request, offset: int) -> Answers:
-    """Search the answers to a request about some rows of a table, of which the first is row number `offset`."""
+def answer(model: Model, request: Request, offset: int, told: Callable[[int], None] = lambda number: None) -> Answers:
+    """Search the answers to a request about some rows of a table, of which the first is row number `offset`.
+
+    `told` is how many are done, each time that some are: k for each question in the end, found or not.
+    """
     asked = one_pass(model, request)
     query, search = asked.query, request.search
     open_ = (~asked.already).nonzero().squeeze(1)
@@ -53,11 +56,16 @@ def answer(model: Model, request: Request, offset: int) -> Answers:
     settled = torch.where(asked.already[:, None], query.x, query.settle(asked.moved)[0])  # x whatever the rules say
     done = torch.ones_like(asked.already).index_fill(0, open_, False).nonzero().squeeze(1)
     found = [(done, settled[done], torch.zeros_like(done), query.distance(settled)[done])]
+    told(len(done) * request.k)
     for part in chunks(len(open_), min(_CLIMB_ROWS, model.rows_at_once)):
         rows, generator = open_[part], torch.Generator().manual_seed(request.seed)
         first = solve(query[rows], asked.moved[rows], search, generator)
+        left = request.k
         for at, best in alternatives(first, request.k, search, generator):
             found.append((rows[at], best.x, best.shortfall, best.query.distance(best.x)))
+            left -= 1
+            told(len(rows))
+        told(len(rows) * left)
     support = votes(in_chunks(model.committee, request.x, size=model.rows_at_once), asked.predicted)
     return _ordered(asked, support, found, request.k, offset)
 

@@ -15,6 +15,7 @@ from .._answer.contributions import LogProba
 from .._answer.counterfactuals import Counterfactuals
 from .._answer.report import build_report
 from .._answer.status import Status
+from .._common.progress import progress
 from .._common.runtime import choose_threads, chunks, in_chunks, plain_torch, thread_limit
 from .._model.model import Model
 from .._rules.actionability import Actionability
@@ -43,6 +44,7 @@ class Explainer:
     n_jobs: int | None = None  # torch threads
     fitted_on: str | None = None  # day
     accuracy: float | None = None  # see `About`
+    verbose: bool = False  # whether a bar tells how many answers are done
 
     def explain(
         self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, search: str, k: int, seed: int
@@ -66,19 +68,21 @@ class Explainer:
         k_all = k * (len(self.classes) - 1 if wanted is None else 1)  # counterfactuals of a row, at most
         cells = self.chunk_rows * k_all * self.codec.schema.n_encoded
         size = self.chunk_rows * max(1, _BLOCK_CELLS // cells)  # rows of a block: whole chunks
-        if len(x) <= size:
-            return Counterfactuals._adopted(**whole, **self._explain_block(X, request, read, slice(0, len(x))))
-        joined = Joined(len(x) * k_all, [column.categories for column in columns])
-        for block in chunks(len(x), size):
-            joined.add(self._explain_block(X, request, read, block))
+        with progress(len(x) * k_all, "counterfactuals", "answer", self.verbose) as bar:
+            if len(x) <= size:
+                block = self._explain_block(X, request, read, slice(0, len(x)), bar)
+                return Counterfactuals._adopted(**whole, **block)
+            joined = Joined(len(x) * k_all, [column.categories for column in columns])
+            for rows in chunks(len(x), size):
+                joined.add(self._explain_block(X, request, read, rows, bar))
         fields = joined.fields()
         fields["report"].index = pd.RangeIndex(len(fields["report"]))  # whose blocks count from 0 each
         return Counterfactuals._adopted(**whole, **fields)
 
-    def _explain_block(self, X: Any, request: Request, read: TableRules, block: slice) -> dict[str, Any]:
+    def _explain_block(self, X: Any, request: Request, read: TableRules, block: slice, bar: Any) -> dict[str, Any]:
         """Return the fields of `Counterfactuals` for some rows of the table."""
         parts = chunks(block.stop, self.chunk_rows, block.start)
-        found = Answers.joined([answer(self.model, request.at(rows), rows.start) for rows in parts])
+        found = Answers.joined([answer(self.model, request.at(rows), rows.start, bar.update) for rows in parts])
         reference, original = request.x[found.row].cpu().numpy(), rows_of(X, found.row)
         data = self.codec.rewrite(found.z, original.copy(), reference)
         spoilt = np.zeros(len(reference), dtype=bool)  # by the user's function

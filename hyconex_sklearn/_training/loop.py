@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
+from .._common.progress import progress
 from .._common.runtime import copy_state, minibatches
 from .history import Clock, History, check_finite_losses
 from .rows import Rows
@@ -95,21 +95,21 @@ class Training:
         decay, learning_rate = self.settings.weight_decay, self.settings.learning_rate
         optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=decay, fused=True)
         self.clock.start(phase)
-        with tqdm(total=n_epochs, desc=phase, disable=not self.settings.verbose, unit="epoch") as bar:
+        with progress(n_epochs, phase, "epoch", bool(self.settings.verbose)) as bar:
             for epoch in range(n_epochs):
-                progress, losses = epoch / n_epochs, []
-                optimiser.param_groups[0]["lr"] = rate(progress) * learning_rate
+                share, losses = epoch / n_epochs, []
+                optimiser.param_groups[0]["lr"] = rate(share) * learning_rate
                 module.train()
                 for rows in self._batches():
-                    losses.append(_take_step(loss(rows, progress), module, optimiser))
+                    losses.append(_take_step(loss(rows, share), module, optimiser))
                 module.eval()
                 train_loss = float(torch.stack(losses).double().mean())
                 record = {"phase": phase, "epoch": epoch, "train_loss": train_loss, **validate()}
                 self.history.records.append(record)
                 check_finite_losses(record)
                 bar.set_postfix(train=f"{train_loss:.3g}", valid=f"{record['valid_loss']:.3g}", refresh=False)
-                yield record
                 bar.update()
+                yield record
                 if self.clock.has_rung or (epoch + 1 < n_epochs and self.clock.rings()):
                     self.history.stop(phase)
                     break

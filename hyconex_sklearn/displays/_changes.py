@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +13,7 @@ import pandas as pd
 from .._answer.changes import ComparedColumn
 from .._answer.counterfactuals import Counterfactuals
 from .._answer.status import NO_ANSWER, Status
-from .._answer.wording import is_missing
+from .._answer.wording import format_share, is_missing
 from .._table.cells import Column, hold_numbers
 
 
@@ -83,7 +84,8 @@ def shares(cf: Counterfactuals) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns ``target``, ``n`` (counterfactuals that count), ``feature``, ``up``, ``down``, ``other`` (shares of n).
+        Columns ``target``, ``n`` (counterfactuals that count), ``feature``, ``up``, ``down``, ``other`` (shares of n),
+        ``exchange`` (which of the other changes is the most frequent, and its share of them where there are more).
         Only answers count: not those that no change was found for, and no row that already was its target.
     """
     found = answers(cf)
@@ -96,8 +98,19 @@ def shares(cf: Counterfactuals) -> pd.DataFrame:
             changed, way = column.changed[own], column.direction[own]
             counts = {"up": way > 0, "down": way < 0, "other": changed & (way == 0)}
             means = {name: float(mask.mean()) if len(part) else 0.0 for name, mask in counts.items()}
-            lines.append({"target": target, "n": len(part), "feature": column.name, **means})
-    return pd.DataFrame(lines, columns=["target", "n", "feature", "up", "down", "other"])
+            told = _exchange(column, first - len(part) + np.flatnonzero(counts["other"]))
+            lines.append({"target": target, "n": len(part), "feature": column.name, **means, "exchange": told})
+    return pd.DataFrame(lines, columns=["target", "n", "feature", "up", "down", "other", "exchange"])
+
+
+def _exchange(column: ChangedColumn, rows: np.ndarray) -> str:
+    """Say what becomes what most often among some changes of a column, "" where there are none."""
+    pairs = Counter(column.texts(i) for i in rows.tolist())
+    if not pairs:
+        return ""
+    ((old, new), number) = pairs.most_common(1)[0]
+    share = f" ({format_share(number / len(rows))})" if len(pairs) > 1 else ""
+    return f"{old} → {new}{share}"
 
 
 def answers(cf: Counterfactuals) -> dict[Any, np.ndarray]:

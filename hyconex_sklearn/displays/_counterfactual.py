@@ -23,7 +23,7 @@ class CounterfactualDisplay(AxesDisplay):
     One row: a panel for each counterfactual, side by side; a line for each column that one of them changes. A number
     moves on the range that fit has seen, from a circle to a triangle that points the way; other cells are told as old
     -> new. Dotted where the answer is not certified. Many rows: for each target, the share of the counterfactuals that
-    change each column, by direction; the most often changed columns come first.
+    change each column, by direction, and what is exchanged most often; the most often changed columns come first.
 
     Build it with :meth:`from_counterfactuals` or :meth:`from_estimator`.
 
@@ -42,8 +42,8 @@ class CounterfactualDisplay(AxesDisplay):
     figure_ : matplotlib Figure
     shares_ : DataFrame
         What a summary draws: columns ``target``, ``n`` (counterfactuals that count), ``feature``, ``up``, ``down``,
-        ``other`` (shares of n), the drawn ones first. Rows for which no answer was found, or which already are their
-        target, do not count. Only where many rows are drawn.
+        ``other`` (shares of n), ``exchange`` (the most frequent of the other changes), the drawn ones first. Rows for
+        which no answer was found, or which already are their target, do not count. Only where many rows are drawn.
 
     Notes
     -----

@@ -17,7 +17,7 @@ from ._style import QUIET, and_more, class_name, labels_of
 _WAYS = {  # colour, hatch, words
     "up": ("#9ecae1", "///", "rises"),
     "down": ("#f4a582", "...", "falls"),
-    "other": ("#dddddd", "xxx", "changes otherwise"),
+    "other": ("#dddddd", "xxx", "is exchanged"),
 }
 
 
@@ -32,7 +32,8 @@ def draw_shares(cf: Counterfactuals, table: pd.DataFrame, most: int, ax: Any) ->
     title = f"What the counterfactuals of {counted(cf.report['row'].nunique(), 'row')} change"
     rows = [(label, "") for label in labels_of([cf.words.label(name) for name in names[:most]])]
     headers = [_summary(cf, target, found[target]) for target in targets]
-    grid = PanelGrid(ax, title, rows, headers, 0.32, [*notes, "", ""], "CounterfactualDisplay")
+    height = 0.44 if table["exchange"].any() else 0.32
+    grid = PanelGrid(ax, title, rows, headers, height, [*notes, "", ""], "CounterfactualDisplay")
     for i, target in enumerate(targets):
         lines = table[table["target"] == target].head(most)
         for j, line in enumerate(lines.to_dict("records")):
@@ -57,15 +58,20 @@ def _summary(cf: Counterfactuals, target: Any, part: np.ndarray) -> list[str]:
 
 
 def _draw_share(grid: PanelGrid, cell: Cell, line: dict[str, Any]) -> None:
-    room = 0.8 * (cell.right - cell.left)  # the rest is for the number
+    """A bar and its number; below it what is exchanged most often."""
+    width = cell.right - cell.left
+    room = 0.8 * width  # the rest is for the number
     left, ax = cell.left, grid.ax
-    ax.plot([left, left], [cell.y - 0.16, cell.y + 0.16], color=QUIET, lw=0.8, zorder=3)
+    y = cell.y - 0.08 if line["exchange"] else cell.y
+    if line["exchange"]:
+        grid.text(left + 0.02, cell.y + 0.12, line["exchange"], width=width, size=7, color=QUIET, va="center")
+    ax.plot([left, left], [y - 0.12, y + 0.12], color=QUIET, lw=0.8, zorder=3)
     for way, (colour, hatch, _) in _WAYS.items():
         if line[way] > 0:
-            ax.barh(cell.y, room * line[way], 0.19, left=left, color=colour, hatch=hatch, ec="0.2", lw=0.6, zorder=2)
+            ax.barh(y, room * line[way], 0.19, left=left, color=colour, hatch=hatch, ec="0.2", lw=0.6, zorder=2)
             left += room * line[way]
     total = line["up"] + line["down"] + line["other"]
-    grid.text(left + 0.02, cell.y, format_share(total) if total else "never", size=8, va="center")
+    grid.text(left + 0.02, y, format_share(total) if total else "never", size=8, va="center")
 
 
 def _draw_legend(grid: PanelGrid, ways: list[str]) -> None:

@@ -33,6 +33,36 @@ def test_the_caption_counts_rows_answers_and_outcomes() -> None:
     assert "<caption>0 counterfactuals for 0 rows</caption>" in cf[:0]._repr_html_()
 
 
+def lines(page: str) -> list[list[str]]:
+    """The cells of each line of the table's body, as they are marked up."""
+    body = page[page.index("<tbody>") : page.index("</tbody>")]
+    return [re.findall(r"<td.*?</td>", line) for line in body.split("<tr")[1:]]
+
+
+def test_what_does_not_change_is_faded() -> None:
+    cells = lines(adults()._repr_html_())[0][-4:]
+    assert ["hyconex-changed" in cell for cell in cells] == [True, False, True, False]
+    assert ["hyconex-same" in cell for cell in cells] == [False, True, False, True]
+
+
+def test_the_alternatives_of_a_row_stand_together() -> None:
+    X = np.zeros((5, 1))
+    cf = result(X, X + 1, row=[3, 3, 3, 4, 3], rank=[0, 1, 0, 0, 0], target=["a", "a", "b", "b", "b"])
+    page = cf._repr_html_()
+    first, second, third, fourth, last = lines(page)
+    assert first[:3] == ['<td rowspan="3">3</td>', '<td rowspan="2">a</td>', "<td>0</td>"]
+    assert second[0] == "<td>1</td>" and third[:2] == ["<td>b</td>", "<td>0</td>"]
+    assert fourth[:2] == ["<td>4</td>", "<td>b</td>"] and last[:2] == ["<td>3</td>", "<td>b</td>"]
+    assert page.count('<tr class="hyconex-first">') == 3
+
+
+def test_rows_that_second_opinions_would_decide_otherwise_are_told() -> None:
+    X = np.zeros((4, 1))
+    page = result(X, X + 1, row=[0, 0, 1, 2], support_before=[0.2, 0.2, 0.8, 0.4])._repr_html_()
+    assert "<p>Most second opinions predict otherwise for these rows as they are: 0, 2</p>" in page
+    assert "second opinions" not in adults()._repr_html_()
+
+
 @pytest.mark.parametrize("status", list(Status))
 def test_the_outcome_tells_what_it_means_when_it_is_pointed_at(status: Status) -> None:
     page = result(np.zeros((1, 1)), np.ones((1, 1)), status=status)._repr_html_()

@@ -147,7 +147,7 @@ def test_all_targets_and_ranks_of_a_row_stand_side_by_side() -> None:
     [
         ("ok", "certified", "-"),
         ("fewer", "certified, and the last that was found", "-"),
-        ("unsure", "not certified: less sure than asked", ":"),
+        ("unsure", "not certified: less sure than it should be", ":"),
         ("implausible", "not certified: such rows are rare", ":"),
         ("not_valid", "no answer: predicted refused", ":"),
         ("infeasible", "no answer obeys the rules", ":"),
@@ -219,6 +219,7 @@ def test_shares_of_many_rows_are_those_of_the_changes() -> None:
     assert table.index.tolist() == ["age", "job"]  # the most often changed first
     assert table.loc["age", ["n", "up", "down", "other"]].tolist() == [4, 0.5, 0.25, 0.0]
     assert table.loc["job", ["n", "up", "down", "other"]].tolist() == [4, 0.0, 0.0, 0.25]
+    assert table["exchange"].replace("", np.nan).dropna().index.tolist() == ["job"]
     assert {"75%", "25%", "rises", "falls", "4 counterfactuals", "all certified"} <= set(texts(display.ax_))
     room = max(bar.get_width() for bar in bars(display.ax_)) / 0.5
     assert sorted(bar.get_width() / room for bar in bars(display.ax_)) == pytest.approx([0.25, 0.25, 0.5])
@@ -401,3 +402,14 @@ def test_without_matplotlib_the_extra_is_named(name: str, monkeypatch: pytest.Mo
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=rf"{name} needs matplotlib.*pip install 'hyconex-sklearn\[plot\]'"):
         display.plot()
+
+
+def test_what_is_exchanged_is_told_and_how_often() -> None:
+    homes = [("rents", "owns")] * 3 + [("rents", "parents"), ("owns", "owns")]
+    original, data = (pd.DataFrame({"home": home, "age": 1}) for home in zip(*homes, strict=True))
+    display = CounterfactualDisplay.from_counterfactuals(result(original, data.assign(age=2)))
+    table = display.shares_.set_index("feature")
+    assert table["exchange"].to_dict() == {"age": "", "home": "rents → owns (75%)"}
+    assert {"rents → owns (75%)", "is exchanged"} <= set(texts(display.ax_))
+    one = CounterfactualDisplay.from_counterfactuals(result(original[:3], data[:3]))
+    assert one.shares_["exchange"].tolist() == ["rents → owns"] and "rents → owns" in texts(one.ax_)

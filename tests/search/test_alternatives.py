@@ -32,7 +32,7 @@ def answered(asked: Parts, k: int, search: str = "auto", **how: Any) -> Found:
     question = asked.ask(torch.ones(len(asked.x), dtype=torch.long), **how)
     rows = (~question.already).nonzero().squeeze(1)
     first = solve(question.query[rows], question.moved[rows], search, generator())
-    return alternatives(first, k, search, generator())
+    return list(alternatives(first, k, search, generator()))
 
 
 def by_query(found: Found, of: Callable[[Incumbent, int], Any]) -> list[list[Any]]:

@@ -120,13 +120,13 @@ def test_fewer_answers_than_asked_for_are_told_on_the_last_of_them() -> None:
     asked = line_model(table, {"a": {"v": 4.0}, "b": {"v": 4.0}}, -2.0, table.iloc[[0]])
     wanted = torch.tensor([1])
     two, three = answers(asked, wanted, k=2), answers(asked, wanted, k=9)
-    assert two.rank.tolist() == [0, 1] and not two.fewer.any()
-    assert len(three.rank) < 9 and three.fewer.tolist() == [False] * (len(three.rank) - 1) + [True]
+    assert two.rank.tolist() == [0, 1] and not two.lacking.any()
+    assert len(three.rank) < 9 and three.lacking.tolist() == [0] * (len(three.rank) - 1) + [9 - len(three.rank)]
 
 
 def test_one_answer_asked_for_is_never_fewer() -> None:
     for search in SEARCHES:
-        assert not answers(parts("labels3").head(5), search=search).fewer.any()
+        assert not answers(parts("labels3").head(5), search=search).lacking.any()
 
 
 def test_positions_count_on_from_the_offset() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +29,8 @@ def answers_become(monkeypatch: pytest.MonkeyPatch, moved: Callable[[np.ndarray,
     """Let every search claim to have found ``moved(found, query)``, encoded rows (m, d) both."""
     real = explaining.answer
 
-    def answer(model: Model, request: Request, offset: int) -> Answers:
-        found = real(model, request, offset)
+    def answer(model: Model, request: Request, offset: int, told: Callable[[int], None]) -> Answers:
+        found = real(model, request, offset, told)
         return found._replace(z=moved(found.z, request.x.numpy()[found.row - offset]))
 
     monkeypatch.setattr(explaining, "answer", answer)
@@ -185,7 +186,8 @@ def test_rows_that_cannot_be_served_stay_with_a_status(monkeypatch: pytest.Monke
     assert list(report["row"]) == list(range(len(X)))
     assert (report["status"][stuck] == Status.NOT_VALID).all() and report["valid"][~stuck].all()
     assert not report["valid"][stuck].any() and (report["n_changed"][stuck] == 0).all()
-    assert report.notna().all(axis=None)
+    assert report.drop(columns="flips_at").notna().all(axis=None)
+    assert (report["flips_at"].notna() == report["valid"]).all()
 
 
 @pytest.mark.parametrize(
@@ -234,3 +236,15 @@ def test_a_seed_gives_the_same_answer_and_an_instance_moves_on() -> None:
     first, second = ask(instance), ask(instance)
     np.testing.assert_array_equal(first, ask(5))
     assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("search", ["auto", "one_shot"])
+def test_a_bar_tells_how_many_answers_are_done(search: str, k: int, capsys: pytest.CaptureFixture[str]) -> None:
+    clf, X = rows_of("iris")
+    query: dict[str, Any] = {"search": search, "n_counterfactuals": k, "target": 1}
+    quiet = clf.counterfactuals(X[:9], **query)
+    assert capsys.readouterr().err == ""
+    watched = copy.copy(clf).set_params(verbose=1).counterfactuals(X[:9], **query)
+    assert f"{9 * k}/{9 * k}" in capsys.readouterr().err
+    pd.testing.assert_frame_equal(watched.report, quiet.report)
