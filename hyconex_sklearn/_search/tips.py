@@ -11,7 +11,8 @@ from scipy.special import logit
 from .._table.cells import Array
 from .._table.schema import TableSchema
 
-_LOOKS = 2  # at points of the way: the log-odds are nearly straight there, and each look costs a prediction
+_LOOKS = 3  # at points of the way, at most: the log-odds are nearly straight there, and a look costs a prediction
+_NEAR = 0.02  # share of what the log-odds gain on the way; a look at less than that is the last
 _EDGE = 0.05  # share of what is left of the way that a look keeps off its ends
 _TINY, _CERTAIN = 1e-6, 50.0  # of log-odds
 
@@ -74,13 +75,17 @@ def flips_at(margin: Callable[[Array, Array], Array], ways: Ways, before: Array,
     unknown = (ways.exchanging | np.isnan(before)).nonzero()[0]
     if len(unknown):
         outside[unknown] = margin(unknown, ways[unknown].at(low[unknown]))
-    done, everywhere = outside >= 0, np.arange(len(after))
+    done, enough = outside >= 0, _NEAR * (inside - outside)
+    rows = np.flatnonzero(~done)
     for _ in range(_LOOKS):
-        share = low + (high - low) * np.clip(_crossing(outside, inside), _EDGE, 1 - _EDGE)
-        here = margin(everywhere, ways.at(share))
+        if not len(rows):
+            break
+        share = (low + (high - low) * np.clip(_crossing(outside, inside), _EDGE, 1 - _EDGE))[rows]
+        here = margin(rows, ways[rows].at(share))
         reached = here >= 0
-        high, inside = np.where(reached, share, high), np.where(reached, here, inside)
-        low, outside = np.where(reached, low, share), np.where(reached, outside, here)
+        high[rows[reached]], inside[rows[reached]] = share[reached], here[reached]
+        low[rows[~reached]], outside[rows[~reached]] = share[~reached], here[~reached]
+        rows = rows[np.abs(here) > enough[rows]]
     return np.where(done, 0.0, low + (high - low) * _crossing(outside, inside))
 
 

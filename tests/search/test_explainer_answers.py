@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from _asked import KEYS, QUICK, asked, each_table, rows_of
 from _helpers import same_cells, short_searches, take
 from _models import fitted, iris, mixed, mixed_table, real_table
@@ -141,6 +142,46 @@ def test_fewer_alternatives_than_asked_for_are_told() -> None:
     assert list(report["row"]) == list(range(10)) and report["valid"].all()  # there is one other value of the switch
     assert report["status"].isin([Status.FEWER, Status.UNSURE, Status.IMPLAUSIBLE]).all()
     assert (report["status"] == Status.FEWER).any()
+    assert report["n_lacking"].tolist() == [3] * 10
+
+
+@each_table
+def test_what_is_lacking_is_told_once_for_each_query_whatever_became_of_it(name: str) -> None:
+    clf, X = rows_of(name)
+    report = clf.counterfactuals(X[:6], target=clf.classes_[0], n_counterfactuals=9).report
+    for _, lines in report.groupby(["row", "target"]):
+        already = (lines["status"] == Status.ALREADY_TARGET).all()
+        assert lines["n_lacking"].tolist() == [0] * (len(lines) - 1) + [0 if already else 9 - len(lines)]
+
+
+@each_table
+def test_the_row_itself_has_second_opinions_about_its_own_prediction(name: str) -> None:
+    clf, X = rows_of(name)
+    report = clf.counterfactuals(X, search="one_shot").report
+    rows = report["row"].to_numpy()
+    with torch.no_grad():
+        said = clf._model.committee(torch.from_numpy(clf._codec.encode(X))).argmax(2).numpy()
+    predicted = np.searchsorted(clf.classes_, clf.predict(X))
+    np.testing.assert_allclose(report["support_before"], (said == predicted[:, None]).mean(1)[rows])
+    assert report["support_before"].nunique() > 2
+    # Toward its own prediction a row comes back unchanged, with as much support.
+    own = clf.counterfactuals(X, target=clf.predict(X)).report
+    np.testing.assert_allclose(own["support"], own["support_before"])
+
+
+@each_table
+def test_a_row_that_is_not_sure_says_what_it_lacks(name: str) -> None:
+    clf, X = rows_of(name)
+    report = clf.counterfactuals(X, search="steps").report
+    short = report["probability"] < report["least_probability"]
+    assert (report["doubt"][short] == "probability").all() and short.any()
+    assert (report["doubt"][~short & (report["support"] >= 0.8)].isin(["", "committee"])).all()
+    assert (report["doubt"][~short & (report["support"] < 0.8)] == "support").all()
+    unsure = report[report["status"] == Status.UNSURE]
+    assert len(unsure) and (unsure["doubt"] != "").all()
+    asked = clf.counterfactuals(X, search="steps", target_probability=0.999).report
+    np.testing.assert_allclose(asked["least_probability"], 0.999, rtol=1e-6)
+    assert (asked["doubt"][asked["probability"] < 0.999] == "asked").all() and (asked["doubt"] == "asked").any()
 
 
 # -------------------------------------------------------------------------------------------------------- targets
