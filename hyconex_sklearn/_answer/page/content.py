@@ -14,7 +14,7 @@ from ..rows import AnsweredRows
 from ..rules_in_words import join, rules_in_words
 from ..sentences import sentences
 from ..status import Status
-from ..wording import format_probability, format_share, isolated, plain
+from ..wording import format_probability, format_share, isolated, plain, row_name
 
 # For people who do not program: a mark, a label, and what it means for them. `Status.description` tells what to try.
 _OUTCOMES: dict[str, tuple[str, str, str]] = {
@@ -80,17 +80,12 @@ def page_table(result: AnsweredRows, row_names: Sequence[str] | None = None) -> 
 
 def _row_names(result: AnsweredRows, given: Sequence[str] | None) -> list[str]:
     """What to call the row of each counterfactual: as was said, by its label, or by its place where it has none."""
-    rows, table = result.report["row"].tolist(), result._tables[0]
+    rows = result.report["row"].tolist()
     if given is not None:
         return [given[row] for row in rows]
-    labels = rows
-    if isinstance(table, pd.DataFrame) and not _counts(table.index):
-        labels = [", ".join(map(str, one)) if isinstance(one, tuple) else one for one in table.index]
-    return [f"Row {label}" for label in labels]
-
-
-def _counts(index: pd.Index) -> bool:
-    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
+    index = getattr(result.data, "index", None)
+    counted = isinstance(index, pd.RangeIndex) and index.start == 0  # of the answers: those of several tables joined
+    return [f"Row {row_name(label)}" for label in (rows if counted else result.row_names)]
 
 
 def _axis(column: ComparedColumn) -> tuple[str, tuple[float, float]] | None:
