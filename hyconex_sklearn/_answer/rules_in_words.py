@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .._table.labelled import Labelled
 from .changes import ComparedColumn
 from .wording import counted
 
@@ -58,19 +59,36 @@ class _Columns:
         return join((self.value(key, value) for value in values), "or")
 
 
-def _immutable(said: tuple[Any, ...], columns: _Columns) -> Iterator[str]:
-    if all(isinstance(item, tuple) for item in said) and not set(said) <= set(columns.names):
+def _immutable(said: Any, columns: _Columns) -> Iterator[str]:
+    chosen = _chosen(said, columns)
+    if chosen is None:
         yield "what must not change is told of each row"
-        return
+    elif chosen:
+        yield f"{columns.listed(chosen)} must not change"
+
+
+def _mutable(said: Any, columns: _Columns) -> Iterator[str]:
+    chosen = _chosen(said, columns)
+    if chosen is None:
+        yield "what may change is told of each row"
+    else:
+        yield f"only {columns.listed(chosen)} may change" if chosen else "nothing may change"
+
+
+def _chosen(said: Any, columns: _Columns) -> tuple[Any, ...] | None:
+    """The columns that a list or a mask chooses; None where each row has a mask of its own."""
+    if isinstance(said, Labelled):
+        return None
+    if all(isinstance(item, tuple) for item in said) and not set(said) <= set(columns.names):
+        return None
     if all(isinstance(item, bool) for item in said):
-        said = tuple(name for name, frozen in zip(columns.names, said, strict=True) if frozen)
-    if said:
-        yield f"{columns.listed(said)} must not change"
+        return tuple(name for name, chosen in zip(columns.names, said, strict=True) if chosen)
+    return tuple(said)
 
 
 def _bounds(said: Mapping[Any, Any], columns: _Columns) -> Iterator[str]:
     for key, (low, high) in said.items():
-        if isinstance(low, tuple) or isinstance(high, tuple):
+        if isinstance(low, tuple | Labelled) or isinstance(high, tuple | Labelled):
             yield f"{columns.name(key)} has bounds of its own in each row"
         elif low is not None and high is not None:
             yield f"{columns.name(key)} from {columns.value(key, low)} to {columns.value(key, high)}"
@@ -111,6 +129,7 @@ def _weights(said: Mapping[Any, float], columns: _Columns) -> Iterator[str]:
 
 _TELLERS: dict[str, Callable[[Any, _Columns], Iterable[str]]] = {
     "immutable": _immutable,
+    "mutable": _mutable,
     "bounds": _bounds,
     "monotonic_cst": _directions,
     "max_changes": lambda said, _: [f"at most {counted(said, 'column')} may change"],

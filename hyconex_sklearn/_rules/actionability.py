@@ -14,7 +14,7 @@ import pandas as pd
 
 from .._table.cells import Table
 from .._table.containers import Kind, is_foreign, read_table
-from .labelled import Labelled, placed
+from .._table.labelled import Labelled, placed
 from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
 
 #: Rules that are keywords of ``counterfactuals``, too.

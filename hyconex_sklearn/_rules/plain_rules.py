@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .._table.containers import read_column
-from .labelled import Labelled, read_labelled
+from .._table.labelled import Labelled, read_labelled
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ import torch
 from _models import fast, iris, mixed
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 
-from hyconex_sklearn import HyConExClassifier, _classifier
+from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._search import explainer as _explaining
 
 pytestmark = pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
@@ -38,7 +38,7 @@ def no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     def work(*args: Any, **kwargs: Any) -> None:
         raise AssertionError("work began although the input is bad")
 
-    monkeypatch.setattr(_classifier, "fit_model", work)
+    monkeypatch.setattr("hyconex_sklearn._training.fit_model.fit_model", work)
     monkeypatch.setattr(_explaining, "answer", work)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from .._common.messages import listing
-from .._table.cells import Table
-from .._table.row_labels import row_places
+from .cells import Table
+from .row_labels import row_places
 
 
 @dataclass(frozen=True)
