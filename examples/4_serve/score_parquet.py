@@ -34,7 +34,7 @@ def scored(clf: HyConExClassifier, batch: pa.RecordBatch) -> pa.Table:
     rows = table.to_pandas(types_mapper=pd.ArrowDtype)[list(clf.feature_names_in_)]
     cf = clf.counterfactuals(rows, target="second", search="one_shot")
     said = [
-        pd.DataFrame(clf.predict_proba(rows), columns=[f"probability_{label}" for label in clf.classes_]),
+        pd.DataFrame(clf.predict_proba(rows), rows.index, [f"probability_{label}" for label in clf.classes_]),
         cf.report[["target", "probability", "valid", "plausible", "status"]].add_prefix("answer_"),
         cf.data.add_prefix("cf_"),
     ]

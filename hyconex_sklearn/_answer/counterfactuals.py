@@ -87,7 +87,7 @@ class Counterfactuals(AnsweredRows):
         report = self.report.rename(columns={name: free_name(name, taken) for name in self.report.columns})
         data: Any = self.data
         if isinstance(data, pd.DataFrame):
-            return pd.concat([report, data.reset_index(drop=True)], axis=1).set_axis(data.index)
+            return pd.concat([report.reset_index(drop=True), data.reset_index(drop=True)], axis=1).set_axis(data.index)
         if isinstance(data, np.ndarray):
             data = pd.DataFrame(data, columns=pd.Index(self.feature_names))
         return Kind.of(data).beside(report, data)

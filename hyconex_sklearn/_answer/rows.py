@@ -46,7 +46,7 @@ class AnsweredRows(_Judged):
         owned = {
             "data": copied(self.data),
             "original": copied(self.original),
-            "report": self.report.reset_index(drop=True),  # a copy, too
+            "report": self.report.copy().set_axis(row_labels(self.data)),  # so that masks of one fit the other
             "feature_names": list(self.feature_names),
             "probability_before": np.array(self.probability_before),
             "prediction_before": np.array(self.prediction_before),
@@ -61,6 +61,7 @@ class AnsweredRows(_Judged):
         """Return a result of these parts themselves, which nobody else holds: a large one is not copied again."""
         _check_aligned(parts)
         made = object.__new__(cls)
+        parts["report"].index = row_labels(parts["data"])
         for name, value in parts.items():
             object.__setattr__(made, name, value)
         return made

@@ -78,7 +78,8 @@ def _wide(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.DataF
     """A line for each answer: own columns, report, sentence, cells, and the cells as they were."""
     names = list(map(str, cf.feature_names))
     taken = {*extra, *names}
-    report = cf.report.assign(status=cf.report["status"].astype(str), explanation=cf.explain())
+    report = cf.report.reset_index(drop=True)
+    report = report.assign(status=report["status"].astype(str), explanation=cf.explain())
     report.columns = pd.Index([free_name(name, taken) for name in report.columns], dtype=object)
     kept = table.cells[extra].iloc[report[free_name("row", taken)].to_numpy()].reset_index(drop=True)
     originals = _originals(names, {*taken, *report.columns})

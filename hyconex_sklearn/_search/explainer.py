@@ -75,9 +75,7 @@ class Explainer:
             joined = Joined(len(x) * k_all, [column.categories for column in columns])
             for rows in chunks(len(x), size):
                 joined.add(self._explain_block(X, request, read, rows, bar))
-        fields = joined.fields()
-        fields["report"].index = pd.RangeIndex(len(fields["report"]))  # whose blocks count from 0 each
-        return Counterfactuals._adopted(**whole, **fields)
+        return Counterfactuals._adopted(**whole, **joined.fields())
 
     def _explain_block(self, X: Any, request: Request, read: TableRules, block: slice, bar: Any) -> dict[str, Any]:
         """Return the fields of `Counterfactuals` for some rows of the table."""

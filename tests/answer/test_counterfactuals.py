@@ -48,7 +48,7 @@ def test_rows_are_chosen_as_in_an_array(key: Any, rows: list[int]) -> None:
     pd.testing.assert_frame_equal(cut.data, cf.data.iloc[rows])
     pd.testing.assert_frame_equal(cut.original, cf.original.iloc[rows])
     assert list(cut.report["row"]) == rows
-    assert list(cut.report.index) == list(range(len(rows)))
+    assert cut.report.index.equals(cut.data.index)
     assert len(cut.probability_before) == len(cut.prediction_before) == len(rows)
 
 
@@ -294,7 +294,7 @@ def test_html_marks_changed_cells_and_shows_flags_as_words() -> None:
     page = adults()._repr_html_()
     assert page.count('<td class="hyconex-changed"') == 4
     assert "<b>38 &rarr; 45</b></td>" in page and "<b>missing &rarr; 2.5</b></td>" in page
-    assert "<td>1.25</td>" in page and page.count("<td>yes</td>") == 6
+    assert '<td class="hyconex-same">1.25</td>' in page and page.count("<td>yes</td>") == 6
 
 
 def test_html_escapes_everything_that_comes_from_the_table() -> None:
@@ -310,7 +310,7 @@ def test_html_of_many_rows_and_columns_is_cut_with_a_note() -> None:
     data = original.copy()
     data[:, 7], data[30, 9] = 1.0, 1.0
     page = result(original, data)._repr_html_()
-    assert page.count("<tr>") == 21 and "... and 30 more" in page
+    assert page.count("<tr") == 21 and "... and 30 more" in page
     assert ">x7</th>" in page and ">x9</th>" not in page and ">x0</th>" not in page
     assert "1 of 40 columns shown" in page
     assert not re.search(r"</(th|td|tr|p)>[^<]", page)  # nothing stands between the cells

@@ -52,7 +52,7 @@ def test_one_row_tells_every_change_of_the_report_and_nothing_else() -> None:
         assert sum(" → " in text and "probability" not in text for text in said) == len(part.changes())
         assert set(part.changes()["feature"]) <= set(said)
         assert f"Row {part.row_names[0]}, predicted {part.prediction_before[0]}" in said
-        assert f"to {part.report['target'][0]}" in said
+        assert f"to {part.report['target'].iloc[0]}" in said
 
 
 def test_a_number_moves_on_the_range_that_fit_has_seen() -> None:

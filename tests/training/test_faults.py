@@ -70,7 +70,7 @@ def test_a_fit_interrupted_at_any_step_leaves_the_estimator_as_it_was(step: int,
 STATIONS = [
     "_classifier.check_labels",
     "_classifier.TableCodec.encode",
-    "_classifier.compile_rules",
+    "_classifier.unruled",
     "_training.fit_model.fit_density",
     "_training.fit_model.plausible_threshold",
     "_training.fit_model.fit_committee",

@@ -47,11 +47,12 @@ def test_the_labels_of_the_rows_come_back(kind: str, blocks: bool, monkeypatch: 
         monkeypatch.setattr("hyconex_sklearn._model.hypernetwork._CHUNK_ROWS", 5)
     cf = clf.counterfactuals(X, n_counterfactuals=2, search="steps")
     expected = X.index[cf.report["row"].to_numpy()]
-    for part in (cf.data, cf.original, cf.to_frame()):
+    for part in (cf.data, cf.original, cf.report, cf.to_frame()):
         assert part.index.equals(expected) and part.index.names == X.index.names
     changes = cf.changes()
     assert changes.index.equals(X.index[changes["row"].to_numpy()])
-    assert cf.report.index.equals(pd.RangeIndex(len(cf)))
+    valid = cf.report["valid"]
+    assert cf.data[valid].equals(cf.data[valid.to_numpy()])
     assert cf[3:5].data.index.equals(expected[3:5])
 
 

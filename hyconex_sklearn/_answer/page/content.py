@@ -74,7 +74,7 @@ def page_table(result: AnsweredRows, row_names: Sequence[str] | None = None) -> 
     table.insert(0, "name", _row_names(result, row_names))
     taken = set(map(str, result.feature_names))
     names = [free_name(name, taken) for name in table.columns] + [column.name for column in columns]
-    cells = pd.DataFrame({column.position: column.after for column in columns}, dtype=object)
+    cells = pd.DataFrame({column.position: column.after for column in columns}, table.index, dtype=object)
     return pd.concat([table, cells], axis=1).to_csv(index=False, header=list(map(str, names)))
 
 
