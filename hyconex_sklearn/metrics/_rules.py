@@ -16,6 +16,8 @@ import pandas as pd
 
 from .._rules.actionability import Actionability
 from .._table.cells import Array, cells_differ, names_of
+from .._table.column_io import is_number
+from .._table.column_io import numbers_in as column_numbers
 from .._table.containers import read_table
 from ._units import aligned, check_length, found_in, labels_in, number_columns, numbers_in
 
@@ -182,6 +184,8 @@ class _Cells:
             codes = dtype.categories.get_indexer(pd.Index(column.astype(object)))
             return np.where(codes < 0, np.nan, codes)
         if not number_columns(self.before.iloc[:, [j]])[0] and self.before.iloc[:, j].notna().any():
+            if is_number(self.before, j):  # of a kind of their own, such as fractions
+                return column_numbers(table, j)
             raise ValueError(
                 f"{rule} is about column {column.name!r}, which holds labels without an order. Use allowed_categories "
                 "or allowed_transitions there."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import cache
 from typing import Any
 
@@ -69,6 +70,13 @@ def after(**columns: Any) -> pd.DataFrame:
 )
 def test_each_rule_is_broken_by_the_rows_that_break_it(rules: dict, changes: dict, expected: list[int]) -> None:
     assert_flags(violations(BEFORE, after(**changes), Actionability(**rules)), [bool(flag) for flag in expected])
+
+
+def test_fractions_are_judged_as_the_numbers_that_they_are() -> None:
+    before = pd.DataFrame({"f": np.array([Fraction(1, 2), Fraction(1, 3)], dtype=object)})
+    after = pd.DataFrame({"f": np.array([0.25, Fraction(3, 4)], dtype=object)})
+    for rules in ({"monotonic_cst": {"f": 1}}, {"bounds": {"f": (Fraction(1, 3), None)}}):
+        assert violations(before, after, Actionability(**rules)).tolist() == [True, False]
 
 
 def test_rules_of_arrays_go_by_position_and_spare_rows_that_were_not_found() -> None:
