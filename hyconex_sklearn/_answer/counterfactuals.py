@@ -17,6 +17,7 @@ import pandas as pd
 from .._common.atomic_file import write_file
 from .._table.cells import Table, column_of, free_name, objects_of
 from .._table.containers import Kind
+from .._table.row_labels import in_order
 from .changes import ComparedColumn
 from .notebook import notebook_table
 from .page import report_page
@@ -269,8 +270,9 @@ class Counterfactuals(AnsweredRows):
         title : str, default="Counterfactuals"
             Heading of the page.
         row_names : iterable of length n, or None
-            What to call each row of the table that was asked about, such as customer numbers; None calls them by
-            their labels in its index, or "Row 0", "Row 1", ... where it has none.
+            What to call each row of the table that was asked about, such as customer numbers, in its order; of a
+            Series, by the labels of its index. None calls them by their labels, or "Row 0", "Row 1", ... where they
+            have none.
 
         Returns
         -------
@@ -286,14 +288,23 @@ class Counterfactuals(AnsweredRows):
         """
         if not len(self):
             raise ValueError("The result is empty, so a page would show nothing; expected one counterfactual or more.")
-        rows = self.report["row"]
         if isinstance(row_names, str):
             raise TypeError(f"row_names is the text {row_names!r:.80}; give a list of names, one for each row.")
-        names = None if row_names is None else [str(name) for name in row_names]
-        if names is not None and len(names) <= rows.max():
-            raise ValueError(f"row_names has {len(names)} names, but row {rows.max()} is shown; give one for each row.")
+        names = self._names_of_rows(row_names)
         write_file(path, report_page(self, str(title), names))
         return Path(path)
+
+    def _names_of_rows(self, given: Iterable[Any] | None) -> list[str] | None:
+        """What to call the row of each counterfactual, matched by label where names have labels; None if not said."""
+        if given is None:
+            return None
+        if isinstance(given, pd.Series):
+            labelled = self.report if isinstance(self.data, pd.DataFrame) else self.report.set_index("row")
+            return list(map(str, in_order(given, labelled, "row_names")))
+        names, rows = [str(name) for name in given], self.report["row"]
+        if len(names) <= rows.max():
+            raise ValueError(f"row_names has {len(names)} names, but row {rows.max()} is shown; give one for each row.")
+        return [names[row] for row in rows]
 
     def __repr__(self) -> str:
         if not len(self):

@@ -78,7 +78,7 @@ class AnsweredRows(_Judged):
         return (self[position] for position in range(len(self)))
 
     def __getitem__(self, key: Any) -> Self:
-        _check_mask(key, row_labels(self.data))
+        _check_labels(key, row_labels(self.data))
         rows = row_positions(key, len(self))
         cut = replace(
             self,
@@ -131,11 +131,15 @@ class AnsweredRows(_Judged):
         return state
 
 
-def _check_mask(key: Any, labels: pd.Index) -> None:
-    """Raise where a mask is a Series of other rows than 0, 1, ..., as in the report, or `labels`, in this order."""
-    if not isinstance(key, pd.Series) or not pd.api.types.is_bool_dtype(key.dtype) or len(key) != len(labels):
-        return
-    if not any(key.index.equals(index) for index in (pd.RangeIndex(len(labels)), labels)):
+def _check_labels(key: Any, labels: pd.Index) -> None:
+    """Raise for a mask with other row labels than the result, and for labels in the place of positions."""
+    if isinstance(key, pd.Index) and not labels.equals(pd.RangeIndex(len(labels))):
+        raise IndexError(
+            "A result is cut by positions, got an Index, which holds labels. Take a mask, or the positions: "
+            "np.argsort(report[...]), say."
+        )
+    is_mask = isinstance(key, pd.Series) and len(key) == len(labels) and pd.api.types.infer_dtype(key) == "boolean"
+    if is_mask and not key.index.equals(labels):
         raise IndexError(
             "The mask has other row labels than the result, or has them in another order. Take it from `report` or "
             "`data` as they are, or pass an array."

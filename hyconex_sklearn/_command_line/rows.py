@@ -137,13 +137,18 @@ def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> di
 def rules_in(path: str) -> Actionability:
     """Return the rules of a file that holds what `Actionability.to_json` gives; raise where it is none."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
-        return Actionability.from_json(text)
+        rules = Actionability.from_json(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(f"--rules: there is no file {path!r}.") from None
     except (TypeError, ValueError) as error:  # text that is no JSON, and bytes that are no text, are ValueErrors, too
         advice = "Write them as Actionability.to_json does."
         raise UsageError(f"--rules: {path!r} holds no rules: {str(error).rstrip('.')}. {advice}") from error
+    if rules._by_row:
+        raise UsageError(
+            f"--rules: {rules._by_row[0]} of {path!r} says something else of each row, but rows of a file have no "
+            "labels to match. Tell rules that hold for all rows, or ask in Python."
+        )
+    return rules
 
 
 # ------------------------------------------------------------------------------------------------------------ together

@@ -14,7 +14,7 @@ import pandas as pd
 
 from .._table.cells import Table
 from .._table.containers import Kind, is_foreign, read_table
-from .._table.labelled import Labelled, placed
+from .._table.labelled import Labelled, placed, without_row_labels
 from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
 
 #: Rules that are keywords of ``counterfactuals``, too.
@@ -85,7 +85,7 @@ class Actionability:
         """Check every field and replace it by plain, immutable data."""
         for name, read in READERS.items():
             value = getattr(self, name)
-            value = read_table(value) if is_foreign(value) else value
+            value = without_row_labels(read_table(value)) if is_foreign(value) else value
             plain = None if value is None else read(value)
             object.__setattr__(self, name, () if name == "relations" and plain is None else plain)
         if self.immutable is not None and self.mutable is not None:

@@ -19,7 +19,10 @@ from .row_labels import row_places
 
 @dataclass(frozen=True)
 class Labelled:
-    """Values by the labels of rows, as plain Python; a mask has one for each column, too."""
+    """Values by the labels of rows, as plain Python; a mask has one for each column, too.
+
+    Without labels of rows, as tables of polars are, they stand in the order of X.
+    """
 
     rows: tuple[Any, ...]
     cells: tuple[Any, ...]  # of each row a value, or a tuple of bools
@@ -32,6 +35,10 @@ class Labelled:
 
     def values(self, X: Table, what: str) -> tuple[Any, ...]:
         """The values of each row of X, in its order."""
+        if not self.rows and self.cells:
+            if len(self.cells) != len(X):
+                raise ValueError(f"{what} has {len(self.cells)} rows, but X has {len(X)}; give one for each row of X.")
+            return self.cells
         index = pd.Index(list(self.rows), tupleize_cols=True)
         return tuple(self.cells[place] for place in row_places(index, X, what))
 
@@ -54,11 +61,22 @@ def read_labelled(value: Any, plain: Callable[[Any], Any]) -> Labelled | None:
         return Labelled(plain(value.index), plain(value))
     if isinstance(value, pd.DataFrame):
         return Labelled(plain(value.index), tuple(map(plain, _rows(value))), plain(value.columns))
-    if isinstance(value, Mapping) and {"rows", "cells"} <= set(value) <= {"rows", "cells", "columns"}:
-        parts = {name: plain(part) for name, part in value.items()}
-        if all(isinstance(part, tuple) for part in parts.values()) and len(parts["rows"]) == len(parts["cells"]):
+    if (
+        isinstance(value, Mapping)
+        and "cells" in value
+        and len(value) > 1
+        and set(value) <= {"rows", "cells", "columns"}
+    ):
+        parts = {"rows": (), **{name: plain(part) for name, part in value.items()}}
+        whole = all(isinstance(part, tuple) for part in parts.values())
+        if whole and len(parts["rows"]) in (0, len(parts["cells"])):
             return Labelled(**parts)
     return None
+
+
+def without_row_labels(mask: pd.DataFrame) -> dict[str, Any]:
+    """A table whose rows have no labels of their own, as `read_labelled` takes it."""
+    return {"cells": _rows(mask), "columns": mask.columns.tolist()}
 
 
 def _rows(frame: pd.DataFrame) -> list[list[Any]]:

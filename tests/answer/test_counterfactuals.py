@@ -33,7 +33,7 @@ from hyconex_sklearn._answer.status import Status
         (slice(None, None, -1), [2, 1, 0]),
         (np.array([True, False, True]), [0, 2]),
         ([False, True, False], [1]),
-        (pd.Series([True, False, True]), [0, 2]),
+        (pd.Series([True, False, True], index=[7, 8, 9]), [0, 2]),
         (pd.array([True, False, False], dtype="boolean"), [0]),
         (np.array([True, np.True_, False], dtype=object), [0, 1]),
         ([2, 0, -1], [2, 0, 2]),
@@ -62,10 +62,13 @@ def test_a_mask_with_labels_is_the_result_s_own_or_refused() -> None:
     cf = adults()
     named = replace(cf, data=cf.data.set_axis(list("zyx")), original=cf.original.set_axis(list("zyx")))
     mask = pd.Series([True, False, False], index=list("zyx"))
-    assert named[mask].data.index.tolist() == named[mask.set_axis(range(3))].data.index.tolist() == ["z"]
-    for other in (mask[::-1], mask.set_axis([5, 6, 7]), mask.set_axis([2, 1, 0])):
+    assert named[mask].data.index.tolist() == named[mask.astype(object)].data.index.tolist() == ["z"]
+    for other in (mask[::-1], mask[::-1].astype(object), mask.set_axis([5, 6, 7]), mask.set_axis(range(3))):
         with pytest.raises(IndexError, match=r"other row labels.*array"):
             named[other]
+    shuffled = replace(cf, data=cf.data.set_axis([2, 0, 1]), original=cf.original.set_axis([2, 0, 1]))
+    with pytest.raises(IndexError, match="got an Index, which holds labels"):
+        shuffled[shuffled.report.index]
 
 
 def test_every_view_has_the_labels_of_the_rows() -> None:

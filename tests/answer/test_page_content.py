@@ -154,10 +154,15 @@ def test_rows_come_with_their_answers_as_sentences_changes_and_checks() -> None:
 
 def test_rows_may_have_names_of_their_own(tmp_path: Path) -> None:
     cf = adults()[1:]
-    path = cf.to_html(tmp_path / "page.html", row_names=pd.Series(["Ann", "Bob & <b>", 7], index=list("xyz")))
-    reader = Reader(path.read_text(encoding="utf-8"))
+    path = cf.to_html(tmp_path / "page.html", row_names=["Ann", "Bob & <b>", 7])
+    page = path.read_text(encoding="utf-8")
+    reader = Reader(page)
     assert [row["name"] for row in reader.content["rows"]] == ["Bob & <b>", "7"]
     assert "b" not in reader.tags
+    by_label = pd.Series([7, "Bob & <b>", "Ann"], index=[9, 8, 7])
+    assert cf.to_html(path, row_names=by_label).read_text(encoding="utf-8") == page
+    with pytest.raises(ValueError, match=r"row_names is matched by row labels and has none of X's 8, 9"):
+        cf.to_html(path, row_names=by_label.set_axis(list("xyz")))
     with pytest.raises(ValueError, match="row_names has 2 names, but row 2 is shown"):
         cf.to_html(tmp_path / "other.html", row_names=["Ann", "Bob"])
     with pytest.raises(TypeError, match="row_names is the text 'Ann'; give a list of names"):

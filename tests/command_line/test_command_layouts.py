@@ -35,6 +35,13 @@ def test_rules_of_a_file_are_obeyed_beside_those_of_options(here: Path) -> None:
         assert int(line["n_changed"]) <= 3
 
 
+def test_rules_of_a_file_that_differ_by_row_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rules = Actionability(bounds={"age": (pd.Series([20, 30], index=["a", "b"]), None)})
+    Path("rules.json").write_text(rules.to_json())
+    assert main(["explain", "model", "others.csv", "--rules", "rules.json", "--output", "cf.csv"]) == 2
+    assert "says something else of each row" in capsys.readouterr().err
+
+
 def test_a_wide_table_holds_each_row_as_it_was_too(here: Path) -> None:
     assert main(["explain", "model", "rows.csv", "--search", "one_shot", "--output", "cf.csv"]) == 0
     asked = lines_of("rows.csv")

@@ -374,3 +374,18 @@ def test_labels_of_cells_need_a_fit_with_names_and_a_fit_needs_a_table() -> None
     for table in (X.to_dict("list"), X.to_dict("records")):
         with pytest.raises(TypeError, match=r"cells by label; expected a table\. Pass pd\.DataFrame\(X\)"):
             fast().fit(table, y)
+
+
+@BOTH
+def test_a_mask_without_row_labels_stands_in_the_order_of_the_rows(kind: str) -> None:
+    clf, X, _ = mixed()
+    X = X[:6].set_axis([3, 1, 0, 2, 5, 4])
+    mask = np.zeros(X.shape, dtype=bool)
+    mask[0], mask[3, :4] = True, True
+    frame = pd.DataFrame(mask, columns=X.columns)[X.columns[::-1]]
+    rules = Actionability(immutable=CONTAINERS[kind](frame))
+    expected = clf.counterfactuals(X, immutable=mask)
+    for asked in (rules, Actionability.from_json(rules.to_json())):
+        assert_frame_equal(clf.counterfactuals(X, actionability=asked).data, expected.data)
+    with pytest.raises(ValueError, match="immutable has 6 rows, but X has 5"):
+        clf.counterfactuals(X[:5], actionability=rules)

@@ -39,7 +39,7 @@ _UNSEEN = "the training rows, told by models that had not seen them"
 
 
 def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -> dict[str, Any]:
-    """Return all that the page shows of a result, as values that JSON knows; `row_names` are those of all rows of X.
+    """Return all that the page shows of a result, as values that JSON knows; `row_names` are those of its rows.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def _row_names(result: AnsweredRows, given: Sequence[str] | None) -> list[str]:
     """What to call the row of each counterfactual: as was said, by its label, or by its place where it has none."""
     rows = result.report["row"].tolist()
     if given is not None:
-        return [given[row] for row in rows]
+        return list(given)
     index = getattr(result.data, "index", None)
     counted = isinstance(index, pd.RangeIndex) and index.start == 0  # of the answers: those of several tables joined
     return [f"Row {row_name(label)}" for label in (rows if counted else result.row_names)]
