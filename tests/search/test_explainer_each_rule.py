@@ -59,8 +59,8 @@ def test_a_row_with_everything_frozen_comes_back_and_the_others_are_answered() -
     frozen[2] = True
     cf = clf.counterfactuals(X[:6], immutable=frozen[:6])
     assert same_cells(cf.data, X[:6])[2].all()
-    assert cf.report["status"][2] == Status.NOT_VALID and cf.report["feasible"].all()
-    assert cf.report["valid"].drop(index=2).all()
+    assert cf.report["status"].iloc[2] == Status.NOT_VALID and cf.report["feasible"].all()
+    assert cf.report["valid"].drop(index=X.index[2]).all()
 
 
 def test_bounds_hold_in_the_units_of_the_table() -> None:

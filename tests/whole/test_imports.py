@@ -32,14 +32,15 @@ LAW = {
     "displays": "_common _table _answer _pipeline",
     "visual": "_common",
     "dask": "_common _table _rules _pipeline",
-    "_classifier": "_common _table _rules _model _search _training _answer _saving",
+    "_predictions": "_common _table _model",
+    "_classifier": "_common _table _rules _model _search _training _answer _saving _predictions",
     "_command_line": "_common _table _rules.actionability _answer _classifier metrics",
     "__main__": "_command_line",
     "__init__": "_rules.actionability _answer _pipeline _classifier metrics displays",
 }
 TENSORS = "torch zuko safetensors"
 TABLES_ONLY = ("_table", "_rules", "_answer", "_pipeline", "metrics", "displays", "dask", "_command_line")
-TENSORS_ONLY = ("_model", "_search", "_training", "_saving", "_classifier")
+TENSORS_ONLY = ("_model", "_search", "_training", "_saving", "_predictions", "_classifier")
 MEETING_PLACE = "_search.explainer"  # the one module where pandas and torch meet
 
 
