@@ -36,11 +36,11 @@ This page is written by `examples/3_paper/results.py` from the records in [resul
 of the neighbours (`peers_environment.py`) ran it. Figures are means over the seeds, ± their standard deviation where it
 shows.
 
-"Predictions" and "Categories of many levels" are of the present training. "Ablation" (but for its picture) and
-"Explanations" are a step older: there the classifier learnt from its teacher alone, and not from labels too. All
-other sections but "Report pages" are older still: in what they measured, one network classified and moved, and a small
-held-out part chose and calibrated it. Searches have not changed since, and answers of the old and the new single pass
-are compared under "Ablation" ("tied" is the old form).
+"Predictions" and "Report pages" are of the present training. "Ablation" (but for its picture) and "Explanations" are a
+step older: there the classifier learnt from its teacher alone, and not from labels too. All other sections are older
+still: in what they measured, one network classified and moved, and a small held-out part chose and calibrated it.
+Searches have not changed since, and answers of the old and the new single pass are compared under "Ablation" ("tied" is
+the old form).
 
 Distances are in min-max units of the training rows: L1 and L2 over numbers, Gower over all columns. "Agreement": an
 independent random forest, fitted on the training rows, also predicts the target. "Near": the 10th nearest training row
