@@ -46,7 +46,7 @@ class AnsweredRows(_Judged):
         owned = {
             "data": copied(self.data),
             "original": copied(self.original),
-            "report": self.report.copy().set_axis(row_labels(self.data)),  # so that masks of one fit the other
+            "report": self.report.copy().set_axis(_labels_of(self.data)),
             "feature_names": list(self.feature_names),
             "probability_before": np.array(self.probability_before),
             "prediction_before": np.array(self.prediction_before),
@@ -61,7 +61,7 @@ class AnsweredRows(_Judged):
         """Return a result of these parts themselves, which nobody else holds: a large one is not copied again."""
         _check_aligned(parts)
         made = object.__new__(cls)
-        parts["report"].index = row_labels(parts["data"])
+        parts["report"].index = _labels_of(parts["data"])
         for name, value in parts.items():
             object.__setattr__(made, name, value)
         return made
@@ -129,6 +129,12 @@ class AnsweredRows(_Judged):
         if state.pop("_log_proba", None) is not None:
             state["_contributions"] = self._contributions
         return state
+
+
+def _labels_of(data: Table) -> pd.Index:
+    """The labels that a report has, so that masks of it fit the data; unnamed, since its columns have names, too."""
+    labels = row_labels(data)
+    return labels.set_names([None] * labels.nlevels)
 
 
 def _check_labels(key: Any, labels: pd.Index) -> None:

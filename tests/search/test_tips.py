@@ -66,7 +66,7 @@ def test_nothing_flips_where_nothing_changes() -> None:
 def test_no_cell_has_to_be_known_of_other_rows() -> None:
     clf, X, _ = mixed()
     whole = clf.counterfactuals(X[:12], search="one_shot").report["flips_at"]
-    alone = [clf.counterfactuals(X[i : i + 1], search="one_shot").report["flips_at"][0] for i in range(12)]
+    alone = [clf.counterfactuals(X[i : i + 1], search="one_shot").report["flips_at"].iloc[0] for i in range(12)]
     np.testing.assert_allclose(alone, whole, atol=1e-4)
 
 

@@ -22,6 +22,7 @@ INDICES = {
     "twice": pd.Index([5] * 12),
     "levels": pd.MultiIndex.from_product([list("abc"), range(4)], names=["shop", None]),
     "dates": pd.date_range("2020", periods=12, tz="UTC"),
+    "named as a column of the report": pd.RangeIndex(3, 15, name="row"),
 }
 
 
@@ -48,9 +49,11 @@ def test_the_labels_of_the_rows_come_back(kind: str, blocks: bool, monkeypatch: 
     cf = clf.counterfactuals(X, n_counterfactuals=2, search="steps")
     expected = X.index[cf.report["row"].to_numpy()]
     for part in (cf.data, cf.original, cf.report, cf.to_frame()):
-        assert part.index.equals(expected) and part.index.names == X.index.names
+        assert part.index.equals(expected)
+        assert part is cf.report or part.index.names == X.index.names
     changes = cf.changes()
     assert changes.index.equals(X.index[changes["row"].to_numpy()])
+    assert (cf.report.groupby("row").size() <= 2 * (len(clf.classes_) - 1)).all()
     valid = cf.report["valid"]
     assert cf.data[valid].equals(cf.data[valid.to_numpy()])
     assert cf[3:5].data.index.equals(expected[3:5])
