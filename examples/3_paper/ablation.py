@@ -94,16 +94,16 @@ def batch_normed(network: ResidualNetwork) -> None:
 class BatchNormClassifier(Classifier):
     """The classifier with batch norm."""
 
-    def __init__(self, n_features: int, n_classes: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
-        super().__init__(n_features, n_classes, hidden_size, n_blocks, dropout)
+    def __init__(self, *sizes: Any) -> None:
+        super().__init__(*sizes)
         batch_normed(self.residual)
 
 
 class BatchNormNetwork(HyperNetwork):
     """The hypernetwork with batch norm."""
 
-    def __init__(self, n_features: int, n_classes: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
-        super().__init__(n_features, n_classes, hidden_size, n_blocks, dropout)
+    def __init__(self, *sizes: Any) -> None:
+        super().__init__(*sizes)
         batch_normed(self.residual)
 
 

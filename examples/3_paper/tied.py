@@ -8,7 +8,7 @@ itself, through which no gradient reaches its own weights.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -84,8 +84,16 @@ class TiedClassifier(Classifier):
 
     sign = 1.0  # of W in the logits
 
-    def __init__(self, n_features: int, n_classes: int, hidden_size: int, n_blocks: int, dropout: float) -> None:
-        super().__init__(n_features, n_classes, hidden_size, n_blocks, dropout)
+    def __init__(
+        self,
+        n_features: int,
+        n_classes: int,
+        hidden_size: int,
+        n_blocks: int,
+        dropout: float,
+        wide: Sequence[slice] = (),
+    ) -> None:
+        super().__init__(n_features, n_classes, hidden_size, n_blocks, dropout, wide)
         n_outputs = n_classes * (n_features + 1)
         self.residual = ResidualNetwork(2 * n_features, n_outputs, hidden_size, n_blocks, dropout)
 
@@ -116,6 +124,7 @@ class TiedSteps(HyperNetwork):
         nn.Module.__init__(self)
         self.n_features, self.n_classes = classifier.n_features, classifier.n_classes
         self.classifier, self.residual = classifier, classifier.residual
+        self.embedding = classifier.embedding
 
     def forward(self, x: Tensor, logits: Tensor, mask: Tensor | None = None) -> Tensor:
         return self.classifier.written(x, mask)[0]
