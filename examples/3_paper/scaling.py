@@ -26,6 +26,7 @@ from runs import Records, attempt, command_line
 from timing import numbers
 
 import hyconex_sklearn
+import hyconex_sklearn._training.fit_model
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._training.loop import Training
 
