@@ -87,12 +87,13 @@ class Committee(nn.Module):
         return torch.einsum("nmh,mkh->nmk", hidden, self.weight2) + self.bias2
 
     def _hidden(self, x: Tensor, weight1: Tensor) -> Tensor:
-        n_plain, shape = len(self.plain), (len(x), self.n_members, -1)
+        n_plain, n_rows, n_members = len(self.plain), len(x), self.n_members
         plain = x[:, self.plain] if self.wide else x
-        hidden = nn.functional.linear(plain, weight1[..., :n_plain].flatten(0, 1), self.bias1.flatten()).view(shape)
+        hidden = nn.functional.linear(plain, weight1[..., :n_plain].flatten(0, 1), self.bias1.flatten())
+        hidden = hidden.view(n_rows, n_members, self.hidden_size)
         for number, (block, vectors) in enumerate(zip(self.wide, self.vectors, strict=True)):
             inputs = slice(n_plain + number * _VECTOR, n_plain + (number + 1) * _VECTOR)
-            vector = (x[:, block] @ vectors.transpose(0, 1).flatten(1)).view(shape)  # (n, members, _VECTOR)
+            vector = (x[:, block] @ vectors.transpose(0, 1).flatten(1)).view(n_rows, n_members, _VECTOR)
             hidden = hidden + torch.einsum("nmr,mhr->nmh", vector, weight1[..., inputs])
         return hidden
 

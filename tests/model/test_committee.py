@@ -166,3 +166,10 @@ def test_a_clock_that_rings_ends_the_training_after_an_epoch() -> None:
     counts = bootstrap(len(X), generator)
     fit_committee(members, X, Y, torch.ones(len(X)), counts, 64, generator, rings)
     assert len(epochs) == 3
+
+
+def test_of_no_rows_nothing_is_said() -> None:
+    owner = torch.tensor([0, *[1] * 65])
+    for wide in ((), (slice(1, 66),)):
+        members = Committee(owner, 3, torch.Generator(), wide=wide)
+        assert members(torch.zeros(0, 66)).shape == (0, members.n_members, 3)
