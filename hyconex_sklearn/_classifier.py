@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from ._answer.counterfactuals import Counterfactuals
 from ._common.other_names import refuse_other_names, with_our_names
-from ._common.parameters import SEARCHES, check_parameters, check_query
+from ._common.parameters import SPARSITY, check_parameters, check_query
 from ._common.runtime import choose_threads, plain_torch, resolve_device, seeded, thread_limit
 from ._model.encoded_space import EncodedSpace
 from ._model.hypernetwork import step_work
@@ -277,6 +277,7 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         max_changes: int | None = None,
         actionability: Actionability | None = None,
         search: str = "auto",
+        sparsity: float = SPARSITY,
         random_state: Any = None,
     ) -> Counterfactuals:
         """Return for each row the nearest plausible rows that would be classified otherwise.
@@ -320,6 +321,10 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
             and the committee's support asked for, and plausible. "latent" starts from the single pass too, and
             optimises in the flow's latent space with smoothed gradients: slower, sometimes shorter. "steps" repeats
             small steps of the network to the first crossing.
+        sparsity : float, default=2.0
+            What changed columns cost, 0 or more: of two certified rows that one is taken whose distance times
+            (1 + `sparsity` times its share of changed columns) is smaller. 0 gives the nearest row; more gives fewer
+            changes and a longer way.
         random_state : int, RandomState instance or None, default=None
             Seed of the noise of the latent search. None gives the same answer every time.
 
@@ -349,13 +354,14 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
             max_changes=max_changes,
             target_probability=target_probability,
         )
-        check_query(search, n_counterfactuals)
+        check_query(search, n_counterfactuals, sparsity)
         seed = 0 if random_state is None else int(check_random_state(random_state).randint(2**31))
         kind = Kind.of(X)
         with self._encoded(X) as (table, encoded):
             wanted = self._wanted(in_order(target, table, "target"), len(encoded))
             rules = rules._repairing(kind)
-            found = self._explainer.explain(table, encoded, wanted, rules, search, n_counterfactuals, seed)
+            how = {"search": search, "sparsity": float(sparsity), "seed": seed}
+            found = self._explainer.explain(table, encoded, wanted, rules, n_counterfactuals, **how)
         return found._in_kind(kind, X)
 
     def _wanted(self, target: Any, n: int) -> torch.Tensor | str | None:
@@ -380,7 +386,7 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         """Raise where a query is wrong whatever the rows; given a table, where its columns or the rules on them are."""
         refuse_other_names(query)
         inspect.signature(self.counterfactuals).bind(X, **query)
-        check_query(query.get("search", SEARCHES[0]), query.get("n_counterfactuals", 1))
+        check_query(**{name: query[name] for name in ("search", "n_counterfactuals", "sparsity") if name in query})
         self._wanted(query.get("target"), 1)
         rules = Actionability._in_query(query)
         if X is not None:

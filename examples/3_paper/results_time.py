@@ -82,7 +82,6 @@ def pages(page: Page) -> None:
     figures = {
         "bytes": "bytes",
         "opened_seconds": "opened",
-        "painted_seconds": "first painted",
         "sorted_seconds": "overview sorted",
         "filtered_seconds": "text looked for",
     }

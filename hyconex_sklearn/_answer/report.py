@@ -17,6 +17,7 @@ def build_report(
     classes: np.ndarray,
     probability: np.ndarray,
     least_probability: np.ndarray,
+    least_support: np.ndarray,
     asked: bool,
     support: np.ndarray,
     support_before: np.ndarray,
@@ -42,8 +43,8 @@ def build_report(
         Class labels.
     probability, support, log_density, plausible : arrays of shape (m,)
         What was judged of the row that the user holds.
-    least_probability : ndarray of shape (m,)
-        What `probability` had to reach.
+    least_probability, least_support : arrays of shape (m,)
+        What `probability` and `support` had to reach.
     asked : bool
         Whether the user asked for that probability; else it is what rows of the target class typically reach.
     support_before : ndarray of shape (m,)
@@ -87,6 +88,7 @@ def build_report(
             "probability": probability,
             "least_probability": least_probability,
             "support": support,
+            "least_support": least_support,
             "support_before": support_before,
             "doubt": np.select(list(doubts.values()), list(doubts), Doubt.NONE).astype(object),
             "valid": valid,
@@ -109,7 +111,7 @@ def example_report(classes: np.ndarray) -> pd.DataFrame:
     # With a line for each class, that is cut off again: dtypes of labels depend on what they are.
     return build_report(
         **dict.fromkeys(("rows", "target", "rank", "prediction", "n_changed", "lacking"), number),
-        **dict.fromkeys(("probability", "least_probability", "support", "support_before"), zero),
+        **dict.fromkeys(("probability", "least_probability", "support", "least_support", "support_before"), zero),
         **dict.fromkeys(("log_density", "flips_at"), zero),
         **dict.fromkeys(("plausible", "confident", "supported", "agreed", "feasible", "already"), zero > 0),
         asked=False,

@@ -14,6 +14,8 @@ from .messages import listing
 
 #: Names of the searches that a query may ask for, the default first; what each of them does is told in the search room.
 SEARCHES = ("auto", "latent", "steps", "one_shot")
+#: What changed columns cost by default: a row that changes them all costs this many times its distance more.
+SPARSITY = 2.0
 
 
 class Rule(NamedTuple):
@@ -177,11 +179,12 @@ def check_parameters(estimator: Any, rules: Mapping[str, tuple[Rule, str]] = _RU
             rule.check(name, value, advice)
 
 
-def check_query(search: Any, n_counterfactuals: Any) -> None:
-    """Raise if a query names no search, or no positive number of alternatives."""
+def check_query(search: Any = SEARCHES[0], n_counterfactuals: Any = 1, sparsity: Any = SPARSITY) -> None:
+    """Raise if a query names no search, no positive number of alternatives, or no price of a changed column."""
     if not isinstance(search, str) or search not in SEARCHES:
         raise ValueError(f"search must be one of {listing(SEARCHES)}, got {search!r}. 'auto' is the default.")
     check_number(n_counterfactuals, "It is the number of alternatives for each row and target.")
+    real_rule(0).check("sparsity", sparsity, "0 gives the nearest row, more gives rows with fewer changed columns.")
 
 
 def check_number(n_counterfactuals: Any, advice: str) -> None:

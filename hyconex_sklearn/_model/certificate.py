@@ -8,8 +8,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-SUPPORT = 0.8  # share of the committee that has to agree with a certified row
-
 
 class Shortfall(IntEnum):
     """What keeps a row from its certificate, each graver than all the lesser ones together.
@@ -29,6 +27,7 @@ class Demands(NamedTuple):
 
     confidence: Tensor  # least log-odds, calibrated
     committee_confidence: Tensor  # least log-odds of the committee's mean probability
+    support: Tensor  # least share of the committee that agrees
     threshold: Tensor  # least log-density
 
     def at(self, rows: Tensor | slice) -> Demands:
@@ -49,7 +48,7 @@ class Judgement(NamedTuple):
         """Return where each demand on how sure the parts are is met, by its name, (m,)."""
         return {
             "confident": self.log_odds >= demands.confidence,
-            "supported": self.support >= SUPPORT,
+            "supported": self.support >= demands.support,
             "agreed": self.committee_odds >= demands.committee_confidence,
         }
 

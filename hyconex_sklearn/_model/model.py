@@ -27,10 +27,11 @@ class Model(nn.Module):
 
     temperature: Tensor  # scalar that divides the logits, so that probabilities are calibrated
     threshold: Tensor  # (K,), log-density from which on a row of class m counts as plausible
-    # (K,), log-odds, calibrated and of the committee's mean probability, that held-out rows of class m typically reach:
-    # where searches stop
+    # (K,), log-odds, calibrated and of the committee's mean probability, and share of the committee, that held-out rows
+    # of class m typically reach: where searches stop
     confidence: Tensor
     committee_confidence: Tensor
+    support: Tensor
     typical: (
         Tensor  # (d,), median of each number and most frequent level of each category: what contributions start from
     )
@@ -50,7 +51,7 @@ class Model(nn.Module):
         self.space, self.classifier, self.hypernetwork = space, classifier, hypernetwork
         self.density, self.committee = density, committee
         self.register_buffer("temperature", torch.ones(()))
-        for name in ("threshold", "confidence", "committee_confidence"):
+        for name in ("threshold", "confidence", "committee_confidence", "support"):
             self.register_buffer(name, torch.zeros(self.n_classes))
         self.register_buffer("typical", torch.zeros(self.n_features))
         self.register_buffer("reservoir", torch.zeros(0, self.n_features))
@@ -102,7 +103,7 @@ class Model(nn.Module):
         if probability is not None:
             confidence = torch.full_like(confidence, math.log(probability / (1 - probability)))
             committee = torch.minimum(committee, confidence)
-        return Demands(confidence, committee, self.threshold[target])
+        return Demands(confidence, committee, self.support[target], self.threshold[target])
 
     def certificate(self, x: Tensor, target: Tensor, probability: float | None) -> dict[str, np.ndarray]:
         """Return what the report says of rows `x` (m, d) toward `target` (m,), as arrays (m,)."""
@@ -116,6 +117,7 @@ class Model(nn.Module):
             "log_density": judged.log_density.double(),
             "plausible": judged.log_density >= demands.threshold,
             "least_probability": demands.confidence.double(),
+            "least_support": demands.support.double(),
             **judged.met(demands),
         }
         arrays = {name: values.cpu().numpy() for name, values in said.items()}

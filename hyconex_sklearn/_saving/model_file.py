@@ -10,7 +10,8 @@ Reading runs nothing that the file says. Before a network is made, its layers ha
 the file, so that memory stays in proportion to it; then names, shapes and dtypes of all tensors have to be exactly
 those of the network. What reads this format reads every file of it: whoever adds, drops or renames a field counts
 `FORMAT` up. (Format 1 had one network that classified and moved; format 2, which is read, too, told neither the day of
-the fit nor the usual range of a column.) Constructor parameters are free: one that the file lacks takes its default.
+the fit nor the usual range of a column, and asked as much support of every class.) Constructor parameters are free: one
+that the file lacks takes its default.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ from .json_values import decode, decode_members, encode, encode_members, items, 
 from .schema_json import describe, schema_from
 
 FORMAT = 3
+_SUPPORT_BEFORE = 0.8  # that files of the format before ask
 _PACKAGES = (np, safetensors, sklearn, torch, zuko)
 _KEYS = ("sha256", "format", "versions", "parameters", "schema", "classes", "names", "history", "n_iter", "fitted_on")
 # Bytes that masks may take for a moment while a density is made: of one transformation, and of all one after the other.
@@ -53,7 +55,12 @@ _MASK_BYTES, _ALL_MASK_BYTES, _DOUBLES = 1e9, 4e9, 16
 # Made anew from the schema; the flow's base is a standard normal, whose parts each version of zuko names otherwise.
 _OF_DENSITY = ("numeric", "discrete", "categories.block_of", "categories.single", "flow.base.")
 _DERIVED = tuple(f"density.{part}" for part in _OF_DENSITY)
-_RANGES = {"temperature": (1e-3, 1e3), "confidence": (-1e3, 1e3), "committee_confidence": (-1e3, 1e3)}
+_RANGES = {
+    "temperature": (1e-3, 1e3),
+    "confidence": (-1e3, 1e3),
+    "committee_confidence": (-1e3, 1e3),
+    "support": (0, 1),
+}
 _LARGEST_TEXTS = 2**26  # bytes of all arrays of text in a header
 _HOSTILE = "The file was altered, or not written by save; save the model anew."
 
@@ -144,7 +151,8 @@ def _restored(content: Content) -> Fitted:
     _check_format(header)
     check_digest(content)
     try:
-        if header["format"] < FORMAT:
+        older = header["format"] < FORMAT
+        if older:
             header = _upgraded(header)
         members(header, "the header", _KEYS)
         if padding(header) > _LARGEST_TEXTS:
@@ -153,6 +161,9 @@ def _restored(content: Content) -> Fitted:
             text(version, f"the version of {name}")
         schema = schema_from(header["schema"])
         classes = _classes(header["classes"])
+        tensors = content.tensors()
+        if older:
+            tensors["support"] = torch.full((len(classes),), _SUPPORT_BEFORE)
         return Fitted(
             parameters=decode_members(header["parameters"], "parameters"),
             schema=schema,
@@ -161,7 +172,7 @@ def _restored(content: Content) -> Fitted:
             history=[decode_members(record, "a record of history_") for record in items(header["history"], "history_")],
             n_iter=whole(header["n_iter"], "n_iter_", 0, 2**53),
             fitted_on=_day(header["fitted_on"]),
-            model=_model(content.tensors(), schema, len(classes)),
+            model=_model(tensors, schema, len(classes)),
         )
     except ValueError as error:
         raise ValueError(f"{error}. {_HOSTILE}") from error

@@ -47,11 +47,11 @@ class Explainer:
     verbose: bool = False  # whether a bar tells how many answers are done
 
     def explain(
-        self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, search: str, k: int, seed: int
+        self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, k: int = 1, **how: Any
     ) -> Counterfactuals:
         """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `Request`."""
         read = self._read(rules, X)
-        request = Request(x, wanted, self._compiled(read, X, x), rules.target_probability, search, k, seed)
+        request = Request(x, wanted, self._compiled(read, X, x), rules.target_probability, k=k, **how)
         columns = [self.codec.schema.columns[j] for j in np.argsort(self.codec.match(X))]  # in the order of X
         numbers = [c.kind in ("numeric", "integer") for c in columns]
         unknown = (np.nan, np.nan)

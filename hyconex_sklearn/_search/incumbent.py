@@ -9,9 +9,6 @@ from .._model.certificate import Judgement, Shortfall
 from .._model.losses import plausibility_loss
 from .query import Query
 
-# What changed columns cost: a row that changes them all costs this much more than its distance.
-SPARSITY = 1.0
-
 
 class Incumbent:
     """The best row found so far for each query: first by its `Shortfall`, then by its cost.
@@ -65,5 +62,5 @@ def priced(query: Query, z: Tensor, feasible: Tensor, judgement: Judgement) -> t
     lacking = (demands.confidence - judgement.log_odds).relu()
     lacking = lacking + (demands.committee_confidence - judgement.committee_odds).relu()
     lacking = lacking + 3 * plausibility_loss(judgement.log_density, demands.threshold, z.shape[1])
-    crowd = 1 + SPARSITY * query.changed(z).to(z.dtype).sum(1) / query.model.space.n_columns
+    crowd = 1 + query.sparsity * query.changed(z).to(z.dtype).sum(1) / query.model.space.n_columns
     return shortfall, query.distance(z) / z.shape[1] ** 0.5 * crowd + lacking

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .._model.certificate import Shortfall
 from .descend import descend
+from .eliminate import eliminate
 from .greedy import build
 from .incumbent import Incumbent, judged
 from .latent import search_latent
@@ -22,7 +23,7 @@ from .take_back import bisect, undo
 _NEIGHBOURS = 8  # reservoir rows tried for each query that the one pass fails
 _MENDING_STEPS = 40
 _COPIES = 16  # of each latent, where the search in latent space is all there is
-_SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _POLISHING_STEPS = 6, 4, 3, 2
+_SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _ELIMINATING_STEPS, _POLISHING_STEPS = 6, 4, 3, 3, 2
 _FEW_NUMBERS = 2  # in a table with categories so few numbers are polished only
 _STEP, _STEPS = 0.1, 30  # the multi-step variant: share of W_m taken at once, most steps
 
@@ -90,6 +91,7 @@ def _tighten(best: Incumbent, generator: torch.Generator) -> None:
         shorten(best, rows, _SHORTENING_STEPS)
         thin(best, rows, _THINNING_ROUNDS, _THINNING_STEPS)
         undo(best, rows)
+        eliminate(best, rows, _ELIMINATING_STEPS)
     shorten(best, rows, _POLISHING_STEPS, best.query.changed(best.x)[:, space.owner[space.numeric]])
     bisect(best, rows)  # rounded numbers have no slopes to follow for the last step
 

@@ -31,7 +31,7 @@ def one_pass(model: Model, request: Request) -> OnePass:
     before = predicted(logits)
     rows, target = _targets(logits, before, request.wanted)
     demands = model.demands(target, request.probability)
-    query = Query.of(model, x[rows], target, demands, rules.take(rows.cpu().numpy()))
+    query = Query.of(model, x[rows], target, demands, rules.take(rows.cpu().numpy()), request.sparsity)
     moved = move(query, model.hypernetwork(x, logits)[rows, target]) if rules.trivial else propose(query)
     if rules.max_changes is not None:
         # All columns frozen but those that the budget keeps: their change has to do all the work.

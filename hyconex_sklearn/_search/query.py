@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .._common.parameters import SPARSITY
 from .._model.certificate import Demands
 from .._model.model import Model
 from .._rules.feasible_set import FeasibleSet
@@ -24,6 +25,7 @@ class Request:
     search: str = "auto"
     k: int = 1  # alternatives for each question
     seed: int = 0
+    sparsity: float = SPARSITY  # what changed columns cost: all of them so many times the distance
 
     def at(self, rows: slice) -> Request:
         """Return what is asked about some of the rows."""
@@ -46,9 +48,18 @@ class Query:
     upper: Tensor
     choices: Tensor  # (m, d), True where a one-hot level may be chosen
     weight: Tensor  # (d,), what a change costs, 1 by default
+    sparsity: float = SPARSITY
 
     @classmethod
-    def of(cls, model: Model, x: Tensor, target: Tensor, demands: Demands, rules: FeasibleSet) -> Query:
+    def of(
+        cls,
+        model: Model,
+        x: Tensor,
+        target: Tensor,
+        demands: Demands,
+        rules: FeasibleSet,
+        sparsity: float = SPARSITY,
+    ) -> Query:
         """Ask about rows `x` (m, d) under `rules` for m rows."""
         allowed, lower, upper, choices, weight = (
             torch.from_numpy(np.array(array)).to(x.device)
@@ -58,7 +69,7 @@ class Query:
         lower = torch.maximum(torch.minimum(space.lower, x), lower)
         upper = torch.minimum(torch.maximum(space.upper, x), upper)
         movable = allowed * space.movable_in(x)
-        return cls(model, x, target, demands, rules, allowed, movable, lower, upper, choices, weight)
+        return cls(model, x, target, demands, rules, allowed, movable, lower, upper, choices, weight, sparsity)
 
     def __getitem__(self, rows: Tensor | slice) -> Query:
         where = rows if isinstance(rows, slice) else rows.cpu().numpy()

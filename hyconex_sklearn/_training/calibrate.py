@@ -10,15 +10,28 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from .._common.runtime import in_chunks
-from .._model.committee import Committee, mean_log_odds
+from .._model.committee import Committee, mean_log_odds, votes
 from .._model.density import MixedDensity
 from .._model.losses import log_odds
 from .rows import Rows
 
-# Quantile of unseen rows that counts as the typical confidence of a class, the least and the most that is asked, in
-# log-odds: what the one pass is trained to reach, and rows of the reservoir have (probability 0.75 to 0.97); and what
-# certificates ask (0.73 to 0.95). A search checks what it gives, so it may stop earlier than the one pass, which can't.
-AIMED, ASKED = (0.35, 1.1, 3.5), (0.25, 1.0, 3.0)
+
+class Scale(NamedTuple):
+    """What is asked of a class, from what its unseen rows reach."""
+
+    quantile: float  # of rows that are rightly classified: what counts as typical
+    least: float  # that is asked, unless hardly a row of the class reaches it
+    most: float
+    lowest: float  # that is asked of any class
+
+
+# In log-odds: what the one pass is trained to reach, and rows of the reservoir have (probability 0.75 to 0.97); and
+# what certificates ask (0.73 to 0.95). A search checks what it gives, so it may stop earlier than the one pass can.
+AIMED, ASKED = Scale(0.35, 1.1, 3.5, 0.0), Scale(0.25, 1.0, 3.0, 0.0)
+SUPPORT = Scale(0.25, 0.8, 0.8, 0.5)  # share of the committee that agrees
+# Where fewer than a tenth of a class's rows reach the least, it is what that tenth reaches. Of a rare class all of its
+# rows fall short of a probability of 0.73: asking for that certifies no answer at all.
+_HARDLY = 0.9
 _FEWEST_FOR_QUANTILE = 10
 
 
@@ -49,10 +62,11 @@ def quantile_of(values: Tensor, quantile: float, times: Tensor) -> Tensor:
 
 
 class Confidence(NamedTuple):
-    """Log-odds of each class: calibrated ones, and of the committee's mean probability; shapes (K,)."""
+    """Of each class: log-odds, calibrated and of the committee's mean probability, and votes; shapes (K,)."""
 
     calibrated: Tensor
     committee: Tensor
+    support: Tensor  # share of the committee
 
 
 class Calibration(NamedTuple):
@@ -72,31 +86,36 @@ def calibrate(unseen: Tensor, committee: Committee, rows: Rows, valid: Rows) -> 
     temperature = unseen.new_tensor(fit_temperature(unseen, rows.labels, rows.weight))
     logits = unseen / temperature
 
-    def committee_odds(x: Tensor, labels: Tensor) -> Tensor:
-        return mean_log_odds(committee(x), labels)
+    def opinions(x: Tensor, labels: Tensor) -> Tensor:
+        members = committee(x)
+        return torch.stack([mean_log_odds(members, labels), votes(members, labels)], 1)
 
-    own = log_odds(logits, rows.labels), logits.argmax(1) == rows.labels, rows
-    theirs = (
-        in_chunks(committee_odds, valid.x, valid.labels, width=committee.width),
-        own[1][len(rows) - len(valid) :],
-        valid,
-    )
+    odds, agreeing = in_chunks(opinions, valid.x, valid.labels, width=committee.width).unbind(1)
+    right = logits.argmax(1) == rows.labels
+    own = log_odds(logits, rows.labels), right, rows, logits.shape[1]
+    theirs = right[len(rows) - len(valid) :], valid, logits.shape[1]
     aimed, asked = (
-        Confidence(*(typical(*each, logits.shape[1], *what) for each in (own, theirs))) for what in (AIMED, ASKED)
+        Confidence(typical(*own, scale), typical(odds, *theirs, scale), typical(agreeing, *theirs, SUPPORT))
+        for scale in (AIMED, ASKED)
     )
     return Calibration(temperature, aimed, asked)
 
 
-def typical(
-    odds: Tensor, right: Tensor, rows: Rows, n_classes: int, quantile: float, least: float, most: float
-) -> Tensor:
-    """Return the quantile of the log-odds (n,) over the rightly classified rows of each class, within limits, (K,)."""
-    quantiles = []
-    for label in range(n_classes):
-        own = right & (rows.labels == label)
-        own = own if bool(own.any()) else right
-        quantiles.append(quantile_of(odds[own], quantile, rows.times[own]) if bool(own.any()) else odds.new_zeros(()))
-    return torch.stack([each.clamp(least, most) for each in quantiles])
+def typical(values: Tensor, right: Tensor, rows: Rows, n_classes: int, scale: Scale) -> Tensor:
+    """Return what is asked of each class (K,), given the values (n,) of unseen rows, odds or votes.
+
+    Rows that are `right` (n,) count, of a class that has none all of its rows.
+    """
+    return torch.stack([_asked_of(label, values, right, rows, scale) for label in range(n_classes)])
+
+
+def _asked_of(label: int, values: Tensor, right: Tensor, rows: Rows, scale: Scale) -> Tensor:
+    own = rows.labels == label
+    of = next((some for some in (right & own, own, right) if bool(some.any())), None)
+    if of is None:
+        return values.new_tensor(scale.lowest)
+    usual, best = (quantile_of(values[of], share, rows.times[of]) for share in (scale.quantile, _HARDLY))
+    return torch.maximum(usual, best.clamp(scale.lowest, scale.least)).clamp(max=scale.most)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor, weight: Tensor) -> float:

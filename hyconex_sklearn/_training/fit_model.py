@@ -62,7 +62,7 @@ def fit_model(space: EncodedSpace, rules: FeasibleSet, training: Training) -> Mo
     _fit_hypernetwork(model, aimed, training)
     _frozen(model.hypernetwork)
     fill_reservoir(model, rules, max(20, _RESERVOIR // n_classes), Demands(*aimed, model.threshold))
-    model.confidence, model.committee_confidence = asked
+    model.confidence, model.committee_confidence, model.support = asked
     return model.eval()
 
 

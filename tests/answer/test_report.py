@@ -35,6 +35,7 @@ def report_of(**changes: Any) -> pd.DataFrame:
         "log_density": -2.0,
         "plausible": True,
         "least_probability": 0.8,
+        "least_support": 0.75,
         "support_before": 0.75,
         "confident": True,
         "supported": True,

@@ -61,8 +61,8 @@ def judgement(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -
     return Judgement(**values)
 
 
-#: What is asked of one row: a log-odds of 1, twice, and a log-density of -5.
-STRICT = Demands(*(torch.tensor([value]) for value in (1.0, 1.0, -5.0)))
+#: What is asked of one row: a log-odds of 1, twice, the support of .8, and a log-density of -5.
+STRICT = Demands(*(torch.tensor([value]) for value in (1.0, 1.0, 0.8, -5.0)))
 
 
 def shortfall(wrong: bool, unsure: bool, unsupported: bool, implausible: bool) -> int:
@@ -147,6 +147,7 @@ def test_a_certificate_says_what_was_judged() -> None:
     np.testing.assert_allclose(said["support"], judged.support)
     np.testing.assert_allclose(said["log_density"], judged.log_density, rtol=1e-6)
     np.testing.assert_allclose(said["least_probability"], demands.confidence.double().sigmoid(), rtol=1e-6)
+    np.testing.assert_allclose(said["least_support"], demands.support)
     lacking = judged.shortfall(y, demands).numpy()
     sure = sureness(said)
     assert len({*sure}) == len({*said["plausible"]}) == 2

@@ -277,7 +277,8 @@ def test_columns_and_dtypes_of_the_report(name: str) -> None:
     report = asked(name).report
     label = pd.Series(rows_of(name)[0].classes_).dtype.kind
     kinds = {"row": "i", "target": label, "rank": "i", "prediction": label, "probability": "f"}
-    kinds |= {"least_probability": "f", "support": "f", "support_before": "f", "doubt": "O", "valid": "b"}
+    kinds |= {"least_probability": "f", "support": "f", "least_support": "f", "support_before": "f"}
+    kinds |= {"doubt": "O", "valid": "b"}
     kinds |= {"plausible": "b", "feasible": "b", "log_density": "f", "flips_at": "f", "distance_l1": "f"}
     kinds |= {"distance_l2": "f", "n_changed": "i", "n_lacking": "i", "status": "O"}
     assert {column: report[column].dtype.kind for column in report.columns} == kinds

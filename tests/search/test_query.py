@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -179,11 +180,11 @@ def test_where_nothing_is_certified_the_best_effort_beats_the_shorter_way() -> N
 
 
 def test_so_it_does_for_rows_that_are_too_rare() -> None:
-    asked = plane({0: 1.0}, [[-2.0, 2.0, 2.0, 2.0]])
+    asked = plane({0: 1.0}, [[-2.0, 8.0, 0.0, 0.0]])
     asked.model.threshold.fill_(-4.0)  # the density of a standard normal is -3.7 at its best
-    best = Incumbent(asked.query(), torch.tensor([[1.5, 2.0, 2.0, 2.0]]))
+    best = Incumbent(asked.query(), torch.tensor([[1.5, 8.0, 0.0, 0.0]]))
     lacking = best.shortfall.item()
-    assert offered(best, [1.5, 1.0, 1.0, 1.0])  # longer, and less rare
+    assert offered(best, [1.5, 0.0, 0.0, 0.0])  # longer, and less rare
     assert best.shortfall.item() == lacking == 1.0
 
 
@@ -194,7 +195,14 @@ def test_of_certified_rows_the_shorter_and_the_one_with_fewer_changes_costs_less
     spread = torch.tensor([[1.4, 0.25, 0.25, 0.25]])
     assert best.query.distance(spread) < best.query.distance(best.x)
     assert not best.offer(spread, every(best)).item()
-    assert offered(best, [1.05, 0.1, 0.0, 0.0])
+    assert offered(best, [1.05, 0.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize(("sparsity", "takes_both"), [(0.0, True), (10.0, False)])
+def test_sparsity_says_how_much_longer_a_way_of_fewer_changes_may_be(sparsity: float, takes_both: bool) -> None:
+    asked = plane({0: 1.0, 1: 1.0}, [[-1.0, 0, 0, 0]])
+    best = Incumbent(replace(asked.query(), sparsity=sparsity), torch.tensor([[2.0, 0.0, 0.0, 0.0]]))
+    assert offered(best, [0.5, 1.5, 0.0, 0.0]) == takes_both
 
 
 def test_a_row_that_cannot_obey_stays_itself_and_any_row_that_obeys_beats_it() -> None:

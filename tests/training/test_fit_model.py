@@ -21,12 +21,14 @@ from hyconex_sklearn._model.losses import log_odds
 from hyconex_sklearn._model.model import Model
 from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._training.calibrate import (
+    SUPPORT,
     Calibration,
-    Confidence,
+    Scale,
     calibrate,
     fit_temperature,
     plausible_threshold,
     quantile_of,
+    typical,
 )
 from hyconex_sklearn._training.fit_model import joint_steps, typical_row
 from hyconex_sklearn._training.rows import Rows, draw_held_out, split
@@ -120,7 +122,7 @@ def calibrated(
     """What all rows say of the model of iris, with these limits; the labels may be wrong on purpose."""
     clf, X, y = iris()
     model, rows = clf._model, rows_of(clf._codec.encode(X), y if labels is None else labels, np.ones(len(X)), times)
-    limits = (quantile, least, most)
+    limits = Scale(quantile, least, most, 0.0)
     with patch.multiple("hyconex_sklearn._training.calibrate", AIMED=limits, ASKED=limits):
         found = calibrate(model.classifier(rows.x), model.committee, rows, rows)
     assert all(torch.equal(*pair) for pair in zip(found.aimed, found.asked, strict=True))
@@ -136,8 +138,8 @@ def lowest(odds: torch.Tensor, quantile: float) -> float:
 def test_the_confidence_is_what_rows_of_the_class_that_are_told_right_typically_reach(quantile: float) -> None:
     found, model, rows = calibrated(quantile, 0.1)
     logits = model.classifier(rows.x) / found.temperature
-    reached = Confidence(log_odds(logits, rows.labels), mean_log_odds(model.committee(rows.x), rows.labels))
-    for odds, confidence in zip(reached, found.asked, strict=True):
+    reached = log_odds(logits, rows.labels), mean_log_odds(model.committee(rows.x), rows.labels)
+    for odds, confidence in zip(reached, found.asked[:2], strict=True):
         for label in range(3):
             own = odds[(rows.labels == label) & (logits.argmax(1) == label)]
             assert float(confidence[label]) == pytest.approx(np.clip(lowest(own, quantile), 0.1, 3.5), abs=1e-4)
@@ -151,6 +153,22 @@ def test_the_confidence_has_a_floor_and_a_ceiling() -> None:
         assert (ceiling.calibrated <= most).all() and (ceiling.committee == most).any()
 
 
+@pytest.mark.parametrize(("few", "asked"), [(0.9, 0.9), (0.3, 0.3), (-2.0, 0.0)])
+def test_of_a_class_whose_rows_hardly_reach_the_least_what_its_best_reach_is_asked(few: float, asked: float) -> None:
+    rows = rows_of(np.zeros((40, 1)), np.repeat([0, 1], 20))
+    for best, expected in ((few, asked), (3.0, 1.0)):  # of three of twenty rows
+        odds = torch.tensor([few, best, 3.0]).repeat_interleave(torch.tensor([17, 3, 20]))
+        found = typical(odds, torch.ones(40, dtype=torch.bool), rows, 2, Scale(0.25, 1.0, 3.0, 0.0))
+        assert found.tolist() == pytest.approx([expected, 3.0])
+
+
+def test_support_is_asked_as_rows_of_the_class_have_it() -> None:
+    votes = torch.tensor([1.0, 0.7, 0.2]).repeat_interleave(20)
+    rows = rows_of(np.zeros((60, 1)), np.repeat([0, 1, 2], 20))
+    found = typical(votes, torch.ones(60, dtype=torch.bool), rows, 3, SUPPORT)
+    assert found.tolist() == pytest.approx([0.8, 0.7, 0.5])
+
+
 def test_a_class_that_is_never_told_right_asks_what_the_others_reach() -> None:
     _, _, y = iris()
     found, model, rows = calibrated(0.5, 0.0, labels=np.where(y == 2, 0, y))  # no row is labelled 2
@@ -160,10 +178,11 @@ def test_a_class_that_is_never_told_right_asks_what_the_others_reach() -> None:
     assert float(found.asked.calibrated[2]) == pytest.approx(typical, abs=1e-4)
 
 
-def test_a_model_that_is_always_wrong_asks_the_least() -> None:
+def test_a_model_that_is_always_wrong_asks_the_lowest() -> None:
     clf, X, _ = iris()
     found, *_ = calibrated(0.25, 1.0, labels=(clf.predict(X) + 1) % 3)
-    assert found.asked.calibrated.tolist() == found.asked.committee.tolist() == [1.0, 1.0, 1.0]
+    assert found.asked.calibrated.tolist() == found.asked.committee.tolist() == [0.0, 0.0, 0.0]
+    assert found.asked.support.tolist() == [0.5, 0.5, 0.5]
 
 
 def test_rows_that_count_more_say_more_of_the_confidence() -> None:
