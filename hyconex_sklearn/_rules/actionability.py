@@ -60,7 +60,9 @@ class Actionability:
     repair : callable, optional
         Takes a DataFrame of counterfactuals (of the library of X, if X is one; of pandas for an array), in rows 0, 1,
         ..., and returns one of the same rows and columns that a table of this kind can hold. Rows of pandas are matched
-        by their labels, in any order.
+        by their labels, in any order. A row is infeasible where a cell becomes what the fit can not have seen there: an
+        unknown label, a fraction in a column of integers, a gap where there was none, or another value in a column
+        that had only one.
 
     Examples
     --------

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _helpers import same_cells, short_searches
-from _models import fitted
+from _models import fitted, mixed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -101,8 +101,8 @@ def test_dtypes_and_columns_are_kept_where_values_allow_it() -> None:
     cf = ask(loosen)
     assert cf.data.dtypes.equals(X.dtypes) and list(cf.data.columns) == list(X.columns)
     assert cf.data.index.equals(X.index) and sums(cf).all()
-    halves = ask(lambda table: table.assign(net=table["net"] // 10 + 0.5))
-    assert halves.data["net"].dtype == float and (halves.data["net"] % 1 == 0.5).all()
+    counts = pd.DataFrame({"count": [1, 2]})
+    assert apply_repair(lambda table: table + 0.5, counts, ["count"])["count"].tolist() == [1.5, 2.5]
 
 
 @pytest.mark.parametrize("container", ["frame", "array"])
@@ -182,6 +182,88 @@ def test_a_repaired_row_obeys_the_other_rules_or_is_flagged(rules: dict[str, Any
         "max_changes": (~same_cells(cf.data, cf.original)).sum(1) > 2,
     }[next(iter(rules))]
     assert not broken[good].any()
+
+
+STRANGE: dict[str, Repair] = {
+    "a label": lambda table: table.assign(job="smith"),
+    "an ordered label": lambda table: table.assign(
+        grade=pd.Categorical(["top"] * len(table), ["low", "top"], ordered=True)
+    ),
+    "an ordered label as text": lambda table: table.assign(grade="top"),
+    "no truth value": lambda table: table.assign(owner="maybe"),
+    "a fraction among integers": lambda table: table.assign(age=table["age"] + 0.5),
+    "a fraction among nullable integers": lambda table: table.assign(children=2.5),
+    "another value of a constant": lambda table: table.assign(fixed=8),
+    "a gap among integers": lambda table: table.assign(age=np.nan),
+    "a gap among labels": lambda table: table.assign(grade=None),
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_row_into_which_the_function_writes_what_fit_never_saw_is_infeasible(name: str) -> None:
+    clf, X, _ = mixed()
+    every, some = X[:6], X[:6].reset_index(drop=True)
+    cf = clf.counterfactuals(every, search="one_shot", actionability=Actionability(repair=STRANGE[name]))
+    assert (cf.report["status"] == Status.INFEASIBLE).all() and not cf.report["feasible"].any()
+    pd.testing.assert_frame_equal(cf.data, every)
+
+    def half(table: pd.DataFrame) -> pd.DataFrame:
+        strange = STRANGE[name](table).astype(object)
+        return strange.where(pd.Series(table.index % 2 == 0, table.index), table.astype(object))
+
+    cf = clf.counterfactuals(some, search="one_shot", actionability=Actionability(repair=half))
+    np.testing.assert_array_equal(cf.report["feasible"], np.arange(6) % 2 == 1)
+    assert cf.data.dtypes.equals(some.dtypes) and same_cells(cf.data, cf.original)[::2].all()
+
+
+def test_the_function_may_write_what_fit_saw_and_leave_what_it_never_saw() -> None:
+    def tidy(table: pd.DataFrame) -> pd.DataFrame:
+        return table.assign(grade="high", job=None, income=1234.5678, children=pd.NA)
+
+    clf, X, _ = mixed()
+    odd = X[:6].assign(job="smith", fixed=9)
+    odd["grade"] = odd["grade"].cat.set_categories(["low", "mid", "top"]).fillna("top")
+    odd["age"] = odd["age"] + 0.25
+    with pytest.warns(UserWarning, match="not seen at fit"):
+        cf = clf.counterfactuals(odd, search="one_shot", actionability=Actionability(repair=tidy, immutable=["age"]))
+    assert cf.report["feasible"].all() and (cf.data["age"] == odd["age"]).all() and (cf.data["fixed"] == 9).all()
+    assert (cf.data["grade"] == "high").all() and list(cf.data["grade"].cat.categories) == ["low", "mid", "high", "top"]
+
+
+FORMS: dict[str, Callable[[pd.Series], Any]] = {
+    "text": lambda column: column.astype(str),
+    "objects": lambda column: column.astype(object),
+    "another order": lambda column: column.cat.reorder_categories(["high", "low", "mid"]),
+    "no order": lambda column: pd.Categorical(column.astype(object)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_labels_of_ordered_categories_are_matched_whatever_their_dtype(form: str) -> None:
+    clf, X, _ = mixed()
+    rules: dict[str, Any] = {"monotonic_cst": {"grade": 1}, "search": "one_shot"}
+    plain, loose = (
+        clf.counterfactuals(X[:9], actionability=Actionability(repair=repair), **rules)
+        for repair in (lambda table: table, lambda table: table.assign(grade=FORMS[form](table["grade"])))
+    )
+    pd.testing.assert_frame_equal(loose.data, plain.data)
+    pd.testing.assert_frame_equal(loose.report, plain.report)
+
+
+@pytest.mark.parametrize("form", ["String", "Categorical"])
+def test_a_table_of_polars_is_taken_for_one_of_pandas(form: str) -> None:
+    pl = pytest.importorskip("polars")
+    clf, X, _ = mixed()
+
+    def turned(table: pd.DataFrame) -> Any:
+        columns = {name: [None if pd.isna(cell) else cell for cell in table[name]] for name in table}
+        return pl.DataFrame(columns).with_columns(pl.col("grade").cast(getattr(pl, form)))
+
+    plain, loose = (
+        clf.counterfactuals(X[:9], search="one_shot", actionability=Actionability(repair=repair))
+        for repair in (lambda table: table, turned)
+    )
+    pd.testing.assert_frame_equal(loose.data, plain.data)
 
 
 @settings(max_examples=15, deadline=None)
