@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
 from ._answer.counterfactuals import Counterfactuals
+from ._answer.status import Status
 from ._common.other_names import refuse_other_names, with_our_names
 from ._common.parameters import SPARSITY, check_parameters, check_query
 from ._common.runtime import choose_threads, plain_torch, resolve_device, seeded, thread_limit
@@ -21,6 +22,7 @@ from ._model.hypernetwork import step_work
 from ._predictions import Predicts
 from ._rules.actionability import Actionability
 from ._rules.compile import compile_rules, unruled
+from ._rules.conflicts import warn_of_conflicts
 from ._rules.table_rules import TableRules
 from ._saving.estimator import Kept
 from ._saving.model_file import Fitted
@@ -362,6 +364,8 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
             rules = rules._repairing(kind)
             how = {"search": search, "sparsity": float(sparsity), "seed": seed}
             found = self._explainer.explain(table, encoded, wanted, rules, n_counterfactuals, **how)
+            lost = found.report["row"][found.report["status"] == Status.INFEASIBLE].to_numpy()
+            warn_of_conflicts(rules, self._codec, table, encoded.cpu().numpy(), lost)
         return found._in_kind(kind, X)
 
     def _wanted(self, target: Any, n: int) -> torch.Tensor | str | None:

@@ -45,7 +45,7 @@ def ask(classifier: HyConExClassifier, X: pd.DataFrame, query: dict[str, Any]) -
         warnings.filterwarnings("ignore", "column .* holds categories that were not seen at fit")
         while start < len(X):
             begun = time.monotonic()
-            block = X.iloc[start : start + size].reset_index(drop=True)
+            block = X.iloc[start : start + size]
             cf = classifier.counterfactuals(block, **query)
             cf.report["row"] += start
             parts.append(cf)

@@ -141,10 +141,7 @@ def _on_whole_numbers(column: Column, low: Array, high: Array) -> tuple[Array, A
     """Bounds of integers on integers, so that no value is rounded across."""
     if column.kind != "integer":
         return low, high
-    low, high = np.ceil(low), np.floor(high)
-    if (low > high).any():
-        raise ValueError(f"bounds[{column.name!r}] leave no whole number, and the column holds no others. Widen them.")
-    return low, high
+    return np.ceil(low), np.floor(high)
 
 
 def _noise_in(X: Table, j: int, bounds: Iterable[Array]) -> float:
@@ -211,7 +208,8 @@ class _Teller:
     def _immutable(self) -> Any:
         """Final columns that depend on a frozen one, or a mask of them for each row."""
         frozen = ~self.read.movable @ self.passage.depends
-        if (frozen == frozen[:1]).all():
+        nothing_left = frozen.all() and self.read.said._immutable_kind == "cells"  # is no mistake if said of rows
+        if (frozen == frozen[:1]).all() and not nothing_left:
             return [goal for goal, is_frozen in zip(self.passage.goals, frozen[0], strict=True) if is_frozen]
         return frozen
 
@@ -222,12 +220,15 @@ class _Teller:
                 yield self.passage.same(rule, j, labels), pair
                 continue
             k = self.passage.only(rule, j)
-            low, high = (side[:1] if (side == side[0]).all() else side for side in self.read.bounds[j])
+            low, high = self.read.bounds[j]
+            crossed = bool((low > high).any())  # which is no mistake if said of rows, be it a single one
+            if not crossed:
+                low, high = (side[:1] if (side == side[0]).all() else side for side in (low, high))
             _, image = self.passage.line(rule, j, k, [*low, *high])
-            sides = self._side(rule, j, k, low, +1), self._side(rule, j, k, high, -1)
+            sides = self._side(rule, j, k, low, +1, crossed), self._side(rule, j, k, high, -1, crossed)
             yield k, sides if image[-1] > image[0] else sides[::-1]
 
-    def _side(self, rule: str, j: int, k: int, side: Array, sense: int) -> Any:
+    def _side(self, rule: str, j: int, k: int, side: Array, sense: int, by_row: bool) -> Any:
         """One side of a bound after the steps: None, a number, or one per row; `sense` is 1 for the low side."""
         at = np.isfinite(side)
         if not at.any():
@@ -240,7 +241,7 @@ class _Teller:
             first = int(lost.argmax())
             raise self.passage.refusal(rule, j, f"the steps bring {side[at][first]:g} back as {back[first]:g}")
         told[at] = image
-        return tuple(told) if len(told) > 1 else told[0]
+        return tuple(told) if by_row or len(told) > 1 else told[0]
 
     def _directions(self) -> Iterator[tuple[int, int]]:
         for j, direction in read_directions(self.read.said.monotonic_cst, self.read.codec.schema).items():

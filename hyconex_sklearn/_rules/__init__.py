@@ -7,5 +7,5 @@ the decoded row.
 Read: `actionability` and `plain_rules` (rules as checked, plain data), `read` (each rule against a schema),
 `table_rules` (all of them against a table, and the last word on which rows of cells obey), `compile` (what they allow
 encoded rows), `relations` (sums of numbers), `judge` (what each rule means), `feasible_set` (the projection),
-`user_repair` (the user's own function, made part of the rules).
+`user_repair` (the user's own function, made part of the rules), `conflicts` (rows that the rules leave no way, told).
 """

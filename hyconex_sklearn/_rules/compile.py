@@ -1,26 +1,23 @@
 """Rules as read against a table in, what they allow each of its rows out, as a ``FeasibleSet``: :func:`compile_rules`.
 
-A rule that does not fit the table, or contradicts another one, is told at once. What only some rows run into (their
-frozen value is out of bounds, or above the bound and may only rise) makes those rows ``impossible`` and hinders no
-other.
+A rule that does not fit the table, or contradicts another one, is told at once. What only rows run into (their frozen
+value is out of bounds, or above the bound and may only rise) makes those rows ``impossible``, be it all of them, and
+hinders no other; ``conflicts`` tells of it.
 """
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
-from .._common.messages import user_stacklevel
 from .._table.cells import Array, Table
 from .._table.codec import UNSEEN
 from .._table.schema import Column, TableSchema
 from .._table.units import NARROW_FLOATS
 from .feasible_set import FeasibleSet
 from .judge import LabelRule, narrowed
-from .read import check_labels, places, read_weights
+from .read import check_labels, read_weights
 from .table_rules import TableRules, as_compared
 
 _UNKNOWN = object()  # the label of a cell whose label the fit did not see
@@ -80,7 +77,7 @@ def compile_rules(read: TableRules, X: Table, encoded: Array) -> FeasibleSet:
         own = read.codec.levels(X, j) if schema.columns[j].categories else np.empty(0)
         if j in read.labels or (own == UNSEEN).any():
             permitted[j] = _restrict_labels(rows, read.labels.get(j, _ANY), own, j)
-    _give_up(rows, read)
+    _give_up(rows)
     return replace(rows, labels=permitted)
 
 
@@ -121,25 +118,11 @@ def _restrict_labels(rows: FeasibleSet, rule: LabelRule, own: Array, j: int) -> 
     return permitted
 
 
-def _give_up(rows: FeasibleSet, read: TableRules) -> None:
-    """Mark the rows that cannot come to obey, and say of the cells that have to change and may not where they are."""
-    stuck = rows.broken & ~rows.movable
-    rows.impossible[stuck.any(axis=1)] = True
+def _give_up(rows: FeasibleSet) -> None:
+    """Mark the rows that cannot come to obey."""
+    rows.impossible[(rows.broken & ~rows.movable).any(axis=1)] = True
     if rows.max_changes is not None:
         rows.impossible[rows.broken.sum(axis=1) > rows.max_changes] = True
-    for j in np.flatnonzero(stuck.any(axis=0)):
-        column = rows.schema.columns[j]
-        frozen = stuck[:, j] & ~read.movable[:, j]
-        whys = {"may not change": frozen, "has nothing that it may become": stuck[:, j] & ~frozen}
-        if column.kind == "constant":
-            whys = {"held one value only at fit, so that it never changes": stuck[:, j]}
-        for why in [why for why, at in whys.items() if at.any()]:
-            warnings.warn(
-                f"column {column.name!r} breaks a rule {places(whys[why])}, and {why}: what comes back there has the "
-                "status 'infeasible'. Let the column change, or let the rules include its value.",
-                UserWarning,
-                stacklevel=user_stacklevel(),
-            )
 
 
 def _on_grid(
@@ -153,12 +136,6 @@ def _on_grid(
     least = np.maximum(_next_on_grid(column, low, +1, dtype), column.lower)
     most = np.minimum(_next_on_grid(column, high, -1, dtype), column.upper)
     pinned = least > most
-    if pinned.size and (pinned & ~inside).all():
-        raise ValueError(
-            f"bounds[{column.name!r}] leave no value of the range seen at fit, "
-            f"{_shown(column, column.lower)} to {_shown(column, column.upper)}, {places(pinned)}: "
-            f"got ({_shown(column, low[0])}, {_shown(column, high[0])}). Widen the bounds."
-        )
     least = np.where(inside, np.fmin(least, own), least)
     most = np.where(inside, np.fmax(most, own), most)
     stays = pinned & inside
@@ -210,10 +187,3 @@ def _encoded_bound(
     encoded = np.where(np.isnan(own) | violated, encoded, outward(encoded, home))
     encoded = np.where(own == bound, home, encoded)
     return np.where(violated & ~unseen, inward(encoded, np.nextafter(home, np.float32(side * np.inf))), encoded)
-
-
-def _shown(column: Column, value: float) -> Any:
-    """A number in the column's own units: the label of a rank."""
-    if not np.isfinite(value):
-        return None
-    return column.categories[int(value)] if column.kind == "ordered" else float(value)

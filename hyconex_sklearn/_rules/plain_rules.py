@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .._common.messages import number_text
 from .._table.containers import read_column
 from .._table.labelled import Labelled, read_labelled
 
@@ -165,7 +166,8 @@ def _read_pair(column: Any, pair: Any) -> tuple[Any, Any]:
     if isinstance(low, tuple) and isinstance(high, tuple) and len(low) != len(high):
         raise ValueError(f"{rule} has {len(low)} low and {len(high)} high values; pass one of each per query row.")
     if _is_real(low) and _is_real(high) and low > high:
-        raise ValueError(f"{rule} has low {low!r} above high {high!r}. Pass (low, high), in this order.")
+        ends = number_text(low), number_text(high)
+        raise ValueError(f"{rule} has low {ends[0]} above high {ends[1]}. Pass (low, high), in this order.")
     return low, high
 
 

@@ -6,12 +6,14 @@ for another kind of column.
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from .._common.messages import listing
+from .._common.messages import listing, number_text
 from .._table.cells import Array
 from .._table.schema import Column, TableSchema
 from .actionability import Actionability
@@ -40,7 +42,7 @@ def read_movable(rules: Actionability, schema: TableSchema, n: int) -> Array:
             "names or indices."
         )
     movable = np.broadcast_to(named if rule == "mutable" else ~named, shape)
-    if n and schema.movable.any() and not (movable[:, schema.owner] & schema.movable).any():
+    if n and kind != "cells" and schema.movable.any() and not (movable[:, schema.owner] & schema.movable).any():
         every, advice = ("every", "fewer") if rule == "immutable" else ("no", "more")
         raise ValueError(f"{rule} names {every} column that can change, which leaves nothing to change. Name {advice}.")
     return movable
@@ -59,8 +61,19 @@ def read_bounds(bounds: Any, schema: TableSchema, n: int) -> dict[int, tuple[Arr
         sides = _side(low, -np.inf, column, n, rule), _side(high, np.inf, column, n, rule)
         if not isinstance(low, tuple) and not isinstance(high, tuple) and (sides[0] > sides[1]).any():
             raise ValueError(f"{rule} has the low bound {low!r} above the high one, {high!r}. Swap them.")
+        _check_whole(low, high, column, rule)
         result[j] = sides
     return result
+
+
+def _check_whole(low: Any, high: Any, column: Column, rule: str) -> None:
+    """Raise where bounds for all rows hold no number that a column of integers can have."""
+    both = all(isinstance(side, numbers.Real) for side in (low, high))
+    if column.kind == "integer" and both and math.ceil(low) > math.floor(high):
+        raise ValueError(
+            f"{rule} leave no value: got ({number_text(low)}, {number_text(high)}), between which there is no whole "
+            f"number, but column {column.name!r} held integers at fit. Widen the bounds."
+        )
 
 
 def _side(side: Any, unbounded: float, column: Column, n: int, rule: str) -> Array:
@@ -195,10 +208,3 @@ def _position(key: Any, schema: TableSchema, rule: str) -> int:
             return key
         raise ValueError(f"{rule} has the index {key}, but X has {width} columns: indices go from 0 to {width - 1}.")
     raise ValueError(f"{rule} names a column that X does not have: {key!r}. The columns of X are {listing(names)}.")
-
-
-def places(rows: Array, limit: int = 5) -> str:
-    """The first rows of a mask and how many there are."""
-    at = np.flatnonzero(rows)
-    more = f", ... ({len(at)} rows in all)" if len(at) > limit else ""
-    return f"in row{'s' if len(at) > 1 else ''} {', '.join(map(str, at[:limit]))}{more}"

@@ -249,7 +249,7 @@ def test_a_column_that_the_model_does_not_know_is_kept_whatever_it_holds(here: P
         (["--bounds", "age=5"], "--bounds: expected COLUMN=LOW:HIGH, either of them may be empty, got 'age=5'"),
         (["--bounds", "age=20:", "--bounds", "age=:70"], "column 'age' is given twice; give both sides at once"),
         (["--bounds", "age=a:b"], "--bounds: 'a' in 'age=a:b' is no number"),
-        (["--bounds", "age=9:5"], "bounds['age'] has low 9.0 above high 5.0"),
+        (["--bounds", "age=9:5"], "bounds['age'] has low 9 above high 5"),
         (["--monotonic", "age"], "--monotonic: expected COLUMN=1 (may only rise) or COLUMN=-1 (only fall), got 'age'"),
         (["--monotonic", "age=up"], "--monotonic: expected COLUMN=1"),
         (["--target", "maybe"], "there is no class 'maybe'; the model knows 'no', 'yes'"),

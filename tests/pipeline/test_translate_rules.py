@@ -148,8 +148,15 @@ def test_bounds_between_whole_numbers_are_told_as_whole_numbers() -> None:
     scaler = StandardScaler().fit(NUMBERS)
     low, high = (scaler.transform(NUMBERS.assign(age=value))[0, 0] for value in (31, 40))
     assert told(scaler, NUMBERS, bounds={"age": (30.5, 40.5)}).bounds == {"x0": (low, high)}
-    with pytest.raises(ValueError, match=r"bounds\['age'\] leave no whole number"):
+    with pytest.raises(ValueError, match=r"bounds\['age'\] leave no value.*no whole number"):
         told(scaler, NUMBERS, bounds={"age": (30.2, 30.8)})
+
+
+def test_rules_on_a_single_row_are_no_mistake_where_those_on_many_are_none() -> None:
+    scaler, row = StandardScaler().fit(NUMBERS), NUMBERS[:1]
+    low, high = told(scaler, row, bounds={"age": ([30.2], [30.8])}).bounds["x0"]
+    assert len(low) == len(high) == 1 and low > high
+    assert told(scaler, row, immutable=np.ones((1, 3), dtype=bool)).immutable == ((True, True, True),)
 
 
 def test_relations_are_told_in_final_units() -> None:

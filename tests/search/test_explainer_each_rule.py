@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import Any
 
@@ -182,7 +183,6 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
     "mask of another length": ({"immutable": np.zeros((3, 7), bool)}, r"immutable.*\(3, 7\).*\(32, 7\)"),
     "nothing left to change": ({"immutable": list(range(7))}, r"immutable.*nothing to change"),
     "bounds in the wrong order": ({"bounds": {"age": (70, 20)}}, r"bounds\['age'\].*low 70 above high 20"),
-    "bounds that no value meets": ({"bounds": {"age": (200, 300)}}, r"bounds\['age'\].*seen at fit.*18"),
     "bounds between two whole numbers": ({"bounds": {"age": (30.2, 30.8)}}, r"bounds\['age'\] leave no value"),
     "bounds for other rows": ({"bounds": {"age": ([1, 2, 3], None)}}, r"bounds\['age'\] has 3 values.*32 rows"),
     "bounds on text": ({"bounds": {"job": ("a", "b")}}, r"bounds\['job'\].*allowed_categories"),
@@ -216,6 +216,54 @@ def test_rules_that_cannot_be_are_told_before_any_search(name: str) -> None:
     rules, message = BAD[name]
     with pytest.raises((ValueError, TypeError), match=message):
         clf.counterfactuals(X, **rules)
+
+
+#: Rules that leave the first row no way, and what the warning says of it.
+NO_WAY: dict[str, tuple[dict[str, Any], str]] = {
+    "frozen out of bounds": ({"immutable": ["age"], "bounds": {"age": (-5, 17)}}, "and may not change"),
+    "bounds beyond what fit saw": (
+        {"bounds": {"age": (np.float32(200.25), 300)}},
+        r"held nothing within its bounds \(low 200.25, high 300 in row 11\) at fit, only 18 to 79",
+    ),
+    "high bound below what fit saw": ({"bounds": {"age": (None, np.float32(1.1))}}, r"\(high 1.1 in row 11\)"),
+    "low above high": (
+        {"bounds": {"age": (pd.Series([50.1], [11], dtype="float32"), np.float32(40.1))}},
+        r"and has a low bound above the high one \(low 50.1, high 40.1 in row 11\)",
+    ),
+    "against its direction": ({"bounds": {"age": (None, 18)}, "monotonic_cst": {"age": 1}}, "nothing that it may"),
+}
+
+
+@pytest.mark.parametrize("name", NO_WAY)
+def test_a_row_without_a_way_is_infeasible_alone_as_it_is_among_others(name: str) -> None:
+    clf, X = rows()
+    rules, told = NO_WAY[name]
+    one, several = X[:1], X[:5]
+    assert one["age"].item() > 18
+    with pytest.warns(UserWarning, match=rf"'age' breaks a rule in row 11.*{told}"):
+        alone = clf.counterfactuals(one, search="one_shot", **rules)
+    if name == "low above high":
+        rules = {"bounds": {"age": (pd.Series([50.1, 0, 0, 0, 0], several.index, dtype="float32"), np.float32(40.1))}}
+    with pytest.warns(UserWarning, match="'age' breaks a rule in row"):
+        among = clf.counterfactuals(several, search="one_shot", **rules)
+    for cf in (alone, among):
+        assert cf.report["status"].iloc[0] == Status.INFEASIBLE and same_cells(cf.data[:1], one).all()
+    frozen = np.arange(len(several))[:, None] == np.zeros(X.shape[1])  # all of the first row
+    whole, part = (clf.counterfactuals(X[:n], search="one_shot", immutable=frozen[:n]) for n in (5, 1))
+    assert whole.report["status"].iloc[0] == part.report["status"].iloc[0] == Status.NOT_VALID
+
+
+def test_nothing_is_said_of_a_row_in_conflict_that_already_is_its_target() -> None:
+    clf, X = rows()
+    X = X[clf.predict(X) == "no"][:4]
+    rules: dict[str, Any] = {"immutable": ["age"], "bounds": {"age": (-5, 17)}, "search": "one_shot"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cf = clf.counterfactuals(X, target="no", **rules)
+    assert (cf.report["status"] == Status.ALREADY_TARGET).all() and not cf.report["feasible"].any()
+    targets = np.array(["no", "no", "yes", "no"])
+    with pytest.warns(UserWarning, match=rf"'age' breaks a rule in row {X.index[2]}, and"):
+        clf.counterfactuals(X, target=targets, **rules)
 
 
 def test_a_row_that_its_rules_leave_no_way_hinders_no_other() -> None:
