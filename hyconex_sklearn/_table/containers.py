@@ -6,6 +6,7 @@ from the user's own table, so that a null stays a null beside a NaN, and a decim
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +45,12 @@ def read_table(X: Any, name: str = "X") -> Any:
 
 
 def read_column(values: Any) -> Any:
-    """A column of another library as a list of plain Python, anything else as it is."""
+    """A column of another library as a list of plain Python, anything else as it is; a scalar of Arrow as Python's."""
     if isinstance(values, pd.Series | np.ndarray | list | tuple):
         return values
+    arrow = sys.modules.get("pyarrow")  # whoever has an array of it has loaded it
+    if arrow is not None and isinstance(values, arrow.Array | arrow.Scalar):
+        return values.to_pylist() if isinstance(values, arrow.Array) else values.as_py()
     column = nw.from_native(values, series_only=True, pass_through=True)
     return column.to_list() if isinstance(column, nw.Series) else values
 

@@ -140,11 +140,19 @@ def test_what_is_told_of_rows_and_classes_comes_in_any_library_too() -> None:
     X = X.iloc[:4]
     table, goals = polars_of(X), ["yes", "no", "yes", "no"]
     expected = clf.counterfactuals(X, target=goals, bounds={"age": ([20, 30, 20, 30], None)})
-    for of in (pl.Series, lambda values: pa.chunked_array([values])):
+    kinds: list[Any] = [pl.Series, pa.array, lambda values: pa.chunked_array([values])]
+    for of in (*kinds, lambda values: pa.array(values).dictionary_encode()):
         cf = clf.counterfactuals(table, target=of(goals), bounds={"age": (of([20, 30, 20, 30]), None)})
         assert_frame_equal(cf.report.reset_index(drop=True), expected.report.reset_index(drop=True))
-    frozen = pl.Series(["age", "job"])
-    assert Actionability(immutable=frozen) == Actionability(immutable=["age", "job"])
+    for of in kinds:
+        named, pair = ["age", "job"], {"age": of([20, 30])}
+        assert Actionability(immutable=of(named)).immutable == Actionability(mutable=of(named)).mutable == (*named,)
+        assert Actionability(immutable=of([True, False])).immutable == (True, False)
+        assert Actionability(bounds=pair, monotonic_cst=of([1, 0])) == Actionability(
+            bounds={"age": (20, 30)}, monotonic_cst=[1, 0]
+        )
+        assert Actionability(allowed_categories={"job": of(["clerk"])}).allowed_categories == {"job": ("clerk",)}
+    assert Actionability(bounds={"age": (pa.scalar(20), None)}) == Actionability(bounds={"age": (20, None)})
 
 
 @BOTH
