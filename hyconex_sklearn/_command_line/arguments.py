@@ -135,6 +135,7 @@ def _explain_arguments(one: argparse.ArgumentParser) -> None:
     _model(one, "ROWS", "table with the rows to explain")
     one.add_argument("--target", metavar="CLASS", help="the class wanted, or 'second' (default: every other class)")
     _several(one, "--immutable", "COLUMN", "columns that must not change")
+    _several(one, "--mutable", "COLUMN", "columns that may change, in place of --immutable; nothing else does")
     _several(one, "--bounds", "COLUMN=LOW:HIGH", "smallest and largest value; may be empty")
     _several(one, "--monotonic", "COLUMN=1|-1", "columns that may only rise (1) or fall (-1)")
     one.add_argument("--max-changes", type=int, metavar="N", help="how many columns may change")

@@ -9,6 +9,7 @@ from importlib import import_module
 
 from .arguments import parser
 from .console import PROGRAM, UsageError, complain, readable_anywhere, warnings_in_one_line
+from .options import in_options
 
 _WRONG, _INTERRUPTED, _PIPE_CLOSED = 2, 130, 141  # the last two as shells count: 128 and the signal's number
 
@@ -27,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0; 2 where something was wrong, told in one line on stderr; 130 after Ctrl-C.
     """
     readable_anywhere(sys.stdout)
+    arguments = None
     try:
         arguments = parser().parse_args(argv)
         with warnings_in_one_line():
@@ -38,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             # Python would flush what is left at its end, and complain.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return _PIPE_CLOSED
+        if arguments is not None and isinstance(error, ValueError | TypeError):
+            error = UsageError(in_options(str(error), arguments))
         complain(error)
         return _WRONG
     except KeyboardInterrupt:

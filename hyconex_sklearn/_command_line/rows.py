@@ -118,20 +118,36 @@ def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> di
         if not name or sign not in ("1", "-1", "0", "+1"):
             raise UsageError(f"--monotonic: expected COLUMN=1 (may only rise) or COLUMN=-1 (only fall), got {text!r}.")
         directions[column(name, "--monotonic").name] = int(sign)
+    if arguments.immutable and arguments.mutable:
+        raise UsageError("--immutable and --mutable both say of all columns whether they may change. Give one of them.")
     target = arguments.target
     if target is not None and target != "second":
         target = label_of(target, classifier.classes_.tolist())
-    return {
+    query = {
         "target": target,
         "immutable": [column(name, "--immutable").name for name in arguments.immutable] or None,
+        "mutable": [column(name, "--mutable").name for name in arguments.mutable] or None,
         "bounds": bounds or None,
         "monotonic_cst": directions or None,
         "max_changes": arguments.max_changes,
         "target_probability": arguments.target_probability,
         "n_counterfactuals": arguments.n_counterfactuals,
         "search": arguments.search,
-        "actionability": None if arguments.rules is None else rules_in(arguments.rules),
     }
+    return query if arguments.rules is None else query | {"actionability": _rules_beside(query, arguments.rules)}
+
+
+def _rules_beside(query: dict[str, Any], path: str) -> Actionability:
+    """Return the rules of a file; raise where options say the same, or of all columns what may change as well."""
+    rules = rules_in(path)
+    options = {"monotonic_cst": "--monotonic"}
+    for rule in ("immutable", "mutable", "bounds", "monotonic_cst", "max_changes", "target_probability"):
+        also = {"immutable": ["mutable"], "mutable": ["immutable"]}.get(rule, [])
+        said = next((name for name in (rule, *also) if getattr(rules, name) is not None), None)
+        if query[rule] is not None and said is not None:
+            option = options.get(rule, f"--{rule.replace('_', '-')}")
+            raise UsageError(f"{option} is given, but {path!r} of --rules says {said}, too. Say it in one place.")
+    return rules
 
 
 def rules_in(path: str) -> Actionability:

@@ -249,13 +249,27 @@ def test_a_column_that_the_model_does_not_know_is_kept_whatever_it_holds(here: P
         (["--bounds", "age=5"], "--bounds: expected COLUMN=LOW:HIGH, either of them may be empty, got 'age=5'"),
         (["--bounds", "age=20:", "--bounds", "age=:70"], "column 'age' is given twice; give both sides at once"),
         (["--bounds", "age=a:b"], "--bounds: 'a' in 'age=a:b' is no number"),
-        (["--bounds", "age=9:5"], "bounds['age'] has low 9 above high 5"),
+        (["--bounds", "age=9:5"], "error: --bounds age has low 9 above high 5. Pass LOW:HIGH, in this order."),
+        (["--bounds", "zip=1:2"], "error: --bounds zip is about column 'zip', which holds labels"),
+        (["--bounds", "zip=1:2"], "Use allowed_categories in a file of --rules."),
+        (["--bounds", "age=30.2:30.8"], "held integers at fit. Widen the bounds."),
+        (["--monotonic", "job=1"], "error: --monotonic job is about column 'job'"),
+        (["--mutable", "aeg"], "--mutable: the model has no column 'aeg'; it has age, income"),
+        (["--mutable", "age", "--immutable", "job"], "--immutable and --mutable both say of all columns"),
+        (["--immutable", *"age income job grade owner children zip".split()], "error: --immutable names every column"),
+        (["--immutable", "age", "--rules", "rules.json"], "--immutable is given, but 'rules.json' of --rules says mut"),
+        (
+            ["--max-changes", "2", "--rules", "rules.json"],
+            "--max-changes is given, but 'rules.json' of --rules says max_",
+        ),
+        (["--bounds", "age=1:2", "--rules", "rules.json"], "error: feature_weights names a column that X does not"),
+        (["--target-probability", "1.5"], "error: --target-probability must be a number between 0 and 1"),
         (["--monotonic", "age"], "--monotonic: expected COLUMN=1 (may only rise) or COLUMN=-1 (only fall), got 'age'"),
         (["--monotonic", "age=up"], "--monotonic: expected COLUMN=1"),
         (["--target", "maybe"], "there is no class 'maybe'; the model knows 'no', 'yes'"),
-        (["--max-changes", "0"], "max_changes"),
+        (["--max-changes", "0"], "error: --max-changes must be an integer >= 1, got 0"),
         (["--max-changes", "few"], "argument --max-changes: invalid int value: 'few' (hyconex-sklearn explain --help"),
-        (["--n-counterfactuals", "0"], "n_counterfactuals must be an integer >= 1"),
+        (["--n-counterfactuals", "0"], "--n-counterfactuals must be an integer >= 1"),
         (["--output", "cf.xlsx"], "'cf.xlsx' is no kind of table that is known"),
         (["--output", "others.csv"], "'others.csv' exists already"),
         (["--output", "rows.csv"], "ROWS and --output are the same file, 'rows.csv'"),
@@ -268,7 +282,15 @@ def test_a_column_that_the_model_does_not_know_is_kept_whatever_it_holds(here: P
 def test_a_question_that_makes_no_sense_is_told_in_one_line(
     here: Path, capsys: pytest.CaptureFixture[str], more: list[str], message: str
 ) -> None:
+    Path("rules.json").write_text('{"mutable": ["age"], "max_changes": 3, "feature_weights": {"wage": 2}}')
     assert message in error_of(capsys, "explain", "model", "rows.csv", *more)
+
+
+def test_what_may_change_can_be_said_from_either_side(here: Path) -> None:
+    argv = ["explain", "model", "rows.csv", "--search", "one_shot", "--output"]
+    assert main([*argv, "those.csv", "--mutable", "income", "owner", "children", "--mutable", "zip"]) == 0
+    assert main([*argv, "same.csv", "--immutable", "age", "job", "grade"]) == 0
+    assert lines_of("those.csv") == lines_of("same.csv")
 
 
 @pytest.mark.parametrize(
