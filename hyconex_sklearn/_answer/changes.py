@@ -9,7 +9,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._table.cells import Column, cells_differ, column_of, numbers_of, objects_of
+from .._common.messages import shortest
+from .._table.cells import Column, cells_differ, column_of, numbers_of
+from .._table.units import as_written
 from .rows import AnsweredRows
 from .wording import decimals_for, format_pair, format_value, is_missing, is_number
 
@@ -62,12 +64,12 @@ class ComparedColumn:
 
     @cached_property
     def before(self) -> np.ndarray:
-        """Its cells before, as plain Python objects."""
-        return objects_of(self.cells[0])
+        """Its cells before, as plain Python objects, numbers of single precision in the digits that they have."""
+        return as_written(self.cells[0])
 
     @cached_property
     def after(self) -> np.ndarray:
-        return objects_of(self.cells[1])
+        return as_written(self.cells[1])
 
     @cached_property
     def numbers(self) -> list[np.ndarray]:
@@ -125,7 +127,7 @@ class ComparedColumn:
 
     def exactly(self, value: Any) -> str:
         """Return a value of the column as text, not rounded."""
-        return self._told(value, f"{value:.15g}" if isinstance(value, float) else format_value(value, 0))
+        return self._told(value, f"{shortest(value):.15g}" if isinstance(value, float) else format_value(value, 0))
 
     def ends_told(self, low: float, high: float) -> tuple[str, str]:
         """Return the ends of a range of the column as text; a unit stands behind the last one."""

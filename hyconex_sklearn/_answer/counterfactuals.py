@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from .._common.atomic_file import write_file
-from .._table.cells import Table, column_of, free_name, objects_of
+from .._table.cells import Table, column_of, free_name
 from .._table.containers import Kind
 from .._table.row_labels import in_order
+from .._table.units import as_written
 from .changes import ComparedColumn
 from .notebook import notebook_table
 from .page import report_page
@@ -101,10 +102,10 @@ class Counterfactuals(AnsweredRows):
         DataFrame
             Columns ``row``, ``target``, ``rank``, ``feature``, ``from``, ``to``, ``contribution``, in the order of the
             counterfactuals and, within one, of the table's columns. ``from`` and ``to`` have dtype object: every value
-            keeps its type. ``contribution`` (float64) is what the change of the cell adds to the log-odds of the
-            target, log p / (1 - p), on the way from the original row to the counterfactual; those of a counterfactual
-            add up to what its log-odds gain in all. NaN in results that were made by hand. Rows have the labels that
-            their counterfactuals have in `data`.
+            keeps its type, and numbers of single precision the digits that they have. ``contribution`` (float64) is
+            what the change of the cell adds to the log-odds of the target, log p / (1 - p), on the way from the
+            original row to the counterfactual; those of a counterfactual add up to what its log-odds gain in all. NaN
+            in results that were made by hand. Rows have the labels that their counterfactuals have in `data`.
 
         Notes
         -----
@@ -327,6 +328,8 @@ def _plain(value: Any) -> Any:
     """A scalar that JSON knows, None for missing and infinite values."""
     if is_missing(value):
         return None
+    if isinstance(value, np.float32 | np.float16):
+        value = float(str(value))  # in the digits that it has
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
@@ -343,6 +346,6 @@ def _json_names(names: Sequence[Any]) -> list[str]:
 
 def _records(table: Table, names: Sequence[Any] | None = None) -> list[dict[str, Any]]:
     names = list(table.columns) if names is None and isinstance(table, pd.DataFrame) else names or []
-    columns = [[_plain(value) for value in objects_of(column_of(table, j))] for j in range(len(names))]
+    columns = [[_plain(value) for value in as_written(column_of(table, j))] for j in range(len(names))]
     keys = [str(name) for name in names]
     return [dict(zip(keys, (column[i] for column in columns), strict=True)) for i in range(len(table))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from .._common.messages import shortest
 from .._table.labelled import Labelled
 from .changes import ComparedColumn
 from .wording import counted
@@ -118,13 +119,13 @@ def _transitions(said: Mapping[Any, Any], columns: _Columns) -> Iterator[str]:
 
 def _relations(said: Sequence[Any], columns: _Columns) -> Iterator[str]:
     for terms, bound in said:
-        parts = [f"{coefficient:.15g} \u00d7 {columns.name(key)}" for key, coefficient in terms.items()]
-        yield f"{' + '.join(parts)} is at most {bound:.15g}"
+        parts = [f"{shortest(coefficient):.15g} \u00d7 {columns.name(key)}" for key, coefficient in terms.items()]
+        yield f"{' + '.join(parts)} is at most {shortest(bound):.15g}"
 
 
 def _weights(said: Mapping[Any, float], columns: _Columns) -> Iterator[str]:
     for key, weight in said.items():
-        yield f"a change of {columns.name(key)} counts {weight:.15g} times"
+        yield f"a change of {columns.name(key)} counts {shortest(weight):.15g} times"
 
 
 _TELLERS: dict[str, Callable[[Any, _Columns], Iterable[str]]] = {
@@ -133,7 +134,7 @@ _TELLERS: dict[str, Callable[[Any, _Columns], Iterable[str]]] = {
     "bounds": _bounds,
     "monotonic_cst": _directions,
     "max_changes": lambda said, _: [f"at most {counted(said, 'column')} may change"],
-    "target_probability": lambda said, _: [f"the probability of the target is {said:.15g} or more"],
+    "target_probability": lambda said, _: [f"the probability of the target is {shortest(said):.15g} or more"],
     "allowed_categories": _categories,
     "allowed_transitions": _transitions,
     "relations": _relations,

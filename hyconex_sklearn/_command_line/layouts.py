@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from .._answer.counterfactuals import Counterfactuals
-from .._table.cells import cells_differ, column_of, free_name, objects_of
+from .._table.cells import cells_differ, column_of, free_name
+from .._table.units import as_written
 from .tables import Table
 from .text import is_missing_text, written
 
@@ -35,7 +36,7 @@ class _Spelled(NamedTuple):
         changed = cells_differ(cf.original, cf.data)
         before, after = (np.empty(changed.shape, dtype=object) for _ in range(2))
         for j, name in enumerate(cf.feature_names):
-            old, new = (objects_of(column_of(each, j)) for each in (cf.original, cf.data))
+            old, new = (as_written(column_of(each, j)) for each in (cf.original, cf.data))
             file = table.cells[str(name)].to_numpy()[rows] if table.is_text else None
             before[:, j] = [written(cell) for cell in old] if file is None else file
             after[:, j] = np.where(changed[:, j], _in_format([*map(written, new)], new, before[:, j]), before[:, j])

@@ -11,6 +11,7 @@ import pandas as pd
 
 from .._answer.wording import is_missing
 from .._table.schema import Column
+from .._table.units import NARROW_FLOATS
 from .arguments import MISSING
 from .console import UsageError, note, quoted
 
@@ -51,7 +52,7 @@ def as_fitted(cells: Sequence[str], column: Column, lines: Sequence[int]) -> pd.
     measured = column.kind in ("numeric", "integer") or (column.kind == "constant" and column.decimals is not None)
     if measured or (labels and all(isinstance(label, int | float) for label in labels)):
         _check(cells, lambda cell: _as_number(cell) is not None, "numbers", column, lines)
-        return _numbers(cells, whole=column.kind != "numeric" and _all_whole(cells))
+        return _as_narrow(_numbers(cells, whole=column.kind != "numeric" and _all_whole(cells)), column)
     return _texts(cells)
 
 
@@ -123,6 +124,16 @@ def _booleans(cells: Sequence[str]) -> pd.Series:
 def _numbers(cells: Sequence[str], whole: bool) -> pd.Series:
     values = [None if is_missing_text(cell) else (int if whole else float)(cell) for cell in cells]
     return pd.Series(values, dtype=np.float64 if not whole else "Int64" if None in values else np.int64)
+
+
+def _as_narrow(numbers: pd.Series, column: Column) -> pd.Series:
+    """Numbers in the narrow float that fit has seen, if that holds them, so that answers are told in its digits."""
+    narrow = NARROW_FLOATS.get(column.dtype.lower())
+    if narrow is None:
+        return numbers
+    with np.errstate(over="ignore"):
+        cast = numbers.astype(narrow)
+    return numbers if np.isinf(cast).any() else cast
 
 
 def _all_whole(cells: Sequence[str]) -> bool:

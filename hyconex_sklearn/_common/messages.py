@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 _PACKAGE = __name__.split(".")[0]
-_LARGEST = 1e30  # that single precision holds
+_LARGEST = 1e30  # that single precision surely holds
+_LENGTHENED = 5  # digits more than that are none that somebody wrote
 
 
 def listing(items: Sequence[Any], limit: int = 20) -> str:
@@ -20,11 +21,16 @@ def listing(items: Sequence[Any], limit: int = 20) -> str:
 
 def number_text(value: Any) -> str:
     """A number as people write it: 0.1 where single precision has made 0.10000000149 of it."""
-    if not isinstance(value, float):
-        return repr(value)
-    narrow = np.float32(value) if abs(value) < _LARGEST else np.float32(0)
-    written = str(narrow) if float(narrow) == value and not value.is_integer() else repr(value)
-    return written.removesuffix(".0")
+    return repr(shortest(value)).removesuffix(".0")
+
+
+def shortest(value: Any) -> Any:
+    """A number that single precision has lengthened in the digits that it had; anything else as it is."""
+    if not isinstance(value, float) or not abs(value) < _LARGEST or value.is_integer():
+        return value
+    narrow = np.float32(value)
+    lengthened = float(narrow) == value and len(repr(value)) > len(str(narrow)) + _LENGTHENED
+    return float(str(narrow)) if lengthened else value
 
 
 def user_stacklevel() -> int:

@@ -8,9 +8,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.special import boxcox1p, inv_boxcox1p
 
-from .cells import Array
+from .cells import Array, Column, objects_of
 
 #: Encoded values are cut off here, so that one absurd cell cannot overflow float32 arithmetic downstream.
 ENCODED_LIMIT = 1e6
@@ -21,6 +22,16 @@ NARROW_FLOATS: dict[str, Any] = {
     "float16": np.float16,
     "halffloat[pyarrow]": np.float16,
 }
+
+
+def as_written(column: Column) -> Array:
+    """A column as plain Python objects, (m,), narrow floats in the digits that they have: 0.1, not 0.10000000149."""
+    objects, narrow = objects_of(column), NARROW_FLOATS.get(str(column.dtype).lower())
+    if narrow is not None:
+        there = ~np.asarray(pd.isna(objects))
+        with np.errstate(over="ignore"):
+            objects[there] = [float(str(narrow(value))) for value in objects[there]]
+    return objects
 
 
 @dataclass(frozen=True)

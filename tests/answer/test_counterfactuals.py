@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyconex_sklearn._answer.counterfactuals import Counterfactuals
+from hyconex_sklearn._answer.page.content import page_table
 from hyconex_sklearn._answer.status import Status
 
 # ----------------------------------------------------------------------------------------- cutting
@@ -56,6 +57,26 @@ def test_rows_are_chosen_as_in_an_array(key: Any, rows: list[int]) -> None:
 def test_a_mask_of_the_wrong_length_is_refused(mask: Any) -> None:
     with pytest.raises(IndexError, match=rf"mask has {len(mask)} entries; expected 3"):
         adults()[mask]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "Float32", "float[pyarrow]", "float16"])
+def test_numbers_of_single_precision_are_told_in_the_digits_that_they_have(dtype: str) -> None:
+    if "arrow" in dtype:
+        pytest.importorskip("pyarrow")
+    original = pd.DataFrame({"share": pd.Series([0.1, 0.7, None], dtype=dtype)})
+    cf = result(original, pd.DataFrame({"share": pd.Series([0.3, 0.7, 0.2], dtype=dtype)}))
+    assert cf.changes()[["from", "to"]].loc[0].tolist() == [0.1, 0.3] and cf.changes()["to"].iloc[-1] == 0.2
+    assert cf.compare(0).to_numpy().tolist() == [[0.1, 0.3]]
+    records = json.loads(cf.to_json())
+    assert records[0]["changes"]["share"] == {"from": 0.1, "to": 0.3, "contribution": None}
+    assert [record["counterfactual"]["share"] for record in records] == [0.3, 0.7, 0.2]
+    assert page_table(cf).splitlines()[1].endswith(",0.3")
+
+
+def test_single_numbers_among_objects_are_told_in_their_digits_too() -> None:
+    original = np.array([[np.float32(0.1), "a"]], dtype=object)
+    records = json.loads(result(original, np.array([[np.float32(0.3), "a"]], dtype=object)).to_json())
+    assert records[0]["counterfactual"] == {"x0": 0.3, "x1": "a"}
 
 
 def test_a_mask_with_labels_is_the_result_s_own_or_refused() -> None:

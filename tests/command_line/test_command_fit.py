@@ -83,7 +83,11 @@ def test_fit_tells_how_it_read_the_columns_and_saves_a_model_that_loads(here: Pa
         ),
         ("a,b\n1,x\n2,y\n", ["--target", "b", "--set", "alphas=1"], "--set: .*unexpected keyword argument 'alphas'"),
         ("a,b\n1,x\n2,y\n", ["--target", "b", "--set", "patience=0"], "patience must be an integer >= 1"),
-        ("a,b\n1,x\n2,y\n", ["--target", "b", "--max-time", "-1"], "error: --max-time must be None or a finite number > 0"),
+        (
+            "a,b\n1,x\n2,y\n",
+            ["--target", "b", "--max-time", "-1"],
+            "error: --max-time must be None or a finite number > 0",
+        ),
         ("", ["--target", "b"], "'data.csv' is empty"),
     ],
 )

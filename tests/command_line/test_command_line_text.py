@@ -205,3 +205,16 @@ def test_only_true_and_false_take_the_case_of_the_file(cells: list[str], owner: 
     assert text["city"].tolist() == ["Łódź", "Łódź"]
     assert text["owner"].tolist() == owner
     assert text["age"].tolist() == ["3", "4"]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_numbers_of_single_precision_are_read_and_written_in_their_digits(dtype: str) -> None:
+    column = column_of(pd.Series([0.1, 0.7, 0.3], dtype=dtype))
+    read = read_as(column, ["0.1", "", "7"])
+    assert read.dtype == dtype and read_as(column, ["0.1", "1e300"]).dtype == float
+    original = pd.DataFrame({"c": read})
+    cf = result(original, original.assign(c=pd.Series([0.3, 0.2, 7], dtype=dtype)))
+    for is_text in (True, False):
+        cells = pd.DataFrame({"c": ["0.1", "", "7"]}, dtype=object) if is_text else original
+        text, _ = LAYOUTS["changes"](cf, Table("rows", cells, [2, 3, 4], is_text=is_text), [])
+        assert text["from"].tolist()[:2] == ["0.1", ""] and text["to"].tolist()[:2] == ["0.3", "0.2"]
