@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
@@ -120,6 +121,17 @@ class ComparedColumn:
         """The largest size of a number that fit has seen, or that the whole result holds."""
         ends = (*(self.seen or ()), *(replace(self, result=self.whole).met or ()))
         return max(map(abs, ends), default=0.0)
+
+    def check_unit(self, units: Mapping[Any, str]) -> None:
+        """Raise where a unit is given for a column of text or truth values, which would never show it."""
+        if self.name not in units:
+            return
+        met = [value for value in (*self.before, *self.after) if not is_missing(value)]
+        if met and not any(map(is_number, met)):
+            raise ValueError(
+                f"units[{self.name!r}] is {units[self.name]!r}, but that column holds no numbers: {met[0]!r:.80}. A "
+                "unit stands behind numbers alone; leave it out, or say it in labels."
+            )
 
     def text(self, value: Any, unit: bool = True) -> str:
         """Return a value of the column as text, rounded to its spread, with its unit unless told otherwise."""

@@ -149,7 +149,7 @@ class Counterfactuals(AnsweredRows):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If the result has no counterfactual of that row.
         """
         return side_by_side(self, row, changed_only)
@@ -195,6 +195,8 @@ class Counterfactuals(AnsweredRows):
         >>> cf.with_words(sentences={"change": "{column}: {after} statt {before}"})  # doctest: +SKIP
         """
         words = self.words.with_changes(self.feature_names, labels, units, thousands, sentences)
+        for column in ComparedColumn.all_of(self) if units is not None else []:
+            column.check_unit(units or {})
         told = replace(self, words=words)._judged_by(self._log_proba)
         vars(told).update({name: part for name, part in vars(self).items() if name == "_contributions"})
         return told

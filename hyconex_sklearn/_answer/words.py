@@ -131,6 +131,8 @@ def _check_texts(name: str, texts: Any) -> None:
     for key, text in texts.items():
         if not isinstance(text, str):
             raise TypeError(f"{name}[{key!r}] must be text, got {text!r:.80}.")
+        if name != "sentences" and not text.strip():
+            raise ValueError(f"{name}[{key!r}] is {text!r}, which nobody can read. Give some text, or leave it out.")
 
 
 def _check_known(name: str, keys: Mapping[Any, str], known: Sequence[Any], what: str) -> None:

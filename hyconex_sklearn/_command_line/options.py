@@ -35,4 +35,5 @@ def in_options(text: str, arguments: argparse.Namespace) -> str:
             told = f"--{option.replace('_', '-')}"
             text = re.sub(rf"^{keyword}\['([^']*)'\]", rf"{told} \1", text)  # of a column
             text = re.sub(rf"^{keyword}\b", told, text)
+    text = re.sub(r"\bmonotonic_cst=\{'([^']*)': (-?1)\}", r"--monotonic \1=\2", text)
     return _LABEL_RULES.sub(r"\1 in a file of --rules", text.replace("(low, high)", "LOW:HIGH"))

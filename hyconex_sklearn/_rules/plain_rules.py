@@ -74,6 +74,16 @@ def _require_unique(columns: pd.Index, rule: str) -> None:
         raise ValueError(f"{rule} says something twice of {columns[columns.duplicated()][0]!r}. Name each column once.")
 
 
+def _require_all(said: Mapping[Any, Any], rule: str, expected: str) -> None:
+    """Raise where a value is missing; a Series makes floats of whole numbers beside it, which are not to blame."""
+    for column, value in said.items():
+        if _is_missing(value):
+            raise TypeError(
+                f"{rule}[{column!r}] must be {expected}, got {value!r}: a missing value says nothing of the column. "
+                "Leave the column out where it is free."
+            )
+
+
 def _column(key: Any, rule: str) -> Any:
     key = _plain(key)
     fine = isinstance(key, Hashable) and not isinstance(key, bool) and not _is_missing(key)
@@ -114,9 +124,10 @@ def _reader_of_columns(rule: str) -> Callable[[Any], Any]:
         labelled = None if isinstance(value, pd.Series) else read_labelled(value, _plain)
         if labelled is not None:
             return _checked_mask(labelled, rule)
-        if isinstance(value, pd.Series) and _all_bools(value.tolist()):
-            _require_unique(value.index, rule)
-            value = value.index[value.to_numpy(dtype=bool)].tolist()  # named, whatever their order
+        if isinstance(value, Named):
+            return value
+        if isinstance(value, pd.Series) and any(isinstance(cell, bool) for cell in _plain(value)):
+            return _named(value, rule)
         items = _sequence(value, rule, expected, f"Put a single column into a list: {rule}=['age'].")
         kind = kind_of(items)
         if kind == "columns":
@@ -128,6 +139,24 @@ def _reader_of_columns(rule: str) -> Callable[[Any], Any]:
         return items
 
     return read
+
+
+class Named(tuple[Any, ...]):
+    """Columns that a mask with names chooses, and all that it names: others than those of the table are refused."""
+
+    names: tuple[Any, ...] = ()
+
+
+def _named(mask: pd.Series, rule: str) -> Named | None:
+    """The columns that a Series of bools chooses, whatever their order; None for none of them."""
+    _require_unique(mask.index, rule)
+    cells = dict(zip((_column(name, rule) for name in mask.index), _plain(mask), strict=True))
+    for column, cell in cells.items():
+        advice = "Say True or False of each column that the mask names."
+        _require(isinstance(cell, bool), TypeError, f"{rule}[{column!r}]", "a bool", cell, advice)
+    chosen = Named(column for column, cell in cells.items() if cell)
+    chosen.names = tuple(cells)
+    return chosen or None
 
 
 def _read_mutable(value: Any) -> Any:
@@ -188,6 +217,10 @@ def _read_side(side: Any, rule: str, unbounded: float) -> Any:
             raise ValueError(f"{rule} has an empty list of values; pass one value per query row, or a single one.")
         return tuple(None if _is_missing(cell) else _read_side(cell, rule, unbounded) for cell in side)
     advice = "Use numbers (labels for ordered categories), None for no bound, or one of them per query row."
+    if isinstance(side, bool):
+        advice = (
+            "Truth values have directions, monotonic_cst={column: 1} or -1, and allowed_categories={column: [True]}."
+        )
     fine = isinstance(side, Hashable) and not isinstance(side, bool)
     _require(fine, TypeError, rule, "a pair of numbers or labels", side, advice)
     finite = not isinstance(side, float) or math.isfinite(side) or side == unbounded
@@ -202,7 +235,9 @@ def _read_monotonic(value: Any) -> Any:
         given = {column: _plain(cst) for column, cst in _mapping(value, "monotonic_cst", expected).items()}
     else:
         given = _sequence(value, "monotonic_cst", "a dict, or one of -1, 0 and 1 for each column", advice)
-    for column, cst in given.items() if isinstance(given, dict) else enumerate(given):
+    said = given if isinstance(given, dict) else dict(enumerate(given))
+    _require_all(said, "monotonic_cst", expected)
+    for column, cst in said.items():
         _require(_is_int(cst), TypeError, f"monotonic_cst[{column!r}]", expected, cst, advice)
         _require(cst in (-1, 0, 1), ValueError, f"monotonic_cst[{column!r}]", expected, cst, advice)
     return given or None
@@ -270,6 +305,7 @@ def _read_relation(terms: Mapping[Any, Any], bound: Any, rule: str) -> tuple[dic
 
 def _read_feature_weights(value: Any) -> dict[Any, float] | None:
     weights = {column: _plain(w) for column, w in _mapping(value, "feature_weights", "weight").items()}
+    _require_all(weights, "feature_weights", "a number > 0")
     for column, weight in weights.items():
         rule, advice = f"feature_weights[{column!r}]", "Use immutable for what must not change at all."
         _require(_is_real(weight), TypeError, rule, "a number > 0", weight, advice)

@@ -29,6 +29,8 @@ def read_movable(rules: Actionability, schema: TableSchema, n: int) -> Array:
         return np.broadcast_to(True, shape)
     kind = kind_of(said)
     if kind == "columns":
+        for column in getattr(said, "names", ()):  # of a mask that names columns, those that it does not choose, too
+            _position(column, schema, rule)
         named = np.isin(np.arange(shape[1]), [_position(column, schema, rule) for column in said])
     else:
         named = np.array(said, dtype=bool)
@@ -53,6 +55,12 @@ def read_bounds(bounds: Any, schema: TableSchema, n: int) -> dict[int, tuple[Arr
     result = {}
     for name, j, (low, high) in by_column(bounds, schema, "bounds"):
         column, rule = schema.columns[j], f"bounds[{name!r}]"
+        if column.kind == "boolean":
+            raise ValueError(
+                f"{rule} is about column {column.name!r}, which holds truth values. Use "
+                f"monotonic_cst={{{column.name!r}: 1}} for one that may only become True, -1 for one that may only "
+                f"become False, or allowed_categories={{{column.name!r}: [True]}} for one value alone."
+            )
         if column.one_hot or (column.kind == "constant" and column.categories):
             raise ValueError(
                 f"{rule} is about column {column.name!r}, which holds labels without an order. Use "

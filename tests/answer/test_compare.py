@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,5 +47,14 @@ def test_it_is_a_plain_table_for_spreadsheets() -> None:
 
 
 def test_a_row_that_was_not_asked_about_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"no counterfactual of row 0; the result has those of .*4.*9"):
+    with pytest.raises(ValueError, match=r"no counterfactual of row 0; the result has those of 2 rows: 4, 9\."):
         three().compare(0)
+    with pytest.raises(ValueError, match=r"row 9; .* 3 rows: 0, 1, 2\. 9 is the label of row 2"):
+        adults().compare(9)
+    many = result(pd.DataFrame({"a": range(30)}), pd.DataFrame({"a": range(1, 31)}))
+    with pytest.raises(ValueError, match=r"row None; .* 30 rows: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, \.\.\.\.$"):
+        many.compare(None)
+    row: Any
+    for row in (True, np.True_, [4, 9], (4,)):
+        with pytest.raises(TypeError, match=r"single value of report\['row'\]"):
+            three().compare(row)

@@ -48,8 +48,12 @@ def test_a_unit_stands_behind_the_old_number_where_a_gap_takes_its_place() -> No
 
 
 def test_text_and_truth_values_have_no_unit() -> None:
-    cf = adults().with_words(units={"education": "m", "member": "m"})
-    assert cf.explain() == adults().explain()
+    for column, value in {"education": "'HS-grad'", "member": "True"}.items():
+        with pytest.raises(ValueError, match=rf"units\['{column}'\] is 'm', but that column holds no numbers: {value}"):
+            adults().with_words(units={"wage": "EUR", column: "m"})
+    gaps = pd.DataFrame({"a": [np.nan]})
+    result(gaps, gaps).with_words(units={"a": "m"})  # nobody can tell what it holds
+    adults()[:0].with_words(units={"education": "m"})
 
 
 def test_pictures_and_pages_take_the_same_words(tmp_path: Any) -> None:
@@ -123,6 +127,8 @@ def test_what_is_left_out_stays_as_it_was() -> None:
         ({"units": {"Age": "x"}}, ValueError, "units names 'Age'; its columns are 'loan_amount', 'age', 'year'"),
         ({"labels": ["Loan amount"]}, TypeError, "labels must be a dict"),
         ({"units": {"age": 3}}, TypeError, r"units\['age'\] must be text, got 3"),
+        ({"units": {"age": " "}}, ValueError, r"units\['age'\] is ' ', which nobody can read"),
+        ({"labels": {"age": ""}}, ValueError, r"labels\['age'\] is '', which nobody can read"),
         ({"thousands": "."}, ValueError, "thousands must be one of"),
         ({"sentences": {"anser": "{changes}"}}, ValueError, "sentences names 'anser'.*Did you mean 'answer'"),
         ({"sentences": {"answer": "{change}"}}, ValueError, "has the field 'change'; those it may have are 'changes'"),

@@ -252,6 +252,7 @@ def test_a_column_that_the_model_does_not_know_is_kept_whatever_it_holds(here: P
         (["--bounds", "age=9:5"], "error: --bounds age has low 9 above high 5. Pass LOW:HIGH, in this order."),
         (["--bounds", "zip=1:2"], "error: --bounds zip is about column 'zip', which holds labels"),
         (["--bounds", "zip=1:2"], "Use allowed_categories in a file of --rules."),
+        (["--bounds", "owner=0:1"], "holds truth values. Use --monotonic owner=1 for one that may only become True"),
         (["--bounds", "age=30.2:30.8"], "held integers at fit. Widen the bounds."),
         (["--monotonic", "job=1"], "error: --monotonic job is about column 'job'"),
         (["--mutable", "aeg"], "--mutable: the model has no column 'aeg'; it has age, income"),
