@@ -17,7 +17,7 @@ from hyconex_sklearn._table.concatenate import Joined
 __all__ = ["short_searches"]  # a fixture
 
 # What networks compute differs in its last bits between batches of different sizes.
-NEARLY = ["probability", "support", "log_density"]
+NEARLY = ["probability", "support", "log_density", "flips_at"]
 
 
 def narrow(X: pd.DataFrame) -> pd.DataFrame:
