@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any, NoReturn
 
-from .._common.parameters import SEARCHES
+from .._common.parameters import SEARCHES, SPARSITY
 from .._version import __version__
 from .console import PROGRAM, complain
 
@@ -143,6 +143,8 @@ def _explain_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("--target-probability", type=float, metavar="P", help="probability of the target to reach")
     one.add_argument("--n-counterfactuals", type=int, default=1, metavar="N", help="alternatives for each (default: 1)")
     _search(one)
+    told = f"what changed columns cost: 0 gives the nearest row (default: {SPARSITY:g})"
+    one.add_argument("--sparsity", type=float, default=SPARSITY, metavar="S", help=told)
     one.add_argument("--output", metavar="FILE", help="table to write (default: sentences on stdout)")
     told = "of the table: wide, a line for each answer (default); changes, for each changed cell; compare, side by side"
     one.add_argument("--layout", choices=LAYOUT_NAMES, help=told)

@@ -133,6 +133,7 @@ def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> di
         "target_probability": arguments.target_probability,
         "n_counterfactuals": arguments.n_counterfactuals,
         "search": arguments.search,
+        "sparsity": arguments.sparsity,
     }
     return query if arguments.rules is None else query | {"actionability": _rules_beside(query, arguments.rules)}
 

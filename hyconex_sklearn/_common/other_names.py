@@ -25,6 +25,7 @@ OUR_NAMES = {
     "total_cfs": "n_counterfactuals=k",
     "num_cfs": "n_counterfactuals=k",
     "n_cfs": "n_counterfactuals=k",
+    "sparsity_weight": "sparsity=s",
     "query_instances": "X, the first argument",
     "feature_costs": _RULE.format("feature_weights"),
     **{

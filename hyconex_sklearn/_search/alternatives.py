@@ -15,9 +15,10 @@ from .ladder import SEARCHES, found
 from .one_pass import propose
 from .query import Query
 
-# Shares of the changed columns of earlier answers, largest changes first, that the next one may not touch: the first
-# of these masks under which an answer is certified serves; the milder ones only serve queries that have no answer.
+# Shares of the changed columns of earlier answers, largest changes first, that the next one may not touch, and how many
+# columns are frozen alone: a row that differs less is worth more than one that nobody can rely on.
 _SHARES = (0.5, 0.33, 0.25)
+_SINGLES = 4
 _TOGETHER = 48  # so few rows take hardly longer than a single one: masks are tried together that could be spared
 
 #: Some of the queries, by number, and one answer to each.
@@ -28,9 +29,9 @@ def alternatives(first: Incumbent, k: int, search: str, generator: torch.Generat
     """Yield `first` and up to k - 1 times the queries that got one more answer, and these answers.
 
     Masks are tried from the strictest to the mildest: the larger half, third, quarter of what each earlier answer
-    changed; its largest change; the one column that most of them changed most; the smallest change of each. A query is
-    served by the first of the shares that gives a certified row, else by the mask whose row lacks least; the others
-    come in only where no row is valid. No row comes twice.
+    changed; its largest change; one of the columns alone that most of them changed most; the smallest change of each. A
+    query is served by the first mask that gives a certified row, else by the one whose row lacks least. No row comes
+    twice.
 
     References
     ----------
@@ -54,14 +55,12 @@ def _next_alternative(
     best, shortfall = query.x.clone(), torch.full_like(query.target, Shortfall.INVALID)
     chosen = torch.zeros_like(query.changed(best))
     masks = list(_masks(query, earlier))
-    for few, least in ((masks[: len(_SHARES)], Shortfall.IMPLAUSIBLE), (masks[len(_SHARES) :], Shortfall.INVALID)):
-        size = max(1, _TOGETHER // len(query))  # masks tried at once
-        for part in chunks(len(few), size):
-            for rows, frozen, answer in _tried(query, few[part], shortfall >= least, search, generator):
-                better = (answer.shortfall < shortfall[rows]) & (shortfall[rows] >= least)
-                better &= _new(answer.x, rows, earlier)
-                at = rows[better]
-                best[at], shortfall[at], chosen[at] = answer.x[better], answer.shortfall[better], frozen[at]
+    for part in chunks(len(masks), max(1, _TOGETHER // len(query))):  # so many masks are tried at once
+        lacking = shortfall > Shortfall.CERTIFIED
+        for rows, frozen, answer in _tried(query, masks[part], lacking, search, generator):
+            better = (answer.shortfall < shortfall[rows]) & _new(answer.x, rows, earlier)
+            at = rows[better]
+            best[at], shortfall[at], chosen[at] = answer.x[better], answer.shortfall[better], frozen[at]
     served = shortfall < Shortfall.INVALID
     rows = served.nonzero().squeeze(1)
     if len(rows):
@@ -108,7 +107,8 @@ def _masks(query: Query, earlier: list[Answered]) -> Iterator[Tensor]:
         yield ((rank < (share * count).ceil()) & changed).any(0)
     yield ((rank < 1) & changed).any(0)
     shared = changed.sum(0) + sizes.sum(0) / (1 + sizes.sum((0, 2))[:, None])  # by number of answers, then by size
-    yield torch.nn.functional.one_hot(shared.argmax(1), n_columns).bool() & changed.any(0)
+    for column in shared.topk(min(_SINGLES, n_columns), dim=1).indices.T:
+        yield torch.nn.functional.one_hot(column, n_columns).bool() & changed.any(0)
     yield ((rank == count - 1) & changed).any(0)
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .._model.committee import mean_log_odds
 from .._model.losses import log_odds, plausibility_loss
+from .adam import Adam
 from .incumbent import Incumbent
 from .query import Query
 
@@ -44,18 +45,16 @@ def descend(best: Incumbent, rows: Tensor, steps: int) -> None:
     numeric, query, start = best.model.space.numeric, best.query[rows], best.x[rows].clone()
     movable, lower, upper = (part[:, numeric] for part in (query.movable, query.lower, query.upper))
     point = start[:, numeric].clone().requires_grad_(True)
-    optimiser = torch.optim.Adam([point], lr=_RATE, betas=_MOMENTS)
+    adam = Adam(point, _MOMENTS)
 
     def row() -> Tensor:
         return start.index_copy(1, numeric, torch.where(movable > 0, point, start[:, numeric]))
 
     for step in range(1, steps + 1) if len(numeric) else ():
-        optimiser.param_groups[0]["lr"] = _RATE * (1 - 0.9 * step / steps)
         with torch.enable_grad():
-            (point.grad,) = torch.autograd.grad(objective(query, row()).sum(), point)
-        optimiser.step()
+            (slope,) = torch.autograd.grad(objective(query, row()).sum(), point)
         with torch.no_grad():
-            point.clamp_(lower, upper)
+            point.add_(adam.step(slope, _RATE * (1 - 0.9 * step / steps))).clamp_(lower, upper)
             if step % _SNAP_EVERY == 0 and step < steps:
                 best.offer(row(), rows)
     with torch.no_grad():

@@ -12,6 +12,7 @@ from .query import Query
 from .shorten import shorten
 
 _AT_ONCE = 3  # of so many changed columns one more is taken back at once
+_TOGETHER = 64  # so few rows take hardly longer than a single one: tries that could be spared are made together
 _MISSED = 10.0  # what a plane that is missed costs, in squared ways
 
 
@@ -30,26 +31,52 @@ def eliminate(best: Incumbent, rows: Tensor, steps: int) -> None:
         if not bool(go_on.any()):
             return
         rows, kept, at_once, open_ = rows[go_on], kept[go_on], at_once[go_on], open_[go_on]
-        query = best.query[rows]
-        here = look(query, best.x[rows], torch.ones_like(go_on[go_on]))
-        rank = _price(query, here).masked_fill(~open_, torch.inf).argsort(dim=1, stable=True).argsort(dim=1)
-        back = (rank < at_once[:, None]) & open_
-        paid = best.cost[rows]
-        _shorten_without(best, rows, here, back, steps)
-        pays = best.cost[rows] < paid
-        kept |= back & (~pays & (back.sum(1) == 1))[:, None]
-        at_once = torch.where(pays, at_once, at_once // 2).clamp(min=1)
+        here = look(best.query[rows], best.x[rows], torch.ones_like(rows, dtype=torch.bool))
+        price = _price(best.query[rows], here).masked_fill(~open_, torch.inf)
+        rank = price.argsort(dim=1, stable=True).argsort(dim=1)
+        low, high = _tries(torch.minimum(at_once, open_.sum(1)), max(1, _TOGETHER // len(rows)))
+        back = (rank[:, None] >= low[:, :, None]) & (rank[:, None] < high[:, :, None]) & open_[:, None]
+        first = _first_that_pays(best, rows, here, back, steps)
+        failed = torch.arange(low.shape[1], device=rows.device) < first[:, None]
+        kept |= (back & (failed & (high - low == 1))[:, :, None]).any(1)
+        size = (high - low).gather(1, first.clamp(max=low.shape[1] - 1)[:, None])[:, 0]
+        at_once = torch.where(first < low.shape[1], size, size // 2).clamp(min=1)
 
 
-def _shorten_without(best: Incumbent, rows: Tensor, here: Look, back: Tensor, steps: int) -> None:
+def _tries(at_once: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return the first n tries of rows, one after another as long as none pays: from which rank to which, (m, n).
+
+    So many at once, half as many, and so on; then each alone.
+    """
+    place = torch.arange(n, device=at_once.device)
+    size = at_once[:, None] >> place
+    single = place - (size > 1).sum(1, keepdim=True)
+    return torch.where(size > 1, 0, single), torch.where(size > 1, size, single + 1)
+
+
+def _first_that_pays(best: Incumbent, rows: Tensor, here: Look, back: Tensor, steps: int) -> Tensor:
+    """Try to take columns `back` (m, n, n_columns) back; keep the first try that pays, and return which, n if none."""
+    place, which = back.any(2).nonzero(as_tuple=True)
+    trial = best.copies(rows[place])
+    _shorten_without(trial, here.at(place), back[place, which], steps)
+    pays = torch.zeros(back.shape[:2], dtype=torch.bool, device=rows.device)
+    pays[place, which] = trial.cost < best.cost[rows[place]]
+    first = torch.where(pays.any(1), pays.int().argmax(1), back.shape[1])
+    taken = which == first[place]
+    best.keep(rows[place[taken]], trial.x[taken], trial.shortfall[taken], trial.cost[taken])
+    return first
+
+
+def _shorten_without(trial: Incumbent, here: Look, back: Tensor, steps: int) -> None:
     """Take the columns `back` (m, n_columns) back, move the other changed numbers to where the planes say, and on."""
-    query, space = best.query[rows], best.model.space
+    query, space = trial.query, trial.model.space
     start = torch.where(back[:, space.owner], query.x, here.z)
     only = (query.changed(here.z) & ~back)[:, space.owner[space.numeric]]
     told = here._replace(z=start, surplus=here.surplus + (here.slope * (start - here.z)[:, None]).sum(2))
     slack = torch.full_like(here.surplus, SLACK)
     goal = nearest(query, told, slack, query.movable[:, space.numeric] * only)
-    shorten(best, rows, steps, only, start.index_copy(1, space.numeric, goal))
+    rows = torch.arange(len(query), device=start.device)
+    shorten(trial, rows, steps, only, start.index_copy(1, space.numeric, goal))
 
 
 def _price(query: Query, here: Look) -> Tensor:

@@ -20,6 +20,13 @@ class Incumbent:
         self.model, self.query = query.model, query
         self.x, self.shortfall, self.cost = judged(query, start)
 
+    def copies(self, rows: Tensor) -> Incumbent:
+        """Return the same, as judged, for some queries, of which some may come several times."""
+        other = object.__new__(Incumbent)
+        other.model, other.query = self.model, self.query[rows]
+        other.x, other.shortfall, other.cost = self.x[rows], self.shortfall[rows], self.cost[rows]
+        return other
+
     def lacking(self, least: Shortfall) -> Tensor:
         """Return the queries whose incumbents lack `least` or more."""
         return (self.shortfall >= least).nonzero().squeeze(1)

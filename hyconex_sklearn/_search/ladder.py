@@ -20,7 +20,7 @@ from .reservoir import fill_missing, offer_reservoir
 from .shorten import shorten, thin
 from .take_back import bisect, undo
 
-_NEIGHBOURS = 8  # reservoir rows tried for each query that the one pass fails
+_NEIGHBOURS = 64  # reservoir rows tried for each query that the one pass fails
 _MENDING_STEPS = 40
 _COPIES = 16  # of each latent, where the search in latent space is all there is
 _SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _ELIMINATING_STEPS, _POLISHING_STEPS = 6, 4, 3, 3, 2
@@ -91,7 +91,7 @@ def _tighten(best: Incumbent, generator: torch.Generator) -> None:
         shorten(best, rows, _SHORTENING_STEPS)
         thin(best, rows, _THINNING_ROUNDS, _THINNING_STEPS)
         undo(best, rows)
-        eliminate(best, rows, _ELIMINATING_STEPS)
+    eliminate(best, rows, _ELIMINATING_STEPS)
     shorten(best, rows, _POLISHING_STEPS, best.query.changed(best.x)[:, space.owner[space.numeric]])
     bisect(best, rows)  # rounded numbers have no slopes to follow for the last step
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .adam import Adam
 from .descend import objective
 from .incumbent import Incumbent
 from .query import Query
@@ -32,7 +33,7 @@ def search_latent(best: Incumbent, rows: Tensor, copies: int, generator: torch.G
         return
     numeric, start = model.space.numeric, best.x[rows].clone()
     latent = model.density.to_latent(start, query.target).clamp(-_RANGE, _RANGE).requires_grad_(True)
-    optimiser = torch.optim.Adam([latent], lr=_RATE)
+    adam = Adam(latent)
     repeated = torch.arange(len(query), device=start.device).repeat(copies)
     many, starts = query[repeated], start[repeated]
     for step in range(1, _STEPS + 1):
@@ -40,9 +41,9 @@ def search_latent(best: Incumbent, rows: Tensor, copies: int, generator: torch.G
         with torch.enable_grad():
             noisy = (latent + _NOISE * noise).flatten(0, 1)  # (copies * m, d_num)
             smoothed = objective(many, _row(many, starts, noisy)).view(copies, -1).mean(0)
-            (latent.grad,) = torch.autograd.grad(smoothed.sum(), latent)
-        optimiser.step()
+            (slope,) = torch.autograd.grad(smoothed.sum(), latent)
         with torch.no_grad():
+            latent.add_(adam.step(slope, _RATE))
             z = _row(query, start, latent)
             latent.copy_(model.density.to_latent(z, query.target).clamp(-_RANGE, _RANGE))
         if step % _SNAP_EVERY == 0:

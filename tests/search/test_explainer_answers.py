@@ -52,6 +52,16 @@ def test_a_search_prefers_a_certified_row_and_then_a_near_one(search: str) -> No
     assert (searched["distance_l2"][same] <= single["distance_l2"][same] + 1e-5).all()
 
 
+def test_a_higher_sparsity_changes_fewer_columns_and_none_at_all_gives_the_nearest_rows() -> None:
+    (clf, _), queries = rows_of("mixed"), mixed_table()[0][:40]
+    found = [clf.counterfactuals(queries, sparsity=sparsity).report for sparsity in (0, 2.0, 20)]
+    sure = np.logical_and.reduce([report["status"] == Status.OK for report in found])
+    columns, ways = ([float(report[name][sure].mean()) for report in found] for name in ("n_changed", "distance_l2"))
+    assert sure.mean() > 0.3 and columns[0] > columns[1] > columns[2] and ways[0] < ways[1] < ways[2]
+    default = clf.counterfactuals(queries).report
+    assert_frame_equal(default, found[1])
+
+
 def test_searches_stop_at_a_confidence_and_not_on_the_bare_boundary() -> None:
     report = asked("iris").report
     sure = report[report["status"] == Status.OK]
