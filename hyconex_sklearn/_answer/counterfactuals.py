@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from .._common.atomic_file import write_file
-from .._table.cells import Table, column_of, free_name
+from .._table.cells import Table, column_of, framed, free_name
 from .._table.containers import Kind
 from .._table.row_labels import in_order
 from .._table.units import as_written
@@ -91,7 +91,7 @@ class Counterfactuals(AnsweredRows):
         if isinstance(data, pd.DataFrame):
             return pd.concat([report.reset_index(drop=True), data.reset_index(drop=True)], axis=1).set_axis(data.index)
         if isinstance(data, np.ndarray):
-            data = pd.DataFrame(data, columns=pd.Index(self.feature_names))
+            data = framed(data, columns=pd.Index(self.feature_names))
         return Kind.of(data).beside(report, data)
 
     def changes(self) -> pd.DataFrame:

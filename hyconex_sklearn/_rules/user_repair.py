@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from .._table.cells import Array, cells_differ, objects_of, values_differ
+from .._table.cells import Array, cells_differ, framed, objects_of, values_differ
 from .._table.codec import TableCodec, rows_of
 from .._table.column_io import missing_cells, read_labels, read_numbers, widened
 from .._table.containers import read_table
@@ -30,7 +30,7 @@ def apply_repair(
     returns is matched by these labels. Anything but a DataFrame of the same columns and rows is a TypeError or
     ValueError.
     """
-    given = table.reset_index(drop=True) if isinstance(table, pd.DataFrame) else pd.DataFrame(table)
+    given = table.reset_index(drop=True) if isinstance(table, pd.DataFrame) else framed(table)
     given.columns = table.columns if isinstance(table, pd.DataFrame) else pd.Index(names)
     repaired = _matched(read_table(repair(given.copy()), "what repair returned"), given)
     if not isinstance(table, pd.DataFrame):

@@ -16,6 +16,17 @@ Column = pd.Series | np.ndarray
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "empty")
 
 
+def framed(cells: Any, **labels: Any) -> pd.DataFrame:
+    """A DataFrame of an array or of rows: dtypes as pandas infers them, but objects where no dtype of text holds them.
+
+    Half of a surrogate pair is text to Python, and an error to Arrow, which keeps the text of newer versions of pandas.
+    """
+    try:
+        return pd.DataFrame(cells, **labels)
+    except UnicodeEncodeError:
+        return pd.DataFrame(cells, dtype=object, **labels)
+
+
 def cells_differ(before: Table, after: Table) -> np.ndarray:
     """Which cells hold different values, shape (m, d); two missing values are the same, and so are 0.0 and -0.0."""
     left, right = _as_numbers(before), _as_numbers(after)

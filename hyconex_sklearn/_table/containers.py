@@ -238,7 +238,10 @@ def _arrow_array(values: list[Any], like: Any, levels: list[Any] | None) -> Any:
     import pyarrow as pa
 
     if like is None or not pa.types.is_dictionary(like.type):
-        return pa.chunked_array([pa.array(values, type=getattr(like, "type", None))])
+        try:
+            return pa.chunked_array([pa.array(values, type=getattr(like, "type", None))])
+        except OverflowError:  # Arrow takes whole numbers to be signed ones
+            return pa.chunked_array([pa.array(values, type=pa.uint64())])
     known = levels if levels is not None else list(dict.fromkeys(value for value in values if value is not None))
     place = {level: code for code, level in enumerate(known)}
     codes = pa.array([None if value is None else place[value] for value in values], like.type.index_type)

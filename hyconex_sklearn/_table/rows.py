@@ -11,6 +11,7 @@ import pandas as pd
 from scipy.sparse import issparse
 
 from .._common.messages import listing
+from .cells import framed
 
 
 def read_rows(X: Any, names: Sequence[Any] | None) -> Any:
@@ -35,7 +36,7 @@ def read_rows(X: Any, names: Sequence[Any] | None) -> Any:
         )
     for row in rows:
         _check_row(row, X, names)
-    return pd.DataFrame([{name: row[name] for name in names} for row in rows], index=_labels(X))
+    return framed([{name: row[name] for name in names} for row in rows], index=_labels(X))
 
 
 def _labels(X: Any) -> Any:

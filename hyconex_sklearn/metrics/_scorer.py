@@ -9,14 +9,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.metrics import accuracy_score
 from sklearn.neighbors import NearestNeighbors
 
 from .._answer.counterfactuals import Counterfactuals
 from .._common.parameters import check_query
 from .._pipeline.counterfactuals import counterfactuals
-from .._table.cells import Array
+from .._table.cells import Array, framed
 from .._table.check_input import as_table
 from .._table.containers import is_foreign, read_table, rows_in
 from ._judges import plausibility
@@ -203,5 +202,5 @@ def _closeness(data: Any, target: Array, rows: Array, X: Any, y: Array) -> Array
 
 def _gaps(table: Any, numbers: Array) -> Array:
     """1 where a number is missing: a gap that is filled is a whole range away. A missing label is a level anyway."""
-    frame = pd.DataFrame(read_table(table))
+    frame = framed(read_table(table))
     return frame.iloc[:, np.flatnonzero(numbers)].isna().to_numpy(dtype=float)

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .._common.messages import listing
-from .._table.cells import Array, cells_differ, objects_of
+from .._table.cells import Array, cells_differ, framed, objects_of
 from .._table.containers import read_table, rows_in
 
 _NUMBERS = ("integer", "floating", "mixed-integer-float", "decimal")  # in the words of pandas' infer_dtype
@@ -29,7 +29,7 @@ def as_frame(table: Any, name: str) -> pd.DataFrame:
             f"{name} must be a DataFrame or an array of shape (n, d), got {got}. Pass such a table, of pandas, polars "
             "or Arrow."
         )
-    frame = pd.DataFrame(table).reset_index(drop=True)
+    frame = framed(table).reset_index(drop=True)
     for j in range(frame.shape[1]):
         column = frame.iloc[:, j]
         if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) in _NUMBERS:

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from _helpers import short_fits, short_searches
 from _models import fast, fitted, iris, small_parts
 
+from hyconex_sklearn import Actionability, metrics
 from hyconex_sklearn._table.cells import values_differ
 from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._table.column_io import write_cells
@@ -169,3 +171,24 @@ def test_a_near_tie_is_decided_alike_by_prediction_and_report(target: str | None
     np.testing.assert_array_equal(cf.prediction_before, 0)
     np.testing.assert_array_equal(clf.predict(cf.data), cf.report["prediction"])
     assert not (cf.report["target"] == 0).any()
+
+
+def test_half_of_a_surrogate_pair_is_text_like_any_other() -> None:
+    X = np.array([["ab\ud800"[i % 3], float(number)] for i, number in enumerate(NUMBERS[:, 0])], dtype=object)
+    clf = fast(**QUICK, categorical_features=[0]).fit(X, SIGN)
+    cf = clf.counterfactuals(X[:6])
+    assert np.isfinite(metrics.evaluate_counterfactuals(cf, X[:6], X, SIGN)["l2"])
+    assert len(cf.to_frame()) == len(cf) == len(metrics.violations(cf.original, cf.data, Actionability(immutable=[1])))
+    assert clf.counterfactuals(X[:6], actionability=Actionability(repair=lambda table: table)).data.shape == (6, 2)
+    named = fast(**QUICK, categorical_features=["a"]).fit(pd.DataFrame(X, columns=["a", "b"], dtype=object), SIGN)
+    assert named.counterfactuals({"a": "\ud800", "b": 0.5}).data["a"].notna().all()
+
+
+@pytest.mark.parametrize("library", ["polars", "pyarrow"])
+def test_labels_beyond_the_signed_whole_numbers_stand_beside_cells_of_any_library(library: str) -> None:
+    labels = SIGN.astype(np.uint64) + np.uint64(2**64 - 7)
+    X = pd.DataFrame(NUMBERS, columns=["a", "b"])
+    clf = fast(**QUICK).fit(X, labels)
+    table = pytest.importorskip("polars").from_pandas(X) if library == "polars" else pa.Table.from_pandas(X)
+    told = clf.counterfactuals(table[:4]).to_frame()
+    assert set(told["target"].to_pylist() if library == "pyarrow" else told["target"]) <= {2**64 - 7, 2**64 - 6}
