@@ -151,7 +151,11 @@ def _changed(X: Any, change: str, storm: Storm, rng: np.random.Generator) -> Any
     if change == "as array":
         return X.to_numpy()
     if change == "new levels":
-        return X.assign(**{name: _other_level(X[name], rng) for name in X if X.columns.is_unique and _coded(X[name])})
+        other = X.copy()
+        for name in X if X.columns.is_unique else ():
+            if _coded(X[name]):
+                other[name] = _other_level(X[name], rng)
+        return other
     if change == "one odd row":  # beyond what the fit saw, where a number can be
         odd = X.copy()
         for j in range(X.shape[1]):
