@@ -49,7 +49,8 @@ class Counterfactuals(AnsweredRows):
     report : DataFrame of m lines
         One line per counterfactual: ``row`` (position in the query table), ``target``, ``rank``, ``prediction``,
         ``probability`` (of the target), ``least_probability`` (what a certificate asks of it), ``support`` (share of
-        the committee that agrees), ``support_before`` (share that agrees with the prediction of the unchanged row),
+        the committee that agrees), ``least_support`` (what a certificate asks of it), ``support_before`` (share that
+        agrees with the prediction of the unchanged row),
         ``doubt`` (why the row is not sure enough), ``valid``, ``plausible``, ``feasible``, ``log_density``,
         ``flips_at`` (share of the way at which the prediction becomes the target), ``distance_l1``, ``distance_l2``
         (encoded units), ``n_changed``, ``n_lacking`` (alternatives that were asked for and not found, told at the last

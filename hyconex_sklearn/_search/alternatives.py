@@ -15,10 +15,11 @@ from .ladder import SEARCHES, found
 from .one_pass import propose
 from .query import Query
 
-# Shares of the changed columns of earlier answers, largest changes first, that the next one may not touch, and how many
-# columns are frozen alone: a row that differs less is worth more than one that nobody can rely on.
+# Shares of the changed columns of earlier answers, largest changes first, that the next one may not touch, and from how
+# many columns a mask of as few as possible is begun: a row that differs less is worth more than one that nobody can
+# rely on.
 _SHARES = (0.5, 0.33, 0.25)
-_SINGLES = 4
+_FEW = 4
 _TOGETHER = 48  # so few rows take hardly longer than a single one: masks are tried together that could be spared
 
 #: Some of the queries, by number, and one answer to each.
@@ -29,9 +30,9 @@ def alternatives(first: Incumbent, k: int, search: str, generator: torch.Generat
     """Yield `first` and up to k - 1 times the queries that got one more answer, and these answers.
 
     Masks are tried from the strictest to the mildest: the larger half, third, quarter of what each earlier answer
-    changed; its largest change; one of the columns alone that most of them changed most; the smallest change of each. A
-    query is served by the first mask that gives a certified row, else by the one whose row lacks least. No row comes
-    twice.
+    changed; its largest change; as few columns as leave none of them possible, begun with one that many of them
+    changed; the smallest change of each. A query is served by the first mask that gives a certified row, else by the
+    one whose row lacks least. No row comes twice.
 
     References
     ----------
@@ -106,10 +107,24 @@ def _masks(query: Query, earlier: list[Answered]) -> Iterator[Tensor]:
     for share in _SHARES:
         yield ((rank < (share * count).ceil()) & changed).any(0)
     yield ((rank < 1) & changed).any(0)
-    shared = changed.sum(0) + sizes.sum(0) / (1 + sizes.sum((0, 2))[:, None])  # by number of answers, then by size
-    for column in shared.topk(min(_SINGLES, n_columns), dim=1).indices.T:
-        yield torch.nn.functional.one_hot(column, n_columns).bool() & changed.any(0)
+    large = sizes.sum(0) / (1 + sizes.sum((0, 2))[:, None])  # below 1
+    for column in (changed.sum(0) + large).topk(min(_FEW, n_columns), dim=1).indices.T:
+        first = torch.nn.functional.one_hot(column, n_columns).bool() & changed.any(0)
+        yield _completed(first, changed, large)
     yield ((rank == count - 1) & changed).any(0)
+
+
+def _completed(frozen: Tensor, changed: Tensor, large: Tensor) -> Tensor:
+    """Return masks (m, n_columns) with columns added until each earlier answer changes one of them.
+
+    Else that answer, `changed` (e, m, n_columns), would only be found again. The column that most of the others change
+    comes next; of several, the one of the largest changes (m, n_columns), all below 1.
+    """
+    for _ in range(len(changed)):
+        missed = changed & ~(changed & frozen).any(2, keepdim=True)
+        column = (missed.sum(0) + large).argmax(1)
+        frozen = frozen | (torch.nn.functional.one_hot(column, frozen.shape[1]).bool() & missed.any(0))
+    return frozen
 
 
 def _new(z: Tensor, rows: Tensor, earlier: list[Answered]) -> Tensor:
