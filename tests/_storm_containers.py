@@ -55,9 +55,8 @@ HOLDERS: dict[str, Callable[[pd.DataFrame], Any]] = {
 
 def held(X: Any, container: str) -> Any:
     """A table of pandas in another container; as it is where that can't hold it, and where it is none of pandas."""
-    if not isinstance(X, pd.DataFrame) or (
-        container in ("polars", "Arrow") and not all(type(n) is str for n in X.columns)
-    ):
+    named = isinstance(X, pd.DataFrame) and X.columns.is_unique and all(type(n) is str for n in X.columns)
+    if not isinstance(X, pd.DataFrame) or (container in ("polars", "Arrow") and not named):
         return X
     try:
         table = HOLDERS[container](X)

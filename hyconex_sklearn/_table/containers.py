@@ -209,13 +209,18 @@ def _like(own: nw.Series[Any], values: list[Any], dtype: Any) -> nw.Series[Any]:
     `dtype` is that of pandas: its categories are the levels, in their order, of a column that has such.
     """
     levels = list(dtype.categories) if isinstance(dtype, pd.CategoricalDtype) else None
-    try:
-        column = _made(own, own.name, values, own.to_native(), levels)
-    except Exception:  # each library has errors of its own for a cell that does not fit
-        column = None
-    if column is not None and all(a == b or (a != a and b != b) for a, b in zip(column.to_list(), values, strict=True)):
-        return column
-    return _made(own, own.name, values)
+    for like in (own.to_native(), None):
+        try:
+            column = _made(own, own.name, values, like, levels)
+        except Exception:  # each library has errors of its own for a cell that does not fit
+            continue
+        if all(a == b or (a != a and b != b) for a, b in zip(column.to_list(), values, strict=True)):
+            return column
+    kinds = sorted({type(value).__name__ for value in values if value is not None})
+    raise TypeError(
+        f"column {own.name!r} of X holds {own.dtype}, but its answer has the types {', '.join(kinds)}, which no column "
+        "of that library holds together. Pass the column in the type that it had at fit, or a table of pandas."
+    )
 
 
 def _made(of: Any, name: str, values: list[Any], like: Any = None, levels: list[Any] | None = None) -> nw.Series[Any]:

@@ -7,6 +7,7 @@ import math
 from decimal import Decimal
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -16,7 +17,7 @@ from _containers import columns_of, types_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyconex_sklearn._table.containers import Kind, copied, is_foreign, read_column, read_table, rows_in
+from hyconex_sklearn._table.containers import Kind, _like, copied, is_foreign, read_column, read_table, rows_in
 
 WHOLE = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 
@@ -223,3 +224,11 @@ def test_what_is_no_table_of_another_library_is_left_alone() -> None:
         assert read_table(thing) is thing and not is_foreign(thing)
     assert read_column(pl.Series(["a", None])) == ["a", None] == read_column(pa.chunked_array([["a"], [None]]))
     assert read_column(label := np.array(["a"])) is label
+
+
+@pytest.mark.parametrize("text", [pl.Series("a", ["x", "y"]), pa.chunked_array([["x", "y"]])], ids=["polars", "Arrow"])
+def test_cells_that_no_column_of_a_library_holds_together_are_refused(text: Any) -> None:
+    own = nw.from_native(text, series_only=True).alias("a")
+    assert _like(own, ["x", "z"], None).to_list() == ["x", "z"] and _like(own, [1, 2], None).to_list() == [1, 2]
+    with pytest.raises(TypeError, match="column 'a' of X holds String, but its answer has the types bool, str"):
+        _like(own, ["x", True], None)
