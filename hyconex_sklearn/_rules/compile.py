@@ -14,7 +14,7 @@ import numpy as np
 from .._table.cells import Array, Table
 from .._table.codec import UNSEEN
 from .._table.schema import Column, TableSchema
-from .._table.units import NARROW_FLOATS
+from .._table.units import NARROW_FLOATS, from_steps, to_steps
 from .feasible_set import FeasibleSet
 from .judge import LabelRule, narrowed
 from .read import check_labels, read_weights
@@ -156,9 +156,10 @@ def _next_on_grid(column: Column, bound: Array, side: int, dtype: str) -> Array:
 
     with np.errstate(over="ignore", invalid="ignore"):
         if column.decimals is not None:  # 0.1 as the column has it is within a bound of 0.1
-            factor, (compared, _) = 10.0**column.decimals, as_compared((bound, bound), dtype)
-            step = np.rint(bound * factor)
-            return np.where(side * held(step / factor) < side * compared, (step + side) / factor, step / factor)
+            grid, (compared, _) = (10.0**column.decimals, column.multiple), as_compared((bound, bound), dtype)
+            steps = np.rint(to_steps(bound, *grid))
+            short = side * held(from_steps(steps, *grid)) < side * compared
+            return from_steps(np.where(short, steps + side, steps), *grid)
         if not narrow:
             return bound
         value, beyond = held(bound), np.dtype(narrow[0]).type(side * np.inf)

@@ -10,8 +10,8 @@ Reading runs nothing that the file says. Before a network is made, its layers ha
 the file, so that memory stays in proportion to it; then names, shapes and dtypes of all tensors have to be exactly
 those of the network. What reads this format reads every file of it: whoever adds, drops or renames a field counts
 `FORMAT` up. (Format 1 had one network that classified and moved; format 2, which is read, too, told neither the day of
-the fit nor the usual range of a column, and asked as much support of every class.) Constructor parameters are free: one
-that the file lacks takes its default.
+the fit nor the usual range of a column, had no grids but decimals, and asked as much support of every class.)
+Constructor parameters are free: one that the file lacks takes its default.
 """
 
 from __future__ import annotations
@@ -197,7 +197,9 @@ def _check_format(header: dict[str, Any]) -> None:
 def _upgraded(header: dict[str, Any]) -> dict[str, Any]:
     """Return a header of the format before with the fields that this one added, which say that nothing is known."""
     schema = members(header.get("schema"), "schema")
-    columns = [{"usual": None, **members(one, "a column")} for one in items(schema.get("columns"), "columns")]
+    columns = [
+        {"usual": None, "multiple": 1, **members(one, "a column")} for one in items(schema.get("columns"), "columns")
+    ]
     return {"fitted_on": None, **header, "schema": {**schema, "columns": columns}}
 
 

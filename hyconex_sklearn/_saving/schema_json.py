@@ -92,6 +92,7 @@ def _column(coded: dict[str, Any], what: str, start: int) -> Column:
         coded = coded | {"usual": (low, high)}
     if coded["decimals"] is not None:
         whole(coded["decimals"], f"decimals of {what}", 0, _MOST_DECIMALS)
+    whole(coded["multiple"], f"multiple of {what}", 1, 2**50)
     column = Column(**{**coded, "name": name, "categories": categories, "rare": rare})
     _check_kind(column, what)
     return column

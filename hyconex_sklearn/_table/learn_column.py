@@ -25,6 +25,8 @@ MANY_LABELS = 50
 SKEWED = 2.0
 #: Exponents beyond these, which few distinct values can provoke, would squeeze all but the smallest values into one.
 POWERS = (-1.0, 3.0)
+#: Of a grid: the largest value, in its units, that is told exactly; bits of evidence; times that each value is seen.
+_EXACT, _BITS, _TIMES = 2.0**50, 10.0, 20
 #: Rows from which the power of a skewed column is estimated, evenly spaced in rank.
 POWER_SAMPLE = 10_000
 
@@ -106,6 +108,7 @@ def _fit_numbers(values: Array, column: Column) -> Column:
     if low == high and len(seen) == len(values):
         return replace(column, kind="constant", decimals=0, lower=low, upper=low, fill=low)
     decimals = 0 if column.kind == "integer" else _decimals(seen, column.dtype)
+    column = replace(column, multiple=1 if decimals is None else multiple_of(seen, decimals))
     first, last = (float(end) for end in np.quantile(seen, (0.01, 0.99), method="nearest"))  # seen values themselves
     return replace(_scaled(values, column, decimals=decimals, power=_power(seen)), usual=(first, last))
 
@@ -192,6 +195,19 @@ def decimals_of(seen: Array, epsilon: float) -> int | None:
         if all(_are_rounded(part, 10.0**decimals, epsilon) for part in (seen[:200], seen)):
             return decimals
     return None
+
+
+def multiple_of(seen: Array, decimals: int) -> int:
+    """The largest whole number of which all values are multiples, in units of the last decimal; 1 without evidence.
+
+    Ten ages may all be even by chance. What so many different values, or so many rows of few values, say is believed.
+    """
+    units = np.rint(np.abs(seen[seen != 0]) * 10.0**decimals)
+    if not len(units) or units.max() > _EXACT:
+        return 1
+    found, n_different = int(np.gcd.reduce(units.astype(np.int64))), len(np.unique(units))
+    chance = (n_different - 1) * np.log2(found)  # bits: that other values would be multiples, too
+    return found if chance >= _BITS or len(units) >= _TIMES * n_different > _TIMES else 1
 
 
 def _are_rounded(values: Array, factor: float, epsilon: float) -> bool:

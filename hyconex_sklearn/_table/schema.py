@@ -49,6 +49,7 @@ class Column:
     power: float | None = None  # exponent of the Yeo-Johnson power u = YJ(x / unit); None: u = x
     unit: float = 1.0  # typical magnitude of the column, in original units; 1 without a power
     decimals: int | None = None  # that decoded values are rounded to; None: continuous
+    multiple: int = 1  # ... and of how many units of the last decimal they are multiples: hundreds, halves, six months
     lower: float = 0.0  # seen range, in original units (ordered: ranks)
     upper: float = 0.0
     usual: tuple[float, float] | None = None  # 0.01 and 0.99 quantile of the seen numbers; None: not known
@@ -186,7 +187,7 @@ class TableSchema:
         resolution = np.zeros(self.n_encoded, dtype=np.float32)
         columns = [self.columns[j] for j in self.value_columns]
         fill = np.array([c.fill for c in columns])
-        step = np.array([0.0 if c.decimals is None else 10.0**-c.decimals for c in columns])
+        step = np.array([0.0 if c.decimals is None else c.multiple * 10.0**-c.decimals for c in columns])
         if len(columns):
             there, here = self.numeric_map.forward(np.stack([fill + step, fill]))
             resolution[self.numeric_index] = np.abs(there - here)

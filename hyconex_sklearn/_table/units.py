@@ -43,7 +43,7 @@ class NumericMap:
 
     Parameters
     ----------
-    center, scale, power, unit, factor, lower, upper : ndarray of shape (p,)
+    center, scale, power, unit, factor, multiple, lower, upper : ndarray of shape (p,)
         As in :class:`Column`; power is NaN without a power, factor is ``10 ** decimals`` and NaN where continuous.
     single : tuple of (int, dtype)
         Columns whose values live in a float narrower than 64 bits.
@@ -54,6 +54,7 @@ class NumericMap:
     power: Array
     unit: Array
     factor: Array
+    multiple: Array
     lower: Array
     upper: Array
     single: tuple[tuple[int, Any], ...] = ()
@@ -65,7 +66,7 @@ class NumericMap:
         def floats(values: Iterable[float | None]) -> Array:
             return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
-        same = ("center", "scale", "power", "unit", "lower", "upper")
+        same = ("center", "scale", "power", "unit", "multiple", "lower", "upper")
         return cls(
             **{name: floats(getattr(c, name) for c in columns) for name in same},
             factor=floats(None if c.decimals is None else 10.0**c.decimals for c in columns),
@@ -124,7 +125,8 @@ class NumericMap:
                 lost = np.isnan(values[:, j])
                 values[lost, j] = np.where(z[lost, j] > 0, self.upper[j], self.lower[j])
         for j in self.discrete:
-            values[:, j] = np.rint(values[:, j] * self.factor[j]) / self.factor[j] + 0.0  # never a negative zero
+            steps = np.rint(to_steps(values[:, j], self.factor[j], self.multiple[j]))
+            values[:, j] = from_steps(steps, self.factor[j], self.multiple[j]) + 0.0  # never a negative zero
         np.clip(values, self.lower, self.upper, out=values)
         for j, dtype in self.single:
             values[:, j] = values[:, j].astype(dtype)
@@ -137,6 +139,16 @@ class NumericMap:
             part = self._on_grid
             snapped[:, self.gridded] = part.forward(part.inverse(snapped[:, self.gridded]))
         return snapped.astype(np.float32)
+
+
+def to_steps(values: Any, factor: Any, multiple: Any) -> Any:
+    """Numbers in steps of their grid, exact for those on it: factor and multiple are whole, so that nothing is lost."""
+    return values * factor / multiple
+
+
+def from_steps(steps: Any, factor: Any, multiple: Any) -> Any:
+    """Numbers of so many steps of their grid."""
+    return steps * multiple / factor
 
 
 def yeo_johnson(x: Array, power: float) -> Array:

@@ -52,6 +52,21 @@ def test_a_search_prefers_a_certified_row_and_then_a_near_one(search: str) -> No
     assert (searched["distance_l2"][same] <= single["distance_l2"][same] + 1e-5).all()
 
 
+@pytest.mark.parametrize("search", ["auto", "one_shot"])
+def test_new_numbers_lie_on_the_grid_of_their_column_and_bounds_are_met_on_it(search: str) -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"income": rng.integers(90, 600, 200) * 100, "months": rng.choice([6, 12, 24, 36], 200)})
+    clf = fitted(X, (X["income"] / 1_000 - X["months"] / 2 + rng.normal(size=200) > 22).astype(int))
+    rows = pd.concat([X[:20], X[:5] + np.array([37, 1])], ignore_index=True)  # some off the grid
+    bounds = {"income": (11_050, 49_950)}
+    cf = clf.counterfactuals(rows, search=search, bounds=bounds)
+    changed = (cf.data != cf.original) & cf.report["feasible"].to_numpy()[:, None]
+    assert changed["income"].any() and changed["months"].any()
+    assert (cf.data["income"][changed["income"]] % 100 == 0).all()
+    assert (cf.data["months"][changed["months"]] % 6 == 0).all()
+    assert cf.data["income"][changed["income"]].between(*bounds["income"]).all()
+
+
 def test_a_higher_sparsity_changes_fewer_columns_and_none_at_all_gives_the_nearest_rows() -> None:
     (clf, _), queries = rows_of("mixed"), mixed_table()[0][:40]
     found = [clf.counterfactuals(queries, sparsity=sparsity).report for sparsity in (0, 2.0, 20)]

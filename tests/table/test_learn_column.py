@@ -1,4 +1,4 @@
-"""What fit learns of a column: its kind, its labels, its unit and its decimals."""
+"""What fit learns of a column: its kind, its labels, its unit, its decimals and its grid."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from _tables import people
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hyconex_sklearn._table.codec import TableCodec
 from hyconex_sklearn._table.learn_column import MAX_LEVELS
@@ -140,3 +142,37 @@ def test_a_column_that_names_its_rows_is_told(n_labels: int, told: bool, recwarn
     warned = [str(each.message) for each in recwarn if "different labels" in str(each.message)]
     assert bool(warned) == told
     assert all(text.startswith(f"column 'id' has {n_labels} different labels in 200 cells") for text in warned)
+
+
+# ----------------------------------------------------------------------------------------------------------- the grid
+
+
+@pytest.mark.parametrize(
+    ("values", "decimals", "multiple"),
+    [
+        (np.arange(40) * 100 + 14_600, 0, 100),
+        (np.tile([6, 12, 24], 20), 0, 6),
+        (np.arange(40) / 2, 1, 5),
+        (np.arange(40) * 0.25 - 3, 2, 25),
+        (np.array([-30, -20, -10, 0, 10, 20, 30, 40] * 20), 0, 10),
+        (np.arange(20, 40, 2), 0, 1),  # ten even ages
+        (np.array([20, 34, 46, 58]), 0, 1),
+        (np.array([10, 20, 30]), 0, 1),
+        (np.tile([0, 5], 50), 0, 1),  # nothing but itself to be a multiple of
+        (np.arange(40) * 100 + (np.arange(40) == 7), 0, 1),
+        (np.arange(40) * 2.0**52, None, 1),  # beyond what float64 tells apart
+    ],
+)
+def test_the_grid_of_a_column_is_seen_where_there_is_evidence(values: np.ndarray, decimals: int, multiple: int) -> None:
+    column = TableCodec.fit(values[:, None]).schema.columns[0]
+    assert (column.decimals, column.multiple) == (decimals, multiple)
+
+
+@given(st.integers(1, 10_000), st.integers(0, 3), st.integers(0, 2**32 - 1))
+def test_what_is_decoded_lies_on_the_grid_and_seen_values_stay(multiple: int, decimals: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = np.unique(rng.integers(-500, 500, 60)) * multiple / 10**decimals
+    column = TableCodec.fit(values[:, None]).schema.columns[0]
+    np.testing.assert_array_equal(column.inverse(column.forward(values)), values)
+    between = column.inverse(rng.normal(size=100))
+    assert set(between) <= set(np.arange(-500, 501) * multiple / 10**decimals)
