@@ -33,6 +33,10 @@ class Look(NamedTuple):
         """Return what is seen of some rows."""
         return Look(*(part[rows] for part in self))
 
+    def with_rows(self, rows: Tensor, other: Look) -> Look:
+        """Return these with some rows as they are in another look."""
+        return Look(*(ours.index_copy(0, rows, theirs) for ours, theirs in zip(self, other, strict=True)))
+
     def where(self, mask: Tensor, other: Look) -> Look:
         """Return these where `mask` (m,) is true, else the others."""
         pairs = zip(self, other, strict=True)

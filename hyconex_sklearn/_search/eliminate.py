@@ -13,7 +13,7 @@ from .shorten import shorten
 
 _AT_ONCE = 3  # of so many changed columns one more is taken back at once
 _TOGETHER = 64  # so few rows take hardly longer than a single one: tries that could be spared are made together
-_MISSED = 10.0  # what a plane that is missed costs, in squared ways
+_MISSED = 10.0  # what a plane that is missed costs, in ways
 
 
 def eliminate(best: Incumbent, rows: Tensor, steps: int) -> None:
@@ -25,22 +25,33 @@ def eliminate(best: Incumbent, rows: Tensor, steps: int) -> None:
         return
     changed = best.query.changed(best.x)[rows]  # (m, n_columns)
     kept, at_once = torch.zeros_like(changed), (changed.sum(1) // _AT_ONCE).clamp(min=1)
+    here, price = _seen(best, rows)
     while True:
-        open_ = best.query[rows].changed(best.x[rows]) & ~kept
-        go_on = ((open_ | kept).sum(1) > 1) & open_.any(1)
-        if not bool(go_on.any()):
+        open_ = best.query[rows].changed(best.x[rows]) & ~kept & (price < best.cost[rows, None])
+        go_on = open_.any(1).nonzero().squeeze(1)
+        if len(go_on) == 0:
             return
         rows, kept, at_once, open_ = rows[go_on], kept[go_on], at_once[go_on], open_[go_on]
-        here = look(best.query[rows], best.x[rows], torch.ones_like(rows, dtype=torch.bool))
-        price = _price(best.query[rows], here).masked_fill(~open_, torch.inf)
-        rank = price.argsort(dim=1, stable=True).argsort(dim=1)
+        here, price = here.at(go_on), price[go_on]
+        rank = price.masked_fill(~open_, torch.inf).argsort(dim=1, stable=True).argsort(dim=1)
         low, high = _tries(torch.minimum(at_once, open_.sum(1)), max(1, _TOGETHER // len(rows)))
         back = (rank[:, None] >= low[:, :, None]) & (rank[:, None] < high[:, :, None]) & open_[:, None]
         first = _first_that_pays(best, rows, here, back, steps)
         failed = torch.arange(low.shape[1], device=rows.device) < first[:, None]
         kept |= (back & (failed & (high - low == 1))[:, :, None]).any(1)
         size = (high - low).gather(1, first.clamp(max=low.shape[1] - 1)[:, None])[:, 0]
-        at_once = torch.where(first < low.shape[1], size, size // 2).clamp(min=1)
+        paid = (first < low.shape[1]).nonzero().squeeze(1)
+        at_once = (size // 2).index_copy(0, paid, size[paid]).clamp(min=1)
+        if len(paid):  # the others are as they were
+            fresh, prices = _seen(best, rows[paid])
+            here, price = here.with_rows(paid, fresh), price.index_copy(0, paid, prices)
+
+
+def _seen(best: Incumbent, rows: Tensor) -> tuple[Look, Tensor]:
+    """Look at the incumbents of some queries, and price what each changed column would cost, (m, n_columns)."""
+    query = best.query[rows]
+    here = look(query, best.x[rows], torch.ones_like(rows, dtype=torch.bool))
+    return here, _price(query, here)
 
 
 def _tries(at_once: Tensor, n: int) -> tuple[Tensor, Tensor]:
@@ -80,7 +91,10 @@ def _shorten_without(trial: Incumbent, here: Look, back: Tensor, steps: int) -> 
 
 
 def _price(query: Query, here: Look) -> Tensor:
-    """Return what the planes say of the squared way if each changed column alone is taken back, (m, n_columns)."""
+    """Return what the planes say that a row costs if each changed column alone is taken back, (m, n_columns).
+
+    Infinite where there is none, and where it is the only one.
+    """
     space = query.model.space
     numeric, shape = space.numeric, (len(here.z), space.n_columns)
     changed = query.changed(here.z)[:, space.owner[numeric]]
@@ -95,4 +109,7 @@ def _price(query: Query, here: Look) -> Tensor:
     push, miss = pushes(gram, found.offset[:, None] - shift.transpose(1, 2))
     numbers = ((gram @ push[..., None])[..., 0] * push).sum(-1).clamp(min=0)
     sizes = query.sizes(here.z).index_fill(1, space.owner[numeric], 0.0).square()
-    return numbers + sizes.sum(1, keepdim=True) - sizes + _MISSED * miss
+    way = (numbers + sizes.sum(1, keepdim=True) - sizes).sqrt() / here.z.shape[1] ** 0.5 + _MISSED * miss
+    count = query.changed(here.z).sum(1, keepdim=True)
+    cost = way * (1 + query.sparsity * (count - 1) / space.n_columns)
+    return cost.masked_fill(~query.changed(here.z) | (count == 1), torch.inf)

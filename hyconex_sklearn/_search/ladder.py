@@ -23,7 +23,7 @@ from .take_back import bisect, undo
 _NEIGHBOURS = 64  # reservoir rows tried for each query that the one pass fails
 _MENDING_STEPS = 40
 _COPIES = 16  # of each latent, where the search in latent space is all there is
-_SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _ELIMINATING_STEPS, _POLISHING_STEPS = 6, 4, 3, 3, 2
+_SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _ELIMINATING_STEPS, _POLISHING_STEPS = 6, 2, 2, 3, 2
 _FEW_NUMBERS = 2  # in a table with categories so few numbers are polished only
 _STEP, _STEPS = 0.1, 30  # the multi-step variant: share of W_m taken at once, most steps
 
