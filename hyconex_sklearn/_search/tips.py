@@ -38,9 +38,8 @@ class Ways:
     def moving(self) -> Array:
         """Which values move evenly: numbers that were there before and after, (m, p)."""
         columns = [self.schema.columns[j] for j in self.schema.value_columns]
-        return np.isfinite(self.after - self.before) & np.array(
-            [column.kind != "ordered" for column in columns], dtype=bool
-        )
+        numbers = np.array([column.kind != "ordered" for column in columns], dtype=bool)
+        return np.isfinite(self.after) & np.isfinite(self.before) & numbers
 
     @property
     def exchanging(self) -> Array:
@@ -52,7 +51,8 @@ class Ways:
     def at(self, share: Array) -> Array:
         """Return the encoded rows at shares (m,) of their ways, (m, d)."""
         places = self.schema.numeric_index
-        between = self.before + share[:, None] * (self.after - self.before)
+        share = share[:, None]
+        between = (1 - share) * self.before + share * self.after  # whose difference may be too large for a float
         here = self.end.copy()
         here[:, places] = np.where(self.moving, self.schema.numeric_map.forward(between), here[:, places])
         return here

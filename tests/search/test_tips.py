@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -103,3 +104,13 @@ def test_a_table_without_numbers_has_a_tip_too() -> None:
     X = pd.DataFrame(rng.choice(["x", "y", "z"], (90, 3)), columns=["a", "b", "c"])
     cf = fitted(X, (X["a"] == "x").to_numpy()).counterfactuals(X[:6])
     assert (cf.report["flips_at"][cf.report["n_changed"] > 0].dropna() == 0).all()
+
+
+def test_a_way_across_all_that_a_float_holds_has_a_tip() -> None:
+    ends = np.array([-1.7e308, 1.7e308])
+    X = np.column_stack([np.tile(ends, 20), np.random.default_rng(0).normal(size=40)])
+    clf = fitted(X, (X[:, 0] > 0).astype(int))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        report = clf.counterfactuals(X[:4]).report
+    assert report["flips_at"][report["valid"]].between(0, 1).all() and report["valid"].any()
