@@ -145,6 +145,9 @@ class _Cells:
 
     def goes_against(self, j: int, direction: int) -> Array:
         """Whether a value moved the wrong way, or came from a missing one that has no way to move."""
+        labels = [*labels_in(self.before.iloc[:, j]), *labels_in(self.after.iloc[:, j])]
+        if all(label == labels[0] for label in labels):  # a constant goes nowhere, whether it has an order or not
+            return np.zeros(len(self.rows), dtype=bool)
         old, new = (self._values(table, j, "monotonic_cst") for table in (self.before, self.after))
         return (direction * (new - old) < 0) | (np.isnan(old) & ~np.isnan(new))
 

@@ -262,3 +262,9 @@ def test_text_is_no_number_even_if_it_looks_like_one() -> None:
     numbers, text = pd.DataFrame({"a": [3.0, 4.0]}), pd.DataFrame({"a": ["3", "4"]})
     with pytest.raises(ValueError, match="'3'"):
         metrics.l1_distance(numbers, text, numbers)
+
+
+def test_a_constant_of_text_goes_nowhere() -> None:
+    table = pd.DataFrame({"a": ["only"] * 3, "b": [1.0, 2.0, 3.0]})
+    rules = Actionability(monotonic_cst={"a": -1, "b": 1})
+    assert violations(table, table.assign(b=[2.0, 2.0, 2.0]), rules).tolist() == [False, False, True]
