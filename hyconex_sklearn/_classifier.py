@@ -138,7 +138,7 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
     >>> clf = HyConExClassifier(**quick, random_state=0).fit(X, y)
     >>> cf = clf.counterfactuals(X[:2], target=1)
     >>> print(cf.explain()[0])
-    sepal length (cm) 5.1 -> 5..., ... would change the prediction from 0 to 1 (probability ... -> ...).
+    sepal width (cm) 3.5 -> ..., petal length (cm) 1.4 -> ... would change the prediction from 0 to 1 (probability ...).
     >>> cf.report[["row", "target", "prediction", "valid"]]
        row  target  prediction  valid
     0    0       1           1   True

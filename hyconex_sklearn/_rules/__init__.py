@@ -4,8 +4,9 @@ In: an `Actionability`, the schema and the query rows, in their own units and en
 `settle` is a hard projection: what it returns can be held by a table, and a rule that it says is obeyed is obeyed by
 the decoded row.
 
-Read: `actionability` and `plain_rules` (rules as checked, plain data), `read` (each rule against a schema),
-`table_rules` (all of them against a table, and the last word on which rows of cells obey), `compile` (what they allow
-encoded rows), `relations` (sums of numbers), `judge` (what each rule means), `feasible_set` (the projection),
-`user_repair` (the user's own function, made part of the rules), `conflicts` (rows that the rules leave no way, told).
+Read: `actionability`, `plain_rules` and `plain_values` (rules as checked, plain data), `described` (the same as JSON),
+`read` (each rule against a schema), `table_rules` (all of them against a table, and the last word on which rows of
+cells obey), `compile` (what they allow encoded rows), `relations` (sums of numbers), `judge` (what each rule means),
+`feasible_set` (the projection), `user_repair` (the user's own function, made part of the rules), `conflicts` (rows that
+the rules leave no way, told).
 """

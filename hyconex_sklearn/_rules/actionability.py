@@ -15,7 +15,8 @@ import pandas as pd
 from .._table.cells import Table
 from .._table.containers import Kind, is_foreign, read_table
 from .._table.labelled import Labelled, placed, without_row_labels
-from .plain_rules import BY_COLUMN, READERS, described, kind_of, restored
+from .described import described, restored
+from .plain_rules import BY_COLUMN, READERS, kind_of
 
 #: Rules that are keywords of ``counterfactuals``, too.
 EVERYDAY = ("immutable", "mutable", "bounds", "monotonic_cst", "max_changes", "target_probability")

@@ -1,50 +1,16 @@
-"""What a user says of each rule in, plain, copied and checked Python data out; and the same as JSON and back."""
+"""What a user says of each rule in, plain, copied and checked Python data out."""
 
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .._common.messages import number_text
-from .._table.containers import read_column
 from .._table.labelled import Labelled, read_labelled
-
-
-def _plain(value: Any) -> Any:
-    """Arrays, lists and the like as tuples, scalars of numpy as Python's own."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return _tuples(value.tolist())
-    if isinstance(value, np.ndarray | pd.Series | pd.Index | pd.api.extensions.ExtensionArray):
-        return _plain(value.tolist())
-    value = read_column(value)
-    if isinstance(value, list | tuple | range):
-        return tuple(map(_plain, value))
-    if isinstance(value, set | frozenset):
-        return tuple(sorted(map(_plain, value), key=repr))
-    return value
-
-
-def _tuples(nested: Any) -> Any:
-    return tuple(map(_tuples, nested)) if isinstance(nested, list) else nested
-
-
-def _is_real(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
-
-
-def _is_missing(value: Any) -> bool:
-    return value is None or value is pd.NA or value is pd.NaT or (isinstance(value, float) and math.isnan(value))
+from .plain_values import is_int, is_missing, is_real, plain
 
 
 def _require(fine: bool, problem: type[Exception], rule: str, expected: str, got: Any, advice: str) -> None:
@@ -54,9 +20,9 @@ def _require(fine: bool, problem: type[Exception], rule: str, expected: str, got
 
 def _sequence(value: Any, rule: str, expected: str, advice: str) -> tuple[Any, ...]:
     """A list, array, set or the like as a tuple; text and dicts are none, and a table's columns have no fixed order."""
-    plain = _plain(value)
-    _require(isinstance(plain, tuple), TypeError, rule, expected, value, advice)
-    return plain
+    items = plain(value)
+    _require(isinstance(items, tuple), TypeError, rule, expected, value, advice)
+    return items
 
 
 def _mapping(value: Any, rule: str, content: str) -> dict[Any, Any]:
@@ -77,7 +43,7 @@ def _require_unique(columns: pd.Index, rule: str) -> None:
 def _require_all(said: Mapping[Any, Any], rule: str, expected: str) -> None:
     """Raise where a value is missing; a Series makes floats of whole numbers beside it, which are not to blame."""
     for column, value in said.items():
-        if _is_missing(value):
+        if is_missing(value):
             raise TypeError(
                 f"{rule}[{column!r}] must be {expected}, got {value!r}: a missing value says nothing of the column. "
                 "Leave the column out where it is free."
@@ -85,8 +51,8 @@ def _require_all(said: Mapping[Any, Any], rule: str, expected: str) -> None:
 
 
 def _column(key: Any, rule: str) -> Any:
-    key = _plain(key)
-    fine = isinstance(key, Hashable) and not isinstance(key, bool) and not _is_missing(key)
+    key = plain(key)
+    fine = isinstance(key, Hashable) and not isinstance(key, bool) and not is_missing(key)
     _require(fine, TypeError, f"a column in {rule}", "a name or a position", key, "Use the names that the table has.")
     return key
 
@@ -99,7 +65,7 @@ def _labels(value: Any, rule: str) -> tuple[Any, ...]:
         _require(fine, TypeError, what, "text, a number or a bool", label, "Use the labels of the table.")
         finite = not isinstance(label, float) or not math.isinf(label)
         _require(finite, ValueError, what, "finite", label, "No table that was fitted holds it.")
-    return tuple(None if _is_missing(label) else label for label in labels)
+    return tuple(None if is_missing(label) else label for label in labels)
 
 
 # ------------------------------------------------------------------------------------------------- one reader a rule
@@ -121,12 +87,12 @@ def kind_of(said: Any) -> str:
 def _reader_of_columns(rule: str) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         expected = "a list of columns, or a mask of bools (for all query rows, or one row each)"
-        labelled = None if isinstance(value, pd.Series) else read_labelled(value, _plain)
+        labelled = None if isinstance(value, pd.Series) else read_labelled(value, plain)
         if labelled is not None:
             return _checked_mask(labelled, rule)
         if isinstance(value, Named):
             return value
-        if isinstance(value, pd.Series) and any(isinstance(cell, bool) for cell in _plain(value)):
+        if isinstance(value, pd.Series) and any(isinstance(cell, bool) for cell in plain(value)):
             return _named(value, rule)
         items = _sequence(value, rule, expected, f"Put a single column into a list: {rule}=['age'].")
         kind = kind_of(items)
@@ -150,7 +116,7 @@ class Named(tuple[Any, ...]):
 def _named(mask: pd.Series, rule: str) -> Named | None:
     """The columns that a Series of bools chooses, whatever their order; None for none of them."""
     _require_unique(mask.index, rule)
-    cells = dict(zip((_column(name, rule) for name in mask.index), _plain(mask), strict=True))
+    cells = dict(zip((_column(name, rule) for name in mask.index), plain(mask), strict=True))
     for column, cell in cells.items():
         advice = "Say True or False of each column that the mask names."
         _require(isinstance(cell, bool), TypeError, f"{rule}[{column!r}]", "a bool", cell, advice)
@@ -194,7 +160,7 @@ def _read_pair(column: Any, pair: Any) -> tuple[Any, Any]:
     low, high = (_read_row_side(side, rule, ends) for side, ends in zip(sides, (-math.inf, math.inf), strict=True))
     if isinstance(low, tuple) and isinstance(high, tuple) and len(low) != len(high):
         raise ValueError(f"{rule} has {len(low)} low and {len(high)} high values; pass one of each per query row.")
-    if _is_real(low) and _is_real(high) and low > high:
+    if is_real(low) and is_real(high) and low > high:
         ends = number_text(low), number_text(high)
         raise ValueError(f"{rule} has low {ends[0]} above high {ends[1]}. Pass (low, high), in this order.")
     return low, high
@@ -202,9 +168,9 @@ def _read_pair(column: Any, pair: Any) -> tuple[Any, Any]:
 
 def _read_row_side(side: Any, rule: str, unbounded: float) -> Any:
     """One side of a pair, with its row labels if it has some."""
-    labelled = read_labelled(side, _plain)
+    labelled = read_labelled(side, plain)
     if labelled is None:
-        return _read_side(_plain(side), rule, unbounded)
+        return _read_side(plain(side), rule, unbounded)
     one_each = not labelled.columns and not isinstance(side, pd.DataFrame)
     _require(one_each, TypeError, rule, "a pair of numbers or labels", side, "Pass one value per query row, a Series.")
     return Labelled(labelled.rows, _read_side(labelled.cells, rule, unbounded))
@@ -215,7 +181,7 @@ def _read_side(side: Any, rule: str, unbounded: float) -> Any:
     if isinstance(side, tuple):
         if not side:
             raise ValueError(f"{rule} has an empty list of values; pass one value per query row, or a single one.")
-        return tuple(None if _is_missing(cell) else _read_side(cell, rule, unbounded) for cell in side)
+        return tuple(None if is_missing(cell) else _read_side(cell, rule, unbounded) for cell in side)
     advice = "Use numbers (labels for ordered categories), None for no bound, or one of them per query row."
     if isinstance(side, bool):
         advice = (
@@ -232,27 +198,27 @@ def _read_monotonic(value: Any) -> Any:
     expected, advice = "-1, 0 or 1", "1: may only rise, -1: may only fall, 0: free."
     given: Any
     if isinstance(value, Mapping | pd.Series):
-        given = {column: _plain(cst) for column, cst in _mapping(value, "monotonic_cst", expected).items()}
+        given = {column: plain(cst) for column, cst in _mapping(value, "monotonic_cst", expected).items()}
     else:
         given = _sequence(value, "monotonic_cst", "a dict, or one of -1, 0 and 1 for each column", advice)
     said = given if isinstance(given, dict) else dict(enumerate(given))
     _require_all(said, "monotonic_cst", expected)
     for column, cst in said.items():
-        _require(_is_int(cst), TypeError, f"monotonic_cst[{column!r}]", expected, cst, advice)
+        _require(is_int(cst), TypeError, f"monotonic_cst[{column!r}]", expected, cst, advice)
         _require(cst in (-1, 0, 1), ValueError, f"monotonic_cst[{column!r}]", expected, cst, advice)
     return given or None
 
 
 def _read_max_changes(value: Any) -> int:
-    value, rule, expected = _plain(value), "max_changes", "an integer >= 1"
-    _require(_is_int(value), TypeError, rule, expected, value, "It is the number of columns that may change.")
+    value, rule, expected = plain(value), "max_changes", "an integer >= 1"
+    _require(is_int(value), TypeError, rule, expected, value, "It is the number of columns that may change.")
     _require(value >= 1, ValueError, rule, expected, value, "A counterfactual has to change something.")
     return int(value)
 
 
 def _read_target_probability(value: Any) -> float:
-    value, rule, expected = _plain(value), "target_probability", "a number between 0 and 1, both excluded"
-    _require(_is_real(value), TypeError, rule, expected, value, "Pass 0.9, for instance.")
+    value, rule, expected = plain(value), "target_probability", "a number between 0 and 1, both excluded"
+    _require(is_real(value), TypeError, rule, expected, value, "Pass 0.9, for instance.")
     _require(0 < value < 1, ValueError, rule, expected, value, "Pass 0.9, for instance.")
     return float(value)
 
@@ -287,15 +253,15 @@ def _read_relations(value: Any) -> tuple[Any, ...]:
     for relation in value:
         pair = isinstance(relation, list | tuple) and len(relation) == 2 and isinstance(relation[0], Mapping)
         _require(pair, TypeError, "relations", expected, relation, advice)
-        relations.append(_read_relation(relation[0], _plain(relation[1]), f"relations[{len(relations)}]"))
+        relations.append(_read_relation(relation[0], plain(relation[1]), f"relations[{len(relations)}]"))
     return tuple(relations)
 
 
 def _read_relation(terms: Mapping[Any, Any], bound: Any, rule: str) -> tuple[dict[Any, Any], Any]:
-    coefficients = {column: _plain(value) for column, value in _mapping(terms, rule, "coefficient").items()}
+    coefficients = {column: plain(value) for column, value in _mapping(terms, rule, "coefficient").items()}
     named = {f"the coefficient of {column!r} in {rule}": value for column, value in coefficients.items()}
     for what, number in {f"the bound in {rule}": bound, **named}.items():
-        _require(_is_real(number), TypeError, what, "a number", number, "Relations are sums of numbers.")
+        _require(is_real(number), TypeError, what, "a number", number, "Relations are sums of numbers.")
         finite, advice = math.isfinite(number), "Leave the relation out if nothing binds."
         _require(finite, ValueError, what, "finite", number, advice)
     some = any(coefficients.values())
@@ -304,11 +270,11 @@ def _read_relation(terms: Mapping[Any, Any], bound: Any, rule: str) -> tuple[dic
 
 
 def _read_feature_weights(value: Any) -> dict[Any, float] | None:
-    weights = {column: _plain(w) for column, w in _mapping(value, "feature_weights", "weight").items()}
+    weights = {column: plain(w) for column, w in _mapping(value, "feature_weights", "weight").items()}
     _require_all(weights, "feature_weights", "a number > 0")
     for column, weight in weights.items():
         rule, advice = f"feature_weights[{column!r}]", "Use immutable for what must not change at all."
-        _require(_is_real(weight), TypeError, rule, "a number > 0", weight, advice)
+        _require(is_real(weight), TypeError, rule, "a number > 0", weight, advice)
         _require(0 < weight < math.inf, ValueError, rule, "a finite number > 0", weight, advice)
     return weights or None
 
@@ -334,41 +300,3 @@ READERS: dict[str, Callable[[Any], Any]] = {
 }
 #: Rules that are dicts by columns.
 BY_COLUMN = ("bounds", "monotonic_cst", "allowed_categories", "allowed_transitions", "feature_weights")
-
-# ------------------------------------------------------------------------------------------------------------ JSON
-
-
-def described(rule: str, value: Any) -> Any:
-    """Tuples as lists, dicts as lists of pairs."""
-    if isinstance(value, dict):
-        return [[described(rule, key), described(rule, item)] for key, item in value.items()]
-    if isinstance(value, tuple):
-        return [described(rule, item) for item in value]
-    if isinstance(value, Labelled):
-        return {name: described(rule, _plain(part)) for name, part in value.described().items()}
-    if value is not None and type(value) not in (str, int, float, bool):
-        raise TypeError(
-            f"{rule} holds {value!r} of type {type(value).__name__}; JSON can hold text, numbers and booleans only. "
-            "Convert such labels and names to text, in the table and in the rules."
-        )
-    return value
-
-
-def restored(rule: str, value: Any) -> Any:
-    """The inverse of ``described``: pairs become dicts again, where the rule is a dict."""
-    if rule == "relations":
-        return [(_pairs(rule, terms), bound) for terms, bound in value or ()]
-    in_order = isinstance(value, list) and all(map(_is_real, value))  # a direction for each column
-    if value is None or rule not in BY_COLUMN or (rule == "monotonic_cst" and in_order):
-        return value
-    columns = _pairs(rule, value)
-    return {c: _pairs(rule, moves) for c, moves in columns.items()} if rule == "allowed_transitions" else columns
-
-
-def _pairs(rule: str, value: Any) -> dict[Any, Any]:
-    if isinstance(value, Mapping):
-        return dict(value)
-    try:
-        return {_plain(key): item for key, item in value}
-    except (TypeError, ValueError):
-        raise ValueError(f"{rule} is described by a list of pairs (or a dict), got {value!r}.") from None
