@@ -60,14 +60,14 @@ def test_answers_are_predicted_as_asked_and_leave_the_model_alone(method: str, f
 
 def test_the_nearest_valid_row_is_nearer_and_rarer_than_the_plausible_one(flowers: Any) -> None:
     clf, X, y = flowers
-    queries = X[::10].reset_index(drop=True)
+    queries = X[::5].reset_index(drop=True)
     near, target = ask("wachter", clf, X, y, queries)
     usual, _ = ask("ppcef", clf, X, y, queries)
-    way = [np.abs(table - queries).sum(axis=1).median() for table in (near, usual)]
-    assert way[0] < way[1]
     found = near.notna().any(axis=1).to_numpy()
-    density = [np.median(clf.score_samples(table[found], target[found])) for table in (near, usual)]
-    assert density[0] < density[1]
+    way = [np.abs(table - queries).sum(axis=1)[found] for table in (near, usual)]
+    density = [clf.score_samples(table[found], target[found]) for table in (near, usual)]
+    # Row by row: medians of lengths in steps of .1 may tie, or cross.
+    assert (way[0] < way[1]).mean() > 0.6 and (density[0] < density[1]).mean() > 0.8
 
 
 @pytest.mark.parametrize("method", ["wachter", "ppcef", "hyconex_one_shot"])
