@@ -232,7 +232,10 @@ def _made(of: Any, name: str, values: list[Any], like: Any = None, levels: list[
         import polars as pl
 
         dtype = pl.Enum(levels) if like is not None and isinstance(like.dtype, pl.Enum) and levels else None
-        native = pl.Series(name, values, dtype=dtype or getattr(like, "dtype", None), strict=like is not None)
+        try:
+            native = pl.Series(name, values, dtype=dtype or getattr(like, "dtype", None), strict=like is not None)
+        except OverflowError:  # older versions take whole numbers to be signed ones, too
+            native = pl.Series(name, values, dtype=pl.UInt64)
     else:
         dtype = None if like is None else nw.from_native(like, series_only=True).dtype
         return nw.new_series(name, values, dtype, backend=of.implementation)

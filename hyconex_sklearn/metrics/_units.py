@@ -33,7 +33,10 @@ def as_frame(table: Any, name: str) -> pd.DataFrame:
     for j in range(frame.shape[1]):
         column = frame.iloc[:, j]
         if column.dtype == object and pd.api.types.infer_dtype(column, skipna=True) in _NUMBERS:
-            frame.isetitem(j, pd.to_numeric(column, errors="coerce").array)
+            try:
+                frame.isetitem(j, pd.to_numeric(column, errors="coerce").array)
+            except OverflowError:  # whole numbers beyond float64, which can be labels only
+                continue
     return frame
 
 

@@ -192,3 +192,11 @@ def test_labels_beyond_the_signed_whole_numbers_stand_beside_cells_of_any_librar
     table = pytest.importorskip("polars").from_pandas(X) if library == "polars" else pa.Table.from_pandas(X)
     told = clf.counterfactuals(table[:4]).to_frame()
     assert set(told["target"].to_pylist() if library == "pyarrow" else told["target"]) <= {2**64 - 7, 2**64 - 6}
+
+
+def test_whole_numbers_beyond_float64_are_labels_to_the_judges_too() -> None:
+    large = [10**400, 10**400 + 1]
+    X = pd.DataFrame({"a": pd.Series([large[i % 2] for i in range(30)], dtype=object), "b": NUMBERS[:, 0]})
+    clf = fast(**QUICK, categorical_features=["a"]).fit(X, SIGN)
+    cf = clf.counterfactuals(X[:4])
+    assert len(metrics.violations(cf.original, cf.data, Actionability(immutable=["a"]))) == len(cf)
