@@ -235,6 +235,8 @@ def _made(of: Any, name: str, values: list[Any], like: Any = None, levels: list[
         try:
             native = pl.Series(name, values, dtype=dtype or getattr(like, "dtype", None), strict=like is not None)
         except OverflowError:  # older versions take whole numbers to be signed ones, too
+            if like is not None:
+                raise
             native = pl.Series(name, values, dtype=pl.UInt64)
     else:
         dtype = None if like is None else nw.from_native(like, series_only=True).dtype
@@ -249,6 +251,8 @@ def _arrow_array(values: list[Any], like: Any, levels: list[Any] | None) -> Any:
         try:
             return pa.chunked_array([pa.array(values, type=getattr(like, "type", None))])
         except OverflowError:  # Arrow takes whole numbers to be signed ones
+            if like is not None:
+                raise
             return pa.chunked_array([pa.array(values, type=pa.uint64())])
     known = levels if levels is not None else list(dict.fromkeys(value for value in values if value is not None))
     place = {level: code for code, level in enumerate(known)}
