@@ -20,8 +20,8 @@ from hyconex_sklearn import Counterfactuals, HyConExClassifier
 @pytest.fixture
 def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few steps of each part of a search: laws and rules hold at any length, and answers come quickly."""
-    for name in ("_MENDING_STEPS", "_SHORTENING_STEPS", "_THINNING_STEPS", "_POLISHING_STEPS", "_STEPS"):
-        monkeypatch.setattr(f"hyconex_sklearn._search.ladder.{name}", 4)
+    for stage in ("_MENDING", "_SHORTENING", "_THINNING", "_POLISHING", "_CAPPED", ""):
+        monkeypatch.setattr(f"hyconex_sklearn._search.ladder.{stage}_STEPS", 4)
     monkeypatch.setattr("hyconex_sklearn._search.latent._STEPS", 4)
 
 

@@ -24,6 +24,7 @@ from hyconex_sklearn._rules.compile import compile_rules
 from hyconex_sklearn._rules.feasible_set import FeasibleSet
 from hyconex_sklearn._rules.table_rules import TableRules
 from hyconex_sklearn._search.incumbent import Incumbent
+from hyconex_sklearn._search.ladder import SEARCHES
 from hyconex_sklearn._search.one_pass import OnePass, one_pass
 from hyconex_sklearn._search.query import Query, Request
 from hyconex_sklearn._search.reservoir import offer_reservoir
@@ -37,8 +38,14 @@ TABLES = ["numbers2", "numbers3", "labels2", "labels3", "mixed2", "mixed3"]
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer steps of every gradient search, where a test is not about how far it gets."""
     monkeypatch.setattr("hyconex_sklearn._search.latent._STEPS", 4)
-    for stage, steps in {"MENDING": 10, "SHORTENING": 3, "THINNING": 1, "POLISHING": 1}.items():
+    for stage, steps in {"MENDING": 10, "SHORTENING": 3, "THINNING": 1, "POLISHING": 1, "CAPPED": 4}.items():
         monkeypatch.setattr(f"hyconex_sklearn._search.ladder._{stage}_STEPS", steps)
+
+
+def shortens_nothing(monkeypatch: pytest.MonkeyPatch, search: str) -> None:
+    """Leave answers as a search finds them."""
+    still = dict.fromkeys(("shorten", "search_again", "spare"), lambda _: None)
+    monkeypatch.setitem(SEARCHES, search, SEARCHES[search]._replace(**still))
 
 
 class Parts(NamedTuple):

@@ -46,7 +46,7 @@ _SHORT = {
     "_model.committee._EPOCHS": 2,
     "_training.fill_reservoir._DRAWS": 2,
     "_training.fill_reservoir._MENDING_STEPS": 2,
-    **{f"_search.ladder._{name}_STEPS": 2 for name in ("MENDING", "SHORTENING", "THINNING", "POLISHING")},
+    **{f"_search.ladder._{name}_STEPS": 2 for name in ("MENDING", "SHORTENING", "THINNING", "POLISHING", "CAPPED")},
     "_search.ladder._STEPS": 3,
     "_search.latent._STEPS": 2,
 }

@@ -40,7 +40,7 @@ def unruled(schema: TableSchema, encoded: Array) -> FeasibleSet:
         broken=np.broadcast_to(False, (n, len(schema.columns))),
         labels={},
         relations=(),
-        max_changes=None,
+        max_changes=np.broadcast_to(len(schema.columns), n),
         bounded=False,
         trivial=True,
     )
@@ -62,7 +62,7 @@ def compile_rules(read: TableRules, X: Table, encoded: Array) -> FeasibleSet:
         numbers=read.codec.numbers(X),
         weights=read_weights(said.feature_weights, schema),
         relations=read.relations,
-        max_changes=said.max_changes,
+        max_changes=np.broadcast_to(said.max_changes or len(schema.columns), len(rows)),
         bounded=bounded,
         trivial=replace(said, target_probability=None, repair=None).is_trivial,
     )
@@ -121,8 +121,7 @@ def _restrict_labels(rows: FeasibleSet, rule: LabelRule, own: Array, j: int) -> 
 def _give_up(rows: FeasibleSet) -> None:
     """Mark the rows that cannot come to obey."""
     rows.impossible[(rows.broken & ~rows.movable).any(axis=1)] = True
-    if rows.max_changes is not None:
-        rows.impossible[rows.broken.sum(axis=1) > rows.max_changes] = True
+    rows.impossible[rows.broken.sum(axis=1) > rows.max_changes] = True
 
 
 def _on_grid(

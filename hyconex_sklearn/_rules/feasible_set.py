@@ -27,7 +27,9 @@ class FeasibleSet:
     Where a rule is absent, the arrays are broadcast views that take no memory.
     """
 
-    PER_ROW: ClassVar[tuple[str, ...]] = ("movable", "broken", "impossible", "lower", "upper", "numbers", "low", "high")
+    PER_ROW: ClassVar[tuple[str, ...]] = (
+        *("movable", "broken", "impossible", "lower", "upper", "numbers", "low", "high", "max_changes"),
+    )
 
     schema: TableSchema
     movable: Array  # bool (n, C): columns that the rules let change
@@ -41,7 +43,7 @@ class FeasibleSet:
     weights: Array  # float32 (d,): what a change costs
     labels: Mapping[int, Array]  # bool (n, K) of each column with a rule on labels: levels that each row may take
     relations: tuple[Relation, ...]  # between value columns
-    max_changes: int | None  # table columns that may change at most
+    max_changes: Array  # int (n,): table columns that may change at most; all of them where nothing is said
     bounded: bool  # whether there is a bound or a direction
     trivial: bool  # whether there is no rule at all
 
@@ -65,12 +67,21 @@ class FeasibleSet:
             trivial=self.trivial and not columns.any(),
         )
 
+    def at_most(self, counts: Array) -> Self:
+        """The same rules, and no more than some number of changed table columns: int (n,)."""
+        return replace(self, max_changes=np.minimum(self.max_changes, counts), trivial=False)
+
     @cached_property
     def movable_positions(self) -> Array:
         """Encoded positions that the rules let move, bool (n, d); a missing indicator follows its column."""
         if self.movable.all():
             return np.broadcast_to(True, self.lower.shape)
         return self.movable[:, self.schema.owner]
+
+    @cached_property
+    def counted(self) -> bool:
+        """Whether some row may not change all of its columns."""
+        return bool((self.max_changes < self.movable.shape[1]).any())
 
     @cached_property
     def choices(self) -> Array:
@@ -114,7 +125,7 @@ class FeasibleSet:
             self._enter_bounds(settled, reference)
         for j in self.labels:
             self._choose_label(j, Z, settled, reference)
-        if self.max_changes is not None:
+        if self.counted:
             self._undo_smallest(settled, reference)
         if self.relations:
             self._relate(settled, reference)
@@ -165,7 +176,7 @@ class FeasibleSet:
         size = np.sqrt(self.schema.by_column(move**2))
         size[self.broken[rows]] = np.inf
         size[~changed[rows]] = -1.0
-        undone = ~_largest(size, np.full(len(rows), self.max_changes))
+        undone = ~_largest(size, self.max_changes[rows])
         settled[rows] = np.where(undone[:, self.schema.owner], reference[rows], settled[rows])
 
     def _relate(self, settled: Array, reference: Array) -> None:
@@ -180,8 +191,9 @@ class FeasibleSet:
         part, before = np.ix_(rows, at), numbers[rows]
         movable = self.movable[np.ix_(rows, self.schema.value_columns)] & ~np.isnan(before)
         reach = spread(scales, before) / np.sqrt(self.weights[at])
-        if self.max_changes is not None:
-            movable &= self._affordable(changed[rows], broken[rows], np.where(movable, reach, 0.0))
+        if self.counted:
+            most = self.max_changes[rows]
+            movable &= self._affordable(changed[rows], broken[rows], np.where(movable, reach, 0.0), most)
         lower, upper = self.lower[part], self.upper[part]
         low = np.maximum(np.minimum(scales.lower, before), _representable(scales, self.low[rows], lower, np.maximum))
         high = np.minimum(np.maximum(scales.upper, before), _representable(scales, self.high[rows], upper, np.minimum))
@@ -189,7 +201,7 @@ class FeasibleSet:
         value = np.clip(scales.snap(scales.forward(after)), lower, upper)
         settled[part] = np.where(movable & (after != before), value, settled[part])
 
-    def _affordable(self, changed: Array, broken: Array, reach: Array) -> Array:
+    def _affordable(self, changed: Array, broken: Array, reach: Array, most: Array) -> Array:
         """Value columns that a relation may move: the changed ones, and of the others as many as the budget allows."""
         changed, n_changed = changed[:, self.schema.value_columns], changed.sum(axis=1)
         gain = np.zeros(reach.shape)
@@ -197,7 +209,7 @@ class FeasibleSet:
             slots = list(relation.slots)
             gain[:, slots] += rows[:, None] * np.abs(relation.coefficients) * reach[:, slots]
         gain[changed] = -1.0
-        return changed | (_largest(gain, self.max_changes - n_changed) & (gain > 0))
+        return changed | (_largest(gain, most - n_changed) & (gain > 0))
 
     # -------------------------------------------------------------------------------------------------- judging
 

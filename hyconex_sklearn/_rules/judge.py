@@ -50,7 +50,7 @@ def obeyed(
     low: Array,
     high: Array,
     relations: Collection[Relation],
-    max_changes: int | None,
+    max_changes: Array,
 ) -> Array:
     """Which of n rows obey all rules but those on labels, for which there is `LabelRule`.
 
@@ -58,9 +58,7 @@ def obeyed(
     what the rows hold now, in original units, and `low` and `high` their bounds, those of directions included, all
     (n, p); a missing number breaks neither a bound nor a relation. None: there are no bounds and no relations.
     """
-    good = ~(changed & ~movable).any(axis=1)
-    if max_changes is not None:
-        good &= changed.sum(axis=1) <= max_changes
+    good = ~(changed & ~movable).any(axis=1) & (changed.sum(axis=1) <= max_changes)
     if numbers is not None:
         good &= ~((numbers < low) | (numbers > high)).any(axis=1)
         for relation in relations:

@@ -11,7 +11,7 @@ from torch import Tensor
 from .._common.runtime import chunks
 from .._model.certificate import Shortfall
 from .incumbent import Incumbent
-from .ladder import SEARCHES, found
+from .ladder import found, tighten
 from .one_pass import propose
 from .query import Query
 
@@ -66,7 +66,7 @@ def _next_alternative(
     rows = served.nonzero().squeeze(1)
     if len(rows):
         kept = Incumbent(query[rows].without(chosen[rows]), best[rows])
-        SEARCHES[search].tighten(kept, generator)
+        tighten(kept, search)
         best[rows] = kept.x
         served[rows] = _new(kept.x, rows, earlier)
     return best, served

@@ -11,6 +11,7 @@ from torch import Tensor
 from .._model.certificate import Shortfall
 from .descend import descend
 from .eliminate import eliminate
+from .fewer import search_fewer
 from .greedy import build
 from .incumbent import Incumbent, judged
 from .latent import search_latent
@@ -24,6 +25,7 @@ _NEIGHBOURS = 64  # reservoir rows tried for each query that the one pass fails
 _MENDING_STEPS = 40
 _COPIES = 16  # of each latent, where the search in latent space is all there is
 _SHORTENING_STEPS, _THINNING_ROUNDS, _THINNING_STEPS, _ELIMINATING_STEPS, _POLISHING_STEPS = 6, 2, 2, 3, 2
+_CAPPED_ROUNDS, _CAPPED_STEPS = 2, 20
 _FEW_NUMBERS = 2  # in a table with categories so few numbers are polished only
 _STEP, _STEPS = 0.1, 30  # the multi-step variant: share of W_m taken at once, most steps
 
@@ -32,8 +34,16 @@ def solve(query: Query, moved: Tensor, search: str, generator: torch.Generator) 
     """Answer queries by one of `SEARCHES`, starting from the rows `moved` (m, d) of the one pass."""
     best = found(query, moved, search, generator)
     SEARCHES[search].last_resorts(best, generator)
-    SEARCHES[search].tighten(best, generator)
+    SEARCHES[search].shorten(best)
+    SEARCHES[search].search_again(best)
+    SEARCHES[search].spare(best)
     return best
+
+
+def tighten(best: Incumbent, search: str) -> None:
+    """Make answers shorter as `solve` does, without searching again."""
+    SEARCHES[search].shorten(best)
+    SEARCHES[search].spare(best)
 
 
 def found(query: Query, moved: Tensor, search: str, generator: torch.Generator) -> Incumbent:
@@ -81,8 +91,8 @@ def _last_resorts(best: Incumbent, generator: torch.Generator) -> None:
     fill_missing(best, best.lacking(Shortfall.INVALID))
 
 
-def _tighten(best: Incumbent, generator: torch.Generator) -> None:
-    """Shorten all answers, in length and in the number of columns that change."""
+def _shorten(best: Incumbent) -> None:
+    """Shorten all answers, those of many changed numbers to few of them."""
     rows, space = best.lacking(Shortfall.CERTIFIED), best.model.space
     if space.blocks.numel():
         build(best, rows)
@@ -91,12 +101,30 @@ def _tighten(best: Incumbent, generator: torch.Generator) -> None:
         shorten(best, rows, _SHORTENING_STEPS)
         thin(best, rows, _THINNING_ROUNDS, _THINNING_STEPS)
         undo(best, rows)
+
+
+def _search_again(best: Incumbent) -> None:
+    """Look for answers that change fewer columns."""
+    search_fewer(best, best.lacking(Shortfall.CERTIFIED), _CAPPED_ROUNDS, _search_under_cap)
+
+
+def _search_under_cap(best: Incumbent) -> None:
+    descend(best, best.lacking(Shortfall.IMPLAUSIBLE), _CAPPED_STEPS)
+    rows = (best.shortfall == Shortfall.CERTIFIED).nonzero().squeeze(1)
+    shorten(best, rows, _SHORTENING_STEPS)
+    undo(best, rows)
+    eliminate(best, rows, _ELIMINATING_STEPS)
+
+
+def _spare(best: Incumbent) -> None:
+    """Take back the columns that all answers can do without, and move the others on."""
+    rows, space = best.lacking(Shortfall.CERTIFIED), best.model.space
     eliminate(best, rows, _ELIMINATING_STEPS)
     shorten(best, rows, _POLISHING_STEPS, best.query.changed(best.x)[:, space.owner[space.numeric]])
     bisect(best, rows)  # rounded numbers have no slopes to follow for the last step
 
 
-def _as_it_is(best: Incumbent, generator: torch.Generator) -> None:
+def _as_it_is(best: Incumbent, generator: torch.Generator | None = None) -> None:
     """Leave the answers alone."""
 
 
@@ -106,12 +134,16 @@ class Search(NamedTuple):
     start: Callable[[Query, Tensor], Tensor] = lambda query, moved: moved
     climb: Callable[[Incumbent, torch.Generator], None] = _as_it_is  # toward certified rows
     last_resorts: Callable[[Incumbent, torch.Generator], None] = _as_it_is  # for the first answers alone
-    tighten: Callable[[Incumbent, torch.Generator], None] = _as_it_is  # toward shorter ones
+    shorten: Callable[[Incumbent], None] = _as_it_is
+    search_again: Callable[[Incumbent], None] = _as_it_is  # for the first answers alone, too
+    spare: Callable[[Incumbent], None] = _as_it_is
 
 
 SEARCHES = {
-    "auto": Search(climb=_climb, last_resorts=_last_resorts, tighten=_tighten),
-    "latent": Search(climb=_climb_in_latent_space, tighten=_tighten),
+    "auto": Search(
+        climb=_climb, last_resorts=_last_resorts, shorten=_shorten, search_again=_search_again, spare=_spare
+    ),
+    "latent": Search(climb=_climb_in_latent_space, shorten=_shorten, spare=_spare),
     "steps": Search(start=lambda query, moved: walk(query)),
     "one_shot": Search(),
 }

@@ -33,10 +33,8 @@ def one_pass(model: Model, request: Request) -> OnePass:
     demands = model.demands(target, request.probability)
     query = Query.of(model, x[rows], target, demands, rules.take(rows.cpu().numpy()), request.sparsity)
     moved = move(query, model.hypernetwork(x, logits)[rows, target]) if rules.trivial else propose(query)
-    if rules.max_changes is not None:
-        # All columns frozen but those that the budget keeps: their change has to do all the work.
-        frozen = ~query.changed(query.settle(moved)[0])
-        moved = propose(query.without(frozen))
+    if rules.counted:
+        moved = _all_in_the_kept(query, moved)
     already = before[rows] == target
     return OnePass(logits, before, rows, query, already, torch.where(already[:, None], query.x, moved))
 
@@ -67,3 +65,13 @@ def move(query: Query, step: Tensor) -> Tensor:
 def propose(query: Query) -> Tensor:
     """Return the rows of one pass, x - a * W_m(x, a), not yet settled, shape (m, d)."""
     return move(query, step_of(query, query.x))
+
+
+def propose_capped(query: Query) -> Tensor:
+    """Return the rows of one pass, under rules that say how many columns may change, not yet settled, shape (m, d)."""
+    return _all_in_the_kept(query, propose(query))
+
+
+def _all_in_the_kept(query: Query, moved: Tensor) -> Tensor:
+    """Return the pass anew, with all columns frozen but those that the cap keeps: they have to do all the work."""
+    return propose(query.without(~query.changed(query.settle(moved)[0])))

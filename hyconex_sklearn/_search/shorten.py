@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from .demand_planes import SLACK, Look, look, nearest, planes
+from .fewest import Fewest
 from .incumbent import Incumbent
 from .planes import pushes
 from .query import Query
@@ -72,20 +73,15 @@ def thin(best: Incumbent, rows: Tensor, rounds: int, steps: int) -> None:
     movable, slack = query.movable[:, numeric], torch.full_like(here.surplus, SLACK)
     normal, offset, _ = planes(query, here, slack, movable)
     order = normal[:, :2].sum(1).abs().argsort(dim=1, descending=True, stable=True)  # of both confidences
-    place, kept = order.argsort(1), _count(query, here, normal, offset, order)
-    enough = (start != query.x)[:, numeric].sum(1)
-    few = torch.zeros_like(enough)
+    place, first = order.argsort(1), _count(query, here, normal, offset, order)
+    counts = Fewest((start != query.x)[:, numeric].sum(1), _FEWER, first)
     for _ in range(rounds):
-        some = (enough - few > 1).nonzero().squeeze(1)
-        kept = torch.maximum(torch.minimum(kept, enough - 1), few + 1)
-        only, at = place[some] < kept[some, None], rows[some]
+        some, kept = counts.guess()
+        only, at = place[some] < kept[:, None], rows[some]
         goal = nearest(query[some], here.at(some), slack[some], movable[some] * only)
         before = best.cost[at]
         shorten(best, at, steps, only, start[some].index_copy(1, numeric, goal))
-        better = best.cost[at] < before
-        enough[some] = torch.where(better, kept[some], enough[some])
-        few[some] = torch.where(better, few[some], kept[some])
-        kept = torch.where(few == 0, (_FEWER * enough).long(), (few + enough) // 2)
+        counts.learn(some, kept, best.cost[at] < before)
 
 
 def _adapted(slack: Tensor, seen: Look) -> Tensor:

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 from _models import mixed_table
-from _queries import TABLES, Parts, brief, classifier, lacks, line_model, parts, plane, settle, shown
+from _queries import TABLES, Parts, brief, classifier, lacks, line_model, parts, plane, settle, shortens_nothing, shown
 from torch import Tensor
 
 from hyconex_sklearn import Actionability
 from hyconex_sklearn._common import parameters
 from hyconex_sklearn._model.certificate import Shortfall
 from hyconex_sklearn._search.incumbent import Incumbent
-from hyconex_sklearn._search.ladder import SEARCHES, solve, walk
+from hyconex_sklearn._search.ladder import SEARCHES, solve, tighten, walk
 from hyconex_sklearn._search.one_pass import move, step_of
 from hyconex_sklearn._search.query import Query
 
@@ -203,7 +203,7 @@ def test_a_way_that_is_too_long_is_shortened(name: str) -> None:
     certified, way = best.shortfall == 0, query.distance(best.x)
     n_changed = best.query.changed(best.x).sum(1)
     assert certified.any()
-    SEARCHES["auto"].tighten(best, generator())
+    tighten(best, "auto")
     assert (best.shortfall[certified] == 0).all()
     assert query.distance(best.x)[certified].mean() < 0.8 * way[certified].mean()
     assert best.query.changed(best.x).sum(1)[certified].float().mean() < n_changed[certified].float().mean()
@@ -217,7 +217,7 @@ def test_every_search_that_may_be_asked_for_is_there() -> None:
 def test_the_plain_variants_shorten_nothing(search: str) -> None:
     asked = plane({0: 1.0}, np.zeros((1, 3)))
     best = Incumbent(asked.query(), torch.tensor([[2.5, 1.0, 1.0]]))
-    SEARCHES[search].tighten(best, generator())
+    tighten(best, search)
     assert shown(best.x) == [[2.5, 1.0, 1.0]]
 
 
@@ -259,7 +259,7 @@ def test_each_stage_mends_a_row_that_lacks_nothing_but_plausibility(
     monkeypatch.setattr("hyconex_sklearn._search.ladder._NEIGHBOURS", 1)
     for other in {"offer_reservoir", "descend", "build", "search_latent"} - {stage}:
         monkeypatch.setattr(f"hyconex_sklearn._search.ladder.{other}", lambda *_: None)
-    monkeypatch.setitem(SEARCHES, "auto", SEARCHES["auto"]._replace(tighten=lambda *_: None))
+    shortens_nothing(monkeypatch, "auto")
     query, rare = asked.query(), torch.tensor([[2.0, 5.0, 5.0]])
     assert Incumbent(query, rare).shortfall.item() == 1.0
     assert solve(query, rare, "auto", generator()).shortfall.item() == 0.0
@@ -267,7 +267,7 @@ def test_each_stage_mends_a_row_that_lacks_nothing_but_plausibility(
 
 def test_the_latent_search_climbs_before_anything_is_shortened(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = plane({0: 1.0}, [[-0.5, 0.0, 0.0]])
-    monkeypatch.setitem(SEARCHES, "latent", SEARCHES["latent"]._replace(tighten=lambda *_: None))
+    shortens_nothing(monkeypatch, "latent")
     query = asked.query()
     assert solve(query, query.x, "latent", generator()).shortfall.item() < Shortfall.INVALID
 

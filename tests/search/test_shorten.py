@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from _queries import every, far, parts, plane, shown, start
+from _queries import every, far, parts, plane, shortens_nothing, shown, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -15,7 +15,7 @@ from torch import Tensor
 from hyconex_sklearn._model.model import Model
 from hyconex_sklearn._search.descend import descend
 from hyconex_sklearn._search.incumbent import Incumbent
-from hyconex_sklearn._search.ladder import SEARCHES, solve
+from hyconex_sklearn._search.ladder import solve
 from hyconex_sklearn._search.shorten import shorten, thin
 from hyconex_sklearn._search.take_back import undo
 
@@ -163,6 +163,6 @@ def test_thinning_goes_on_where_the_first_count_fails() -> None:
 def test_a_nearer_row_of_the_reservoir_takes_the_place_of_a_far_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = plane({0: 1.0}, [[-0.5, 0.0, 0.0]])
     asked.model.reservoir, asked.model.reservoir_labels = torch.tensor([[1.2, 0.0, 0.0]]), torch.tensor([1])
-    monkeypatch.setitem(SEARCHES, "auto", SEARCHES["auto"]._replace(tighten=lambda *_: None))
+    shortens_nothing(monkeypatch, "auto")
     best = solve(asked.query(), torch.tensor([[3.0, 2.0, 2.0]]), "auto", torch.Generator())
     assert best.shortfall.item() == 0 and shown(best.x) == [[1.2, 0.0, 0.0]]
