@@ -280,6 +280,7 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         actionability: Actionability | None = None,
         search: str = "auto",
         sparsity: float = SPARSITY,
+        menu: bool = False,
         random_state: Any = None,
     ) -> Counterfactuals:
         """Return for each row the nearest plausible rows that would be classified otherwise.
@@ -327,6 +328,10 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
             What changed columns cost, 0 or more: of two certified rows that one is taken whose distance times
             (1 + `sparsity` times its share of changed columns) is smaller. 0 gives the nearest row; more gives fewer
             changes and a longer way.
+        menu : bool, default=False
+            Whether to return, in place of `n_counterfactuals` alternatives, the best rows with one changed column, with
+            two, and so on up to the first that is certified (or to `max_changes`), in this order. A row is left out
+            where it would not be classified as the target, or where one with fewer changes is worth as much.
         random_state : int, RandomState instance or None, default=None
             Seed of the noise of the latent search. None gives the same answer every time.
 
@@ -356,13 +361,13 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
             max_changes=max_changes,
             target_probability=target_probability,
         )
-        check_query(search, n_counterfactuals, sparsity)
+        check_query(search, n_counterfactuals, sparsity, menu)
         seed = 0 if random_state is None else int(check_random_state(random_state).randint(2**31))
         kind = Kind.of(X)
         with self._encoded(X) as (table, encoded):
             wanted = self._wanted(in_order(target, table, "target"), len(encoded))
             rules = rules._repairing(kind)
-            how = {"search": search, "sparsity": float(sparsity), "seed": seed}
+            how = {"search": search, "sparsity": float(sparsity), "menu": bool(menu), "seed": seed}
             found = self._explainer.explain(table, encoded, wanted, rules, n_counterfactuals, **how)
             lost = found.report["row"][found.report["status"] == Status.INFEASIBLE].to_numpy()
             warn_of_conflicts(rules, self._codec, table, encoded.cpu().numpy(), lost)
@@ -390,7 +395,8 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         """Raise where a query is wrong whatever the rows; given a table, where its columns or the rules on them are."""
         refuse_other_names(query)
         inspect.signature(self.counterfactuals).bind(X, **query)
-        check_query(**{name: query[name] for name in ("search", "n_counterfactuals", "sparsity") if name in query})
+        checked = ("search", "n_counterfactuals", "sparsity", "menu")
+        check_query(**{name: query[name] for name in checked if name in query})
         self._wanted(query.get("target"), 1)
         rules = Actionability._in_query(query)
         if X is not None:

@@ -145,6 +145,8 @@ def _explain_arguments(one: argparse.ArgumentParser) -> None:
     _search(one)
     told = f"what changed columns cost: 0 gives the nearest row (default: {SPARSITY:g})"
     one.add_argument("--sparsity", type=float, default=SPARSITY, metavar="S", help=told)
+    told = "the best rows with one changed column, with two, ... up to the first that is certified"
+    one.add_argument("--menu", action="store_true", help=told)
     one.add_argument("--output", metavar="FILE", help="table to write (default: sentences on stdout)")
     told = "of the table: wide, a line for each answer (default); changes, for each changed cell; compare, side by side"
     one.add_argument("--layout", choices=LAYOUT_NAMES, help=told)

@@ -134,6 +134,7 @@ def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> di
         "n_counterfactuals": arguments.n_counterfactuals,
         "search": arguments.search,
         "sparsity": arguments.sparsity,
+        "menu": arguments.menu,
     }
     return query if arguments.rules is None else query | {"actionability": _rules_beside(query, arguments.rules)}
 

@@ -179,12 +179,24 @@ def check_parameters(estimator: Any, rules: Mapping[str, tuple[Rule, str]] = _RU
             rule.check(name, value, advice)
 
 
-def check_query(search: Any = SEARCHES[0], n_counterfactuals: Any = 1, sparsity: Any = SPARSITY) -> None:
-    """Raise if a query names no search, no positive number of alternatives, or no price of a changed column."""
+def check_query(
+    search: Any = SEARCHES[0], n_counterfactuals: Any = 1, sparsity: Any = SPARSITY, menu: Any = False
+) -> None:
+    """Raise if a query names no search, no number of alternatives, no price of a change, or a menu and a number.
+
+    A menu has as many rows as there are, so that a number of alternatives beside it would say nothing.
+    """
     if not isinstance(search, str) or search not in SEARCHES:
         raise ValueError(f"search must be one of {listing(SEARCHES)}, got {search!r}. 'auto' is the default.")
     check_number(n_counterfactuals, "It is the number of alternatives for each row and target.")
     real_rule(0).check("sparsity", sparsity, "0 gives the nearest row, more gives rows with fewer changed columns.")
+    either = Rule("True or False", lambda value: isinstance(value, bool | np.bool_))
+    either.check("menu", menu, "True gives the best rows with one changed column, with two, and so on.")
+    if menu and n_counterfactuals != 1:
+        raise ValueError(
+            f"menu is True and n_counterfactuals is {n_counterfactuals!r}: a menu has a row for each number of changed "
+            "columns, up to the first that is certified. Leave one of them out; max_changes ends a menu earlier."
+        )
 
 
 def check_number(n_counterfactuals: Any, advice: str) -> None:

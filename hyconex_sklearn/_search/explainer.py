@@ -51,6 +51,8 @@ class Explainer:
     ) -> Counterfactuals:
         """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `Request`."""
         read = self._read(rules, X)
+        if how.get("menu"):
+            k = min(rules.max_changes or x.shape[1], len(self.codec.schema.columns))
         request = Request(x, wanted, self._compiled(read, X, x), rules.target_probability, k=k, **how)
         columns = [self.codec.schema.columns[j] for j in np.argsort(self.codec.match(X))]  # in the order of X
         numbers = [c.kind in ("numeric", "integer") for c in columns]

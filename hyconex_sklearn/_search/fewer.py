@@ -29,13 +29,13 @@ def search_fewer(best: Incumbent, rows: Tensor, rounds: int, search: Callable[[I
         if len(some) == 0:
             return
         at = rows[some]
-        query = _capped(best.query[at], cap)
+        query = capped(best.query[at], cap)
         trial = Incumbent(query, propose_capped(query))
         search(trial)
-        paid = best.keep(at, trial.x, trial.shortfall, trial.cost)
+        paid = best.keep(at, *trial.state)
         counts.learn(some, cap, paid, best.query[at].changed(best.x[at]).sum(1))
 
 
-def _capped(query: Query, counts: Tensor) -> Query:
+def capped(query: Query, counts: Tensor) -> Query:
     """Return the same questions, no more table columns to change than `counts` (m,)."""
     return replace(query, rules=query.rules.at_most(counts.cpu().numpy()))

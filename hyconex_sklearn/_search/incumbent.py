@@ -27,6 +27,11 @@ class Incumbent:
         other.x, other.shortfall, other.cost = self.x[rows], self.shortfall[rows], self.cost[rows]
         return other
 
+    @property
+    def state(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The rows (m, d), their shortfalls and their costs, both (m,)."""
+        return self.x, self.shortfall, self.cost
+
     def lacking(self, least: Shortfall) -> Tensor:
         """Return the queries whose incumbents lack `least` or more."""
         return (self.shortfall >= least).nonzero().squeeze(1)

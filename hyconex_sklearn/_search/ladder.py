@@ -73,8 +73,22 @@ def _climb(best: Incumbent, generator: torch.Generator) -> None:
     """Offer the reservoir's nearest rows, and mend and rebuild what still falls short."""
     offer_reservoir(best, best.lacking(Shortfall.CERTIFIED), 1)
     offer_reservoir(best, best.lacking(Shortfall.IMPLAUSIBLE), _NEIGHBOURS)
-    descend(best, best.lacking(Shortfall.IMPLAUSIBLE), _MENDING_STEPS)
+    _mend(best, _MENDING_STEPS)
     build(best, best.lacking(Shortfall.IMPLAUSIBLE))
+
+
+def _mend(best: Incumbent, steps: int) -> None:
+    """Move rows that fall short toward their certificates."""
+    descend(best, best.lacking(Shortfall.IMPLAUSIBLE), steps)
+    if best.query.rules.counted:
+        # A descent does not see what settling takes back of too many changes: once more, with what it left.
+        rows = best.lacking(Shortfall.IMPLAUSIBLE)
+        if len(rows) == 0:
+            return
+        query = best.query[rows]
+        kept = Incumbent(query.without(~query.changed(best.x[rows])), best.x[rows])
+        descend(kept, kept.lacking(Shortfall.IMPLAUSIBLE), steps)
+        best.keep(rows, *kept.state)
 
 
 def _climb_in_latent_space(best: Incumbent, generator: torch.Generator) -> None:
@@ -109,7 +123,7 @@ def _search_again(best: Incumbent) -> None:
 
 
 def _search_under_cap(best: Incumbent) -> None:
-    descend(best, best.lacking(Shortfall.IMPLAUSIBLE), _CAPPED_STEPS)
+    _mend(best, _CAPPED_STEPS)
     rows = (best.shortfall == Shortfall.CERTIFIED).nonzero().squeeze(1)
     shorten(best, rows, _SHORTENING_STEPS)
     undo(best, rows)

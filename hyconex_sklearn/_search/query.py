@@ -23,7 +23,8 @@ class Request:
     rules: FeasibleSet  # about each row
     probability: float | None = None  # calibrated, that certificates ask; by default what the class typically reaches
     search: str = "auto"
-    k: int = 1  # alternatives for each question
+    k: int = 1  # alternatives for each question, at most
+    menu: bool = False  # whether they are the best rows with one changed column, with two, ...
     seed: int = 0
     sparsity: float = SPARSITY  # what changed columns cost: all of them so many times the distance
 

@@ -260,6 +260,8 @@ QUERIES: list[tuple[dict[str, Any], str]] = [
     ({"sparsity": -1}, r"sparsity must be a finite number >= 0, got -1\. 0 gives the nearest row"),
     ({"sparsity": "few"}, r"sparsity must be a finite number >= 0, got 'few'"),
     ({"sparsity": float("nan")}, r"sparsity must be a finite number >= 0, got nan"),
+    ({"menu": 3}, r"menu must be True or False, got 3"),
+    ({"menu": True, "n_counterfactuals": 3}, r"menu is True and n_counterfactuals is 3: .* Leave one of them out"),
     ({"n_counterfactuals": 2.0}, r"n_counterfactuals must be an integer >= 1, got 2.0"),
     ({"target_probability": "high"}, r"target_probability must be a number .*, got 'high'"),
     ({"target_probability": 0}, r"target_probability must be .*, got 0"),
