@@ -315,8 +315,8 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         max_changes : int, optional
             Most columns that may change.
         actionability : Actionability, optional
-            These rules in one object, and rarer ones: categories, transitions, relations between columns, what changes
-            cost, a repair function.
+            These rules in one object, and rarer ones: categories, transitions, values and steps of numbers, relations
+            between columns, what changes cost, a repair function.
         search : {"auto", "latent", "steps", "one_shot"}, default="auto"
             "one_shot" is the single pass of the network. "auto" climbs for rows whose certificate fails (rows drawn
             from the density, descent, small steps, latent search), and shortens all answers, in length and in the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,15 @@ def table(rng: Generator, n: int, colours: str = "rgb") -> pd.DataFrame:
 
 
 NUMBERS = ["height", "gaps", "income", "cents", "narrow", "count", "holes"]
+STEPS = {  # finer and coarser than the columns are
+    "height": [5, 0.3, 12.5],
+    "gaps": [0.25, 0.7],
+    "income": [500, 1000.0, 0.01],
+    "cents": [0.05, 0.01, 2],
+    "narrow": [0.1, 0.05, 1],
+    "count": [1, 5, 7],
+    "holes": [2, 1],
+}
 LABELS = {"member": [False, True], "colour": list("rgb"), "size": SIZES}
 
 
@@ -56,7 +66,7 @@ class Case:
         """The decoded table, the encoded rows, and which are said to obey."""
         settled, good = (feasible or self.feasible).settle(Z, self.home)
         assert settled.dtype == np.float32 and settled.shape == self.home.shape and good.dtype == bool
-        return self.codec.decode(settled, self.query, reference=self.home), settled, good
+        return self.read.codec.decode(settled, self.query, reference=self.home), settled, good
 
     def proposals(self, rng: Generator) -> np.ndarray:
         """Soft rows: near the query or far from it, some columns untouched."""
@@ -69,6 +79,12 @@ def simple(rules: Actionability | None = None, n: int = 40, **keywords: Any) -> 
     """A case on a table that stays the same."""
     rng = np.random.default_rng(0)
     return Case(rules or Actionability(**keywords), table(rng, n), table(rng, 300))
+
+
+def quantiles(column: pd.Series, rng: Generator) -> list[float]:
+    """A few of the numbers that a column has, or, where it has any, of those between them."""
+    values = column.dropna().astype(float).quantile(rng.uniform(0.1, 0.9, rng.integers(1, 5)))
+    return values.round({"cents": 2, "count": 0, "holes": 0}.get(str(column.name), 9)).tolist()
 
 
 def same(a: Any, b: Any) -> bool:
@@ -117,10 +133,22 @@ def breaches(rules: Actionability, before: pd.Series, after: pd.Series, row: int
     for name, labels in (rules.allowed_categories or {}).items():
         if not pd.isna(after[name]) and after[name] not in labels:
             found.append(f"allowed {name}")
+    for name, step in (rules.resolution or {}).items():
+        if name in changed_columns(before, after) and not pd.isna(after[name]):
+            found += [] if is_multiple(after[name], step) else [f"resolution {name}"]
+    for name, values in (rules.allowed_values or {}).items():
+        if not pd.isna(after[name]) and not any(type(after[name])(value) == after[name] for value in values):
+            found.append(f"values {name}")
     for terms, bound in rules.relations:
         if not pd.isna([after[name] for name in terms]).any():
             found += ["relation"] if sum(a * float(after[name]) for name, a in terms.items()) > bound else []
     return found
+
+
+def is_multiple(cell: Any, step: float) -> bool:
+    """Whether a cell is the number next to a multiple of a step as it is written, in the cell's own precision."""
+    exact = Fraction(str(step))
+    return bool(type(cell)(float(round(float(cell) / exact) * exact)) == cell)
 
 
 @st.composite
@@ -147,8 +175,12 @@ def rule_sets(draw: st.DrawFn) -> Actionability:
         ({name: float(rng.choice([-2, -1, 1, 0.5])) for name in names}, 0.0) for names in [pick(NUMBERS)] if names
     ]
     relations = [(t, float(sum(a * sample[n].astype(float).median() for n, a in t.items()))) for t, _ in relations]
+    steps = {name: draw(st.sampled_from(STEPS[name])) for name in pick(NUMBERS)}
+    listed = {name: quantiles(sample[name], rng) for name in pick([n for n in loose if n not in steps])}
     return Actionability(
         immutable=frozen,
+        resolution=steps,
+        allowed_values=listed,
         bounds=bounds,
         monotonic_cst={name: int(rng.choice([-1, 1])) for name in pick([*NUMBERS, "size"])},
         max_changes=draw(st.none() | st.integers(1, 4)),

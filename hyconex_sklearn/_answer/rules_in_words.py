@@ -110,6 +110,11 @@ def _categories(said: Mapping[Any, Any], columns: _Columns) -> Iterator[str]:
         yield f"{columns.name(key)} only {columns.one_of(key, labels)}"
 
 
+def _resolution(said: Mapping[Any, Any], columns: _Columns) -> Iterator[str]:
+    for key, step in said.items():
+        yield f"a new {columns.name(key)} is a multiple of {columns.value(key, step)}"
+
+
 def _transitions(said: Mapping[Any, Any], columns: _Columns) -> Iterator[str]:
     for key, moves in said.items():
         for start, goals in moves.items():
@@ -137,6 +142,8 @@ _TELLERS: dict[str, Callable[[Any, _Columns], Iterable[str]]] = {
     "target_probability": lambda said, _: [f"the probability of the target is {shortest(said):.15g} or more"],
     "allowed_categories": _categories,
     "allowed_transitions": _transitions,
+    "allowed_values": _categories,
+    "resolution": _resolution,
     "relations": _relations,
     "feature_weights": _weights,
     "repair": lambda _, __: ["each row went through a function of the one who asked"],

@@ -139,7 +139,8 @@ def _explain_arguments(one: argparse.ArgumentParser) -> None:
     _several(one, "--bounds", "COLUMN=LOW:HIGH", "smallest and largest value; may be empty")
     _several(one, "--monotonic", "COLUMN=1|-1", "columns that may only rise (1) or fall (-1)")
     one.add_argument("--max-changes", type=int, metavar="N", help="how many columns may change")
-    one.add_argument("--rules", metavar="FILE", help="rules as JSON, as Actionability.to_json gives them")
+    told = "all rules as JSON, as Actionability.to_json gives them: allowed values and steps of numbers, too"
+    one.add_argument("--rules", metavar="FILE", help=told)
     one.add_argument("--target-probability", type=float, metavar="P", help="probability of the target to reach")
     one.add_argument("--n-counterfactuals", type=int, default=1, metavar="N", help="alternatives for each (default: 1)")
     _search(one)

@@ -17,7 +17,7 @@ _KEYWORDS = {
     "max_time": "max_time",
     "random_state": "random_state",
 }
-_LABEL_RULES = re.compile(r"\b(allowed_categories|allowed_transitions)=\{[^}]*\}+")
+_LABEL_RULES = re.compile(r"\b(allowed_categories|allowed_transitions|allowed_values)=\{[^}]*\}+")
 
 
 def in_options(text: str, arguments: argparse.Namespace) -> str:

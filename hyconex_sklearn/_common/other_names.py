@@ -30,7 +30,15 @@ OUR_NAMES = {
     "feature_costs": _RULE.format("feature_weights"),
     **{
         rule: _RULE.format(rule)
-        for rule in ("allowed_categories", "allowed_transitions", "relations", "feature_weights", "repair")
+        for rule in (
+            "allowed_categories",
+            "allowed_transitions",
+            "allowed_values",
+            "resolution",
+            "relations",
+            "feature_weights",
+            "repair",
+        )
     },
 }
 

@@ -53,6 +53,12 @@ class Actionability:
     allowed_transitions : dict of column to dict of label to list of labels, optional
         Where a label may go. Staying is always allowed; a label that is not named as a key is free. None stands for
         a missing category.
+    allowed_values : dict of column to list of numbers, optional
+        The only numbers that a counterfactual may have, ``{"term": [12, 24, 36]}``, all from the range seen at fit. A
+        missing number may stay missing.
+    resolution : dict of column to number, optional
+        New numbers of the column are multiples of this: ``{"income": 500}``. It takes the place of the steps that the
+        column was seen to have at fit, but has no more decimals than these. The row's own number may stay as it is.
     relations : list of (dict of column to coefficient, bound), optional
         Each says ``sum(coefficient * column) <= bound``, for numbers. Where one of the columns is missing, there is
         nothing to compare.
@@ -80,6 +86,8 @@ class Actionability:
     target_probability: float | None = None
     allowed_categories: Any = None
     allowed_transitions: Any = None
+    allowed_values: Any = None
+    resolution: Any = None
     relations: Any = ()
     feature_weights: Any = None
     repair: Callable[[pd.DataFrame], pd.DataFrame] | None = None

@@ -13,12 +13,13 @@ import numpy as np
 
 from .._table.cells import Array, Table
 from .._table.codec import UNSEEN
+from .._table.grid import onward
 from .._table.schema import Column, TableSchema
-from .._table.units import NARROW_FLOATS, from_steps, to_steps
+from .._table.units import NARROW_FLOATS, held_in
 from .feasible_set import FeasibleSet
 from .judge import LabelRule, narrowed
 from .read import check_labels, read_weights
-from .table_rules import TableRules, as_compared
+from .table_rules import TableRules
 
 _UNKNOWN = object()  # the label of a cell whose label the fit did not see
 _ANY = LabelRule(None, {})
@@ -41,6 +42,7 @@ def unruled(schema: TableSchema, encoded: Array) -> FeasibleSet:
         labels={},
         relations=(),
         max_changes=np.broadcast_to(len(schema.columns), n),
+        grids={},
         bounded=False,
         trivial=True,
     )
@@ -53,7 +55,7 @@ def compile_rules(read: TableRules, X: Table, encoded: Array) -> FeasibleSet:
     rows = unruled(schema, encoded)
     if said.is_trivial:
         return rows
-    bounded = bool(read.bounds or read.directions)
+    bounded = bool(read.bounds or read.directions or read.grids)
     written = {"movable", "lower", "upper", "low", "high", "broken"} if bounded or read.labels else set()
     rows = replace(
         rows,
@@ -64,15 +66,16 @@ def compile_rules(read: TableRules, X: Table, encoded: Array) -> FeasibleSet:
         relations=read.relations,
         max_changes=np.broadcast_to(said.max_changes or len(schema.columns), len(rows)),
         bounded=bounded,
+        grids={j: rule.grid for j, rule in read.grids.items() if schema.columns[j].is_value},
         trivial=replace(said, target_probability=None, repair=None).is_trivial,
     )
     permitted = {}
-    for j in sorted({*read.bounds, *read.directions, *read.labels}):
+    for j in read.ruled:
         rows.broken[:, j] = ~read.obeyed_in(j, X, X, np.arange(len(rows)))
         if schema.columns[j].kind == "constant":
             rows.movable[:, j] = False
             continue
-        if j in read.bounds or j in read.directions:
+        if j in read.bounds or j in read.directions or j in read.grids:
             _restrict_range(rows, read, X, encoded, j)
         own = read.codec.levels(X, j) if schema.columns[j].categories else np.empty(0)
         if j in read.labels or (own == UNSEEN).any():
@@ -85,13 +88,16 @@ def compile_rules(read: TableRules, X: Table, encoded: Array) -> FeasibleSet:
 
 
 def _restrict_range(rows: FeasibleSet, read: TableRules, X: Table, encoded: Array, j: int) -> None:
-    """Write down bounds and direction of a value column."""
+    """Write down bounds and direction of a value column, and where its numbers have any way to go."""
     column, slot, direction = rows.schema.columns[j], rows.schema.slot(j), read.directions.get(j, 0)
     own, home = rows.numbers[:, slot], encoded[:, column.start]
-    low, high = read.bounds.get(j, (np.full(len(own), -np.inf), np.full(len(own), np.inf)))
+    unbounded = np.full(len(own), -np.inf), np.full(len(own), np.inf)
+    low, high = read.bounds.get(j, unbounded)
     below, above, pinned = own < low, own > high, np.zeros(len(own), dtype=bool)
-    if j in read.bounds:
-        low, high, pinned = _on_grid(column, own, ~(below | above), read.exact[j], str(read.codec.cells(X, j).dtype))
+    if j in read.bounds or j in read.grids:
+        may_stay = ~(below | above | (rows.broken[:, j] & (j in read.grids)))
+        bound, dtype = read.exact.get(j, unbounded), str(read.codec.cells(X, j).dtype)
+        low, high, pinned = _on_grid(column, own, may_stay, bound, dtype)
     low, high = narrowed(low, high, own, direction)
     pinned |= (low > high) | (np.isnan(own) if direction else False)
     rows.impossible[(low > high) & ~np.isnan(own)] = True
@@ -129,11 +135,13 @@ def _on_grid(
 ) -> tuple[Array, Array, Array]:
     """Bounds on the column's grid and in its seen range, widened to own values; and cells without another value.
 
-    `inside` (n,) are the rows whose own value is within bounds; a missing cell violates nothing.
+    `inside` (n,) are the rows whose own value obeys the rules on its column; a missing cell violates nothing.
     """
     low, high = bound
     least = np.maximum(_next_on_grid(column, low, +1, dtype), column.lower)
     most = np.minimum(_next_on_grid(column, high, -1, dtype), column.upper)
+    if column.grid is not None:
+        least, most = column.held(least), column.held(most)
     pinned = least > most
     least = np.where(inside, np.fmin(least, own), least)
     most = np.where(inside, np.fmax(most, own), most)
@@ -149,16 +157,13 @@ def _next_on_grid(column: Column, bound: Array, side: int, dtype: str) -> Array:
     narrow = [NARROW_FLOATS[name] for name in (column.dtype.lower(), dtype.lower()) if name in NARROW_FLOATS]
 
     def held(values: Array) -> Array:
-        for cast in narrow:
-            values = values.astype(cast).astype(np.float64)
+        for name in (column.dtype, dtype):
+            values = held_in(values, name)
         return values
 
     with np.errstate(over="ignore", invalid="ignore"):
-        if column.decimals is not None:  # 0.1 as the column has it is within a bound of 0.1
-            grid, (compared, _) = (10.0**column.decimals, column.multiple), as_compared((bound, bound), dtype)
-            steps = np.rint(to_steps(bound, *grid))
-            short = side * held(from_steps(steps, *grid)) < side * compared
-            return from_steps(np.where(short, steps + side, steps), *grid)
+        if (grid := column.grid) is not None:  # 0.1 as the column has it is within a bound of 0.1
+            return onward(grid, held_in(bound, dtype), side, held)
         if not narrow:
             return bound
         value, beyond = held(bound), np.dtype(narrow[0]).type(side * np.inf)

@@ -11,6 +11,7 @@ import numpy as np
 from .._common.messages import number_text, user_stacklevel
 from .._table.cells import Array, Table
 from .._table.codec import TableCodec
+from .._table.grid import onward
 from .._table.row_labels import row_labels
 from .._table.schema import Column
 from .actionability import Actionability
@@ -78,6 +79,10 @@ def _reasons(j: int, column: Column, read: TableRules, names: list[Any]) -> Iter
             return f"{_ends(column, low[row], high[row])} in row {names[row]!r}"
 
         yield low > high, lambda row: f"has a low bound above the high one ({ends(row)})"
+        if j in read.grids:
+            least, most = (onward(read.grids[j].grid, end, side) for end, side in ((low, 1), (high, -1)))
+            none = np.maximum(least, column.lower) > np.minimum(most, column.upper)
+            yield none, lambda row: f"has no number that the rules leave within its bounds ({ends(row)})"
         outside = np.maximum(low, column.lower) > np.minimum(high, column.upper)
         yield outside, lambda row: f"held nothing within its bounds ({ends(row)}) at fit, only {seen}"
     yield always, lambda row: "has nothing that it may become"

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from .._table.cells import Array
+from .._table.grid import Grid, onward
 from .._table.schema import NOTICEABLE, TableSchema, hardened
 from .._table.units import NumericMap
 from . import judge
@@ -44,7 +45,8 @@ class FeasibleSet:
     labels: Mapping[int, Array]  # bool (n, K) of each column with a rule on labels: levels that each row may take
     relations: tuple[Relation, ...]  # between value columns
     max_changes: Array  # int (n,): table columns that may change at most; all of them where nothing is said
-    bounded: bool  # whether there is a bound or a direction
+    grids: Mapping[int, Grid]  # what the numbers of a column may become, where there is a rule on that
+    bounded: bool  # whether there is a bound, a direction or such a rule
     trivial: bool  # whether there is no rule at all
 
     def __len__(self) -> int:
@@ -120,7 +122,10 @@ class FeasibleSet:
     def _project(self, Z: Array, reference: Array) -> Array:
         """Each rule in turn, the ones that later ones cannot break first."""
         inside = np.where(self.movable_positions, Z, reference)
-        settled = self.schema.snap(self._clipped(inside, reference) if self.bounded else inside, reference)
+        inside = self._clipped(inside, reference) if self.bounded else inside
+        settled = self.schema.snap(inside, reference)
+        for j, grid in self.grids.items():
+            self._choose_number(j, grid, inside, settled, reference)
         if self.broken.any():
             self._enter_bounds(settled, reference)
         for j in self.labels:
@@ -145,6 +150,22 @@ class FeasibleSet:
         value, home = settled[:, at], reference[:, at]
         kept = self.broken[:, self.schema.value_columns] & (value == home)
         settled[:, at] = np.where(kept, np.clip(home, self.lower[:, at], self.upper[:, at]), value)
+
+    def _choose_number(self, j: int, grid: Grid, soft: Array, settled: Array, reference: Array) -> None:
+        """The nearest number of the grid within the bounds, or the own one, if that is nearer and may stay."""
+        column, slot = self.schema.columns[j], self.schema.slot(j)
+        z, home, own = soft[:, column.start], reference[:, column.start], self.numbers[:, slot]
+        ends = (self.low[:, slot], 1), (self.high[:, slot], -1)
+        least, most = (onward(grid, end, side, column.held) for end, side in ends)
+        new = column.forward(np.clip(column.inverse(z), least, most)).astype(np.float32)
+        new = np.clip(new, self.lower[:, column.start], self.upper[:, column.start])
+        leaves = self.broken[:, j] & self.movable[:, j]
+        new = np.where(leaves & (new == home), np.nextafter(home, np.float32(np.inf)), new)  # a cell changes if bits do
+        away, apart = np.abs(z - home), np.abs(new - home) > NOTICEABLE
+        moved = (away > NOTICEABLE) & apart & (np.isnan(own) | (np.abs(new - z) < away)) & (least <= most)
+        settled[:, column.start] = np.where(moved | leaves, new, home)
+        if column.missing is not None:
+            settled[:, column.missing] = np.where(moved, 0.0, reference[:, column.missing])
 
     def _choose_label(self, j: int, soft: Array, settled: Array, reference: Array) -> None:
         """An excluded rank becomes the nearest permitted one.
@@ -226,6 +247,8 @@ class FeasibleSet:
         good = judge.obeyed(changed, numbers, self.movable, self.low, self.high, self.relations, self.max_changes)
         for j in self.labels:
             good &= self._permits(j, Z, reference)
+        for j in self.grids:
+            good &= changed[:, j] | ~self.broken[:, j]
         return good & ~self.impossible
 
     def _permits(self, j: int, Z: Array, reference: Array) -> Array:

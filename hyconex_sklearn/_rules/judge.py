@@ -8,13 +8,14 @@ but a bound at the own value.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from .._table.cells import Array
+from .._table.grid import Grid, nearest
 from .relations import Relation
 
 
@@ -38,6 +39,23 @@ class LabelRule:
         return not self.direction or (old in (False, True) and self.direction * (int(new) - int(old)) > 0)
 
 
+@dataclass(frozen=True)
+class NumberRule:
+    """What the numbers of one column may become."""
+
+    grid: Grid  # the new ones
+    listed: bool  # whether these are the only ones that a row may have, or its own one may stay, too
+
+    def permits(self, old: Array, new: Array, held: Callable[[Array], Array]) -> Array:
+        """Whether numbers (n,) may become others, or stay; `held` is what a column makes of numbers of the grid.
+
+        A missing one may stay so, but where numbers are listed, none may go missing.
+        """
+        missing = np.isnan(new)
+        unchanged = (missing & np.isnan(old)) if self.listed else (missing | (new == old))
+        return np.asarray(unchanged | (held(nearest(self.grid, new)) == new))
+
+
 def narrowed(low: Array, high: Array, own: Array, direction: int) -> tuple[Array, Array]:
     """Bounds (n,) of a number that may only rise from its own value (1), only fall (-1), or both (0)."""
     return np.fmax(low, own) if direction > 0 else low, np.fmin(high, own) if direction < 0 else high
@@ -52,7 +70,7 @@ def obeyed(
     relations: Collection[Relation],
     max_changes: Array,
 ) -> Array:
-    """Which of n rows obey all rules but those on labels, for which there is `LabelRule`.
+    """Which of n rows obey all rules but those on labels and values, for which there are `LabelRule` and `NumberRule`.
 
     `changed` and `movable` (n, C) are the cells that hold another value than before, and those that may. `numbers` are
     what the rows hold now, in original units, and `low` and `high` their bounds, those of directions included, all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any
 
@@ -233,6 +234,38 @@ def _read_allowed_categories(value: Any) -> dict[Any, tuple[Any, ...]] | None:
     return allowed or None
 
 
+def _read_allowed_values(value: Any) -> dict[Any, tuple[float, ...]] | None:
+    allowed = {}
+    for column, values in _mapping(value, "allowed_values", "a list of numbers").items():
+        rule, advice = f"allowed_values[{column!r}]", "Use the units of the table."
+        given = _sequence(values, rule, "a list of numbers", "Put a single number into a list.")
+        if not given:
+            raise ValueError(f"{rule} is empty, which leaves no value. Use immutable=[{column!r}] to keep all values.")
+        for number in given:
+            _require(is_real(number), TypeError, f"a value in {rule}", "a number", number, advice)
+            _require(_is_finite(number), ValueError, f"a value in {rule}", "finite", number, advice)
+        allowed[column] = tuple(map(_number, given))
+    return allowed or None
+
+
+def _read_resolution(value: Any) -> dict[Any, float] | None:
+    steps = {column: plain(step) for column, step in _mapping(value, "resolution", "step").items()}
+    _require_all(steps, "resolution", "a number > 0")
+    for column, step in steps.items():
+        rule, advice = f"resolution[{column!r}]", "New numbers of the column are multiples of it: 500, or 0.05."
+        _require(is_real(step), TypeError, rule, "a number > 0", step, advice)
+        _require(_is_finite(step) and step > 0, ValueError, rule, "a finite number > 0", step, advice)
+    return {column: _number(step) for column, step in steps.items()} or None
+
+
+def _is_finite(number: Any) -> bool:
+    return bool(abs(number) <= sys.float_info.max)  # which whole numbers and fractions may exceed, too
+
+
+def _number(number: Any) -> float:
+    return int(number) if is_int(number) else float(number)
+
+
 def _read_allowed_transitions(value: Any) -> dict[Any, dict[Any, tuple[Any, ...]]] | None:
     transitions, content = {}, "a dict of label to list of labels"
     for column, moves in _mapping(value, "allowed_transitions", content).items():
@@ -294,9 +327,19 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "target_probability": _read_target_probability,
     "allowed_categories": _read_allowed_categories,
     "allowed_transitions": _read_allowed_transitions,
+    "allowed_values": _read_allowed_values,
+    "resolution": _read_resolution,
     "relations": _read_relations,
     "feature_weights": _read_feature_weights,
     "repair": _read_repair,
 }
 #: Rules that are dicts by columns.
-BY_COLUMN = ("bounds", "monotonic_cst", "allowed_categories", "allowed_transitions", "feature_weights")
+BY_COLUMN = (
+    "bounds",
+    "monotonic_cst",
+    "allowed_categories",
+    "allowed_transitions",
+    "allowed_values",
+    "resolution",
+    "feature_weights",
+)

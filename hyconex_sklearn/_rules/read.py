@@ -141,7 +141,7 @@ def check_labels(rules: Actionability, schema: TableSchema) -> None:
     """Raise where a rule on labels names one that the fit did not see, or a column of numbers."""
     for name, j, labels in by_column(rules.allowed_categories, schema, "allowed_categories"):
         column, rule = schema.columns[j], f"allowed_categories[{name!r}]"
-        _check_kind(column, rule, "bounds")
+        _check_kind(column, rule, "bounds, or allowed_values in their place")
         _check_labels(column, labels, rule)
     for name, j, goals in by_column(rules.allowed_transitions, schema, "allowed_transitions"):
         column, rule = schema.columns[j], f"allowed_transitions[{name!r}]"

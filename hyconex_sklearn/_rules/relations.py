@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._table.cells import Array
-from .._table.units import NumericMap, from_steps, to_steps
+from .._table.grid import onward
+from .._table.units import NumericMap
 
 #: By how much a sum may exceed its bound: not at all, so that whoever adds up the terms finds the relation obeyed.
 TOLERANCE = 0.0
@@ -115,9 +116,7 @@ def _slack(scales: NumericMap, numbers: Array) -> Array:
 def _round_onward(moved: Array, numbers: Array, scales: NumericMap) -> Array:
     """Numbers on a grid of decimals, if moved: to the next grid value in the direction of the move."""
     rounded = moved.copy()
-    for slot in scales.discrete:
-        x, home, grid = moved[:, slot], numbers[:, slot], (scales.factor[slot], scales.multiple[slot])
-        steps = to_steps(x, *grid)
-        onward = from_steps(np.where(x < home, np.floor(steps), np.ceil(steps)), *grid)
-        rounded[:, slot] = np.where(x == home, x, onward)
+    for slot, grid in scales.grids:
+        x, home = moved[:, slot], numbers[:, slot]
+        rounded[:, slot] = np.where(x == home, x, onward(grid, x, np.where(x < home, -1, 1)))
     return rounded

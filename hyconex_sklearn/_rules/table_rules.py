@@ -15,9 +15,10 @@ from .._table.cells import Array, Table, cells_differ
 from .._table.codec import TableCodec, ranks_of
 from .._table.column_io import labels_of, missing_cells, read_numbers
 from .._table.schema import Column
-from .._table.units import NARROW_FLOATS
+from .._table.units import held_in
 from .actionability import Actionability
-from .judge import LabelRule
+from .grids import read_grids, ruled
+from .judge import LabelRule, NumberRule
 from .read import read_bounds, read_directions, read_labels, read_movable, read_relations
 from .relations import Relation
 
@@ -27,19 +28,21 @@ class TableRules:
     """What the user said, read against the n rows of a table, by column number of the codec's schema."""
 
     said: Actionability
-    codec: TableCodec
+    codec: TableCodec  # which decodes to numbers that the rules allow
     movable: Array  # bool (n, C)
     exact: dict[int, tuple[Array, Array]]  # low and high (n,), infinite where there is none; ranks of ordered labels
     bounds: dict[int, tuple[Array, Array]]  # the same, `as_compared`
     directions: dict[int, int]  # 1 or -1, of numbers and ordered labels; those of truth values are label rules
     labels: dict[int, LabelRule]
+    grids: dict[int, NumberRule]  # what numbers may become, beside bounds and directions
     relations: tuple[Relation, ...]  # sums of ``codec.schema.value_columns``
 
     @classmethod
     def read(cls, rules: Actionability, codec: TableCodec, X: Table) -> Self:
         """Raise where a rule does not fit the columns or rows of X."""
         rules = rules._placed(X, codec.schema.feature_names)
-        return cls(rules, codec, **cls._read(rules, codec, X))
+        parts = cls._read(rules, codec, X)
+        return cls(rules, ruled(codec, parts["grids"], X), **parts)
 
     @classmethod
     def _read(cls, rules: Actionability, codec: TableCodec, X: Table) -> dict[str, Any]:
@@ -55,6 +58,7 @@ class TableRules:
             "bounds": {j: as_compared(sides, codec.cells(X, j).dtype) for j, sides in bounds.items()},
             "directions": {j: way for j, way in directions.items() if schema.columns[j].is_value},
             "labels": read_labels(rules, schema),
+            "grids": read_grids(rules, schema),
             "relations": read_relations(rules.relations, schema),
         }
 
@@ -62,6 +66,11 @@ class TableRules:
         """Column j as numbers (n,): those of the cells, or ranks; NaN where there is none."""
         cells, column = self.codec.cells(table, j), self.codec.schema.columns[j]
         return ranks_of(cells, column) if column.kind == "ordered" else read_numbers(cells, column.name)
+
+    @property
+    def ruled(self) -> list[int]:
+        """The columns whose cells have rules of their own."""
+        return sorted({*self.bounds, *self.directions, *self.labels, *self.grids})
 
     def obeyed(self, data: Table, original: Table, rows: Array) -> Array:
         """Which rows (m,) obey every rule by their own cells; `original` are their query rows, number `rows` of all."""
@@ -74,7 +83,7 @@ class TableRules:
             numbers = self.codec.numbers(data)
             for relation in self.relations:
                 good &= ~relation.broken(numbers)
-        for j in {*self.bounds, *self.directions, *self.labels}:
+        for j in self.ruled:
             good &= self.obeyed_in(j, data, original, rows)
         return np.asarray(good)
 
@@ -86,11 +95,18 @@ class TableRules:
         if j in self.directions:
             before, after, way = self.values(original, j), self.values(data, j), self.directions[j]
             good &= ~(way * after < way * before) & ~(np.isnan(before) & ~np.isnan(after))
+        if j in self.grids:
+            good &= self.on_grid(j, data, original)
         if j in self.labels:
             name, permits = self.codec.schema.columns[j].name, self.labels[j].permits
             old, new = (labels_of(self.codec.cells(table, j), name) for table in (original, data))
             good &= np.array([*map(permits, old, new)], dtype=bool)
         return good
+
+    def on_grid(self, j: int, data: Table, original: Table) -> Array:
+        """Whether the cells of column j hold numbers that they may become, bool (m,)."""
+        dtype = self.codec.cells(data, j).dtype
+        return self.grids[j].permits(self.values(original, j), self.values(data, j), lambda of: held_in(of, dtype))
 
     def _within(self, j: int, data: Table, rows: Array) -> Array:
         """Whether column j is within its bounds (m,). A missing cell breaks none; a label without a rank is in none."""
@@ -102,11 +118,7 @@ class TableRules:
 
 def as_compared(sides: tuple[Array, Array], dtype: Any) -> tuple[Array, Array]:
     """Numbers as a column of a dtype compares with them, as numpy and pandas do: in its own precision."""
-    narrow = NARROW_FLOATS.get(str(dtype).lower())
-    if narrow is None:
-        return sides
-    with np.errstate(over="ignore"):
-        low, high = (side.astype(narrow).astype(np.float64) for side in sides)
+    low, high = (held_in(side, dtype) for side in sides)
     return low, high
 
 

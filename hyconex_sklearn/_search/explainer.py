@@ -84,7 +84,7 @@ class Explainer:
         parts = chunks(block.stop, self.chunk_rows, block.start)
         found = Answers.joined([answer(self.model, request.at(rows), rows.start, bar.update) for rows in parts])
         reference, original = request.x[found.row].cpu().numpy(), rows_of(X, found.row)
-        data = self.codec.rewrite(found.z, original.copy(), reference)
+        data = read.codec.rewrite(found.z, original.copy(), reference)
         spoilt = np.zeros(len(reference), dtype=bool)  # by the user's function
         if isinstance(request.rules, RepairedSet):
             rules = request.rules.take(found.row)

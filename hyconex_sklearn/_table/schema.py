@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from .cells import Array
-from .units import NumericMap
+from .grid import Grid, Steps
+from .units import NumericMap, held_in
 
 VALUE_KINDS = ("numeric", "integer", "ordered")
 ONE_HOT_KINDS = ("categorical", "boolean")
@@ -79,6 +80,15 @@ class Column:
     def positions(self) -> slice:
         """All encoded positions of the column, its missing indicator included."""
         return slice(self.start, self.stop if self.missing is None else self.missing + 1)
+
+    @property
+    def grid(self) -> Grid | None:
+        """The numbers that decoded values are rounded to; None: continuous."""
+        return None if self.decimals is None else Steps(10.0**self.decimals, self.multiple)
+
+    def held(self, values: Array) -> Array:
+        """Numbers as the column's cells hold them, which may be in a narrow precision."""
+        return held_in(values, self.dtype)
 
     @cached_property
     def numeric_map(self) -> NumericMap:

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy.special import boxcox1p, inv_boxcox1p
 
 from .cells import Array, Column, objects_of
+from .grid import Grid, nearest
 
 #: Encoded values are cut off here, so that one absurd cell cannot overflow float32 arithmetic downstream.
 ENCODED_LIMIT = 1e6
@@ -34,6 +35,15 @@ def as_written(column: Column) -> Array:
     return objects
 
 
+def held_in(values: Array, dtype: Any) -> Array:
+    """Numbers as a column of a dtype holds them, and compares them: in its own precision, as float64."""
+    narrow = NARROW_FLOATS.get(str(dtype).lower())
+    if narrow is None:
+        return values
+    with np.errstate(over="ignore"):
+        return values.astype(narrow).astype(np.float64)
+
+
 @dataclass(frozen=True)
 class NumericMap:
     """The invertible map between original and encoded units of ``p`` numeric columns at once.
@@ -43,8 +53,10 @@ class NumericMap:
 
     Parameters
     ----------
-    center, scale, power, unit, factor, multiple, lower, upper : ndarray of shape (p,)
-        As in :class:`Column`; power is NaN without a power, factor is ``10 ** decimals`` and NaN where continuous.
+    center, scale, power, unit, lower, upper : ndarray of shape (p,)
+        As in :class:`Column`; power is NaN without a power.
+    grids : tuple of (int, Grid)
+        Columns that are rounded, and to what.
     single : tuple of (int, dtype)
         Columns whose values live in a float narrower than 64 bits.
     """
@@ -53,10 +65,9 @@ class NumericMap:
     scale: Array
     power: Array
     unit: Array
-    factor: Array
-    multiple: Array
     lower: Array
     upper: Array
+    grids: tuple[tuple[int, Grid], ...] = ()
     single: tuple[tuple[int, Any], ...] = ()
 
     @classmethod
@@ -66,10 +77,10 @@ class NumericMap:
         def floats(values: Iterable[float | None]) -> Array:
             return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
-        same = ("center", "scale", "power", "unit", "multiple", "lower", "upper")
+        same = ("center", "scale", "power", "unit", "lower", "upper")
         return cls(
             **{name: floats(getattr(c, name) for c in columns) for name in same},
-            factor=floats(None if c.decimals is None else 10.0**c.decimals for c in columns),
+            grids=tuple((j, c.grid) for j, c in enumerate(columns) if c.grid is not None),
             single=tuple(
                 (j, NARROW_FLOATS[c.dtype.lower()]) for j, c in enumerate(columns) if c.dtype.lower() in NARROW_FLOATS
             ),
@@ -83,7 +94,7 @@ class NumericMap:
     @cached_property
     def discrete(self) -> Array:
         """Numbers of the columns that are rounded."""
-        return np.flatnonzero(~np.isnan(self.factor))
+        return np.array([j for j, _ in self.grids], dtype=np.intp)
 
     @cached_property
     def gridded(self) -> Array:
@@ -99,8 +110,11 @@ class NumericMap:
     def _on_grid(self) -> NumericMap:
         """The map of the gridded columns alone."""
         kept = {int(j): i for i, j in enumerate(self.gridded)}
-        arrays = {f.name: getattr(self, f.name)[self.gridded] for f in fields(self) if f.name != "single"}
-        return NumericMap(**arrays, single=tuple((kept[j], dtype) for j, dtype in self.single))
+        paired = ("grids", "single")
+        alone = [f.name for f in fields(self) if f.name not in paired]
+        arrays: dict[str, Any] = {name: getattr(self, name)[self.gridded] for name in alone}
+        pairs: dict[str, Any] = {name: tuple((kept[j], what) for j, what in getattr(self, name)) for name in paired}
+        return NumericMap(**arrays, **pairs)
 
     def forward(self, values: Array) -> Array:
         """Original units (n, p) -> encoded units (n, p), cut off at ``ENCODED_LIMIT``."""
@@ -124,9 +138,8 @@ class NumericMap:
                 # At the very end of a power that saturates, the inverse may step over its pole.
                 lost = np.isnan(values[:, j])
                 values[lost, j] = np.where(z[lost, j] > 0, self.upper[j], self.lower[j])
-        for j in self.discrete:
-            steps = np.rint(to_steps(values[:, j], self.factor[j], self.multiple[j]))
-            values[:, j] = from_steps(steps, self.factor[j], self.multiple[j]) + 0.0  # never a negative zero
+        for j, grid in self.grids:
+            values[:, j] = nearest(grid, values[:, j]) + 0.0  # never a negative zero
         np.clip(values, self.lower, self.upper, out=values)
         for j, dtype in self.single:
             values[:, j] = values[:, j].astype(dtype)
@@ -139,16 +152,6 @@ class NumericMap:
             part = self._on_grid
             snapped[:, self.gridded] = part.forward(part.inverse(snapped[:, self.gridded]))
         return snapped.astype(np.float32)
-
-
-def to_steps(values: Any, factor: Any, multiple: Any) -> Any:
-    """Numbers in steps of their grid, exact for those on it: factor and multiple are whole, so that nothing is lost."""
-    return values * factor / multiple
-
-
-def from_steps(steps: Any, factor: Any, multiple: Any) -> Any:
-    """Numbers of so many steps of their grid."""
-    return steps * multiple / factor
 
 
 def yeo_johnson(x: Array, power: float) -> Array:

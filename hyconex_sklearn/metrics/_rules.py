@@ -21,7 +21,8 @@ from .._table.column_io import numbers_in as column_numbers
 from .._table.containers import read_table
 from ._units import aligned, check_length, found_in, labels_in, number_columns, numbers_in
 
-#: What a sum may exceed its bound by: this share of the size of its terms and of the bound, together.
+#: What a sum may exceed its bound by: this share of the size of its terms and of the bound, together. A number may be
+#: off by this share of its size.
 _TOLERANCE = 1e-9
 
 
@@ -36,9 +37,10 @@ def violations(X: Any, X_cf: Any, actionability: Actionability) -> Array:
         Their counterfactuals, row by row; a row without any value: none was found.
     actionability : Actionability
         The rules. Masks over rows and bounds that are arrays have one entry for each row of `X`. A cell that is out of
-        bounds, or not among the allowed categories, breaks the rule even where it did not change. A sum may exceed its
-        bound by 1e-9 of the size of its terms, which is rounding. The weights of columns, `repair` and the probability
-        to reach are nothing that cells could break.
+        bounds, or not among the allowed categories or values, breaks the rule even where it did not change. A sum may
+        exceed its bound by 1e-9 of the size of its terms, which is rounding, and so may a number be off an allowed
+        value or a multiple. The weights of columns, `repair` and the probability to reach are nothing that cells could
+        break.
 
     Returns
     -------
@@ -84,6 +86,10 @@ def broken_rules(X: Any, before: pd.DataFrame, after: pd.DataFrame, rules: Any, 
     for j, goals in cells.named(rules.allowed_transitions, "allowed_transitions"):
         astray = [old in goals and new != old and new not in goals[old] for old, new in cells.moves(j)]
         broken |= np.array(astray, dtype=bool)
+    for j, values in cells.named(rules.allowed_values, "allowed_values"):
+        broken |= cells.off_values(j, values)
+    for j, step in cells.named(rules.resolution, "resolution"):
+        broken |= cells.changed[:, j] & cells.off_multiples(j, step)
     for terms, bound in rules.relations:
         broken |= cells.exceeds(terms, bound)
     return broken & found_in(after)
@@ -151,6 +157,23 @@ class _Cells:
         old, new = (self._values(table, j, "monotonic_cst") for table in (self.before, self.after))
         return (direction * (new - old) < 0) | (np.isnan(old) & ~np.isnan(new))
 
+    def off_values(self, j: int, values: tuple[float, ...]) -> Array:
+        """Whether a number is none of some values, or was lost."""
+        old, new = (self._values(table, j, "allowed_values") for table in (self.before, self.after))
+        apart = np.abs(new[:, None] - np.array(values, dtype=float))
+        near = (apart <= self._rounding(j) * np.abs(new)[:, None]).any(axis=1)
+        return ~near & ~(np.isnan(new) & np.isnan(old))
+
+    def off_multiples(self, j: int, step: float) -> Array:
+        """Whether a number is no multiple of a step; a missing one breaks nothing."""
+        count = self._values(self.after, j, "resolution") / step
+        return np.asarray(np.abs(count - np.rint(count)) > self._rounding(j) * np.abs(count))
+
+    def _rounding(self, j: int) -> float:
+        """What the numbers of a column may be off by, relative to their size."""
+        dtype = getattr(self.after.dtypes.iloc[j], "numpy_dtype", self.after.dtypes.iloc[j])
+        return _TOLERANCE + (float(np.finfo(dtype).eps) if isinstance(dtype, np.dtype) and dtype.kind == "f" else 0.0)
+
     def exceeds(self, terms: dict[Any, Any], bound: float) -> Array:
         """Whether a sum of numbers is above its bound by more than rounding; a missing number compares with nothing."""
         total, size = np.zeros(len(self.rows)), np.full(len(self.rows), abs(float(bound)))
@@ -183,14 +206,16 @@ class _Cells:
         column, dtype = table.iloc[:, j], self.before.dtypes.iloc[j]
         if rule == "monotonic_cst" and pd.api.types.infer_dtype(self.before.iloc[:, j], skipna=True) == "boolean":
             return np.array([np.nan if label is None else float(label is True) for label in labels_in(column)])
-        if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
+        of_numbers = rule in ("allowed_values", "resolution")
+        if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered and not of_numbers:
             codes = dtype.categories.get_indexer(pd.Index(column.astype(object)))
             return np.where(codes < 0, np.nan, codes)
         if not number_columns(self.before.iloc[:, [j]])[0] and self.before.iloc[:, j].notna().any():
             if is_number(self.before, j):  # of a kind of their own, such as fractions
                 return column_numbers(table, j)
+            held = "labels, no numbers" if of_numbers else "labels without an order"
             raise ValueError(
-                f"{rule} is about column {column.name!r}, which holds labels without an order. Use allowed_categories "
-                "or allowed_transitions there."
+                f"{rule} is about column {column.name!r}, which holds {held}. Use allowed_categories or "
+                "allowed_transitions there."
             )
         return numbers_in(table.iloc[:, [j]], np.array([True]))[:, 0]

@@ -326,6 +326,8 @@ def test_all_but_the_outliers_are_those_between_the_quantiles() -> None:
             {"allowed_transitions": {"job": {"clerk": ["nurse", "pilot"], "pilot": []}}},
             ["job clerk may become nurse or pilot", "job pilot must stay"],
         ),
+        ({"allowed_values": {"age": [20, 30.5], "pay": [9000]}}, ["age only 20 or 30.5", "pay only 9000"]),
+        ({"resolution": {"pay": 0.05}}, ["a new pay is a multiple of 0.05"]),
         ({"relations": [({"pay": 1, "age": -100.5}, 0)]}, ["1 \u00d7 pay + -100.5 \u00d7 age is at most 0"]),
         ({"feature_weights": {"pay": np.float32(0.7)}}, ["a change of pay counts 0.7 times"]),
         ({"feature_weights": {"pay": 2}}, ["a change of pay counts 2 times"]),

@@ -63,6 +63,10 @@ def after(**columns: Any) -> pd.DataFrame:
         ({"allowed_categories": {"owner": [True]}}, {}, [0, 1, 0]),
         ({"allowed_transitions": {"job": {"clerk": ["nurse"], "nurse": []}}}, {"job": ["nurse", "x", None]}, [0, 0, 1]),
         ({"allowed_transitions": {"job": {None: ["nurse"]}}}, {"job": ["x", "clerk", "nurse"]}, [0, 1, 0]),
+        ({"allowed_values": {"age": [30, 60]}}, {"age": [30, 60, 50]}, [0, 0, 1]),  # an unchanged cell counts, too
+        ({"allowed_values": {"income": [0.7, 2]}}, {"income": [0.7, NAN, NAN]}, [0, 0, 1]),  # a number was lost
+        ({"resolution": {"age": 25}}, {"age": [30, 75, 51]}, [0, 0, 1]),
+        ({"resolution": {"income": 0.1}}, {"income": [0.7, 0.75, NAN]}, [0, 1, 0]),
         ({"relations": [({"age": 1, "income": -10}, 20)]}, {"age": [30, 99, 51]}, [0, 0, 1]),
         ({"relations": [({"age": 0.1}, 3)]}, {"age": [30, 31, 30]}, [0, 1, 0]),
         ({"feature_weights": {"age": 9}, "repair": lambda table: table}, {"age": [1, 2, 3]}, [0, 0, 0]),
@@ -106,6 +110,8 @@ def test_columns_whose_names_are_tuples_can_be_frozen() -> None:
         ({"monotonic_cst": [1, 1]}, "2 rows"),
         ({"monotonic_cst": {"job": 1}}, "without an order"),
         ({"relations": [({"job": 1}, 0)]}, "without an order"),
+        ({"allowed_values": {"job": [1]}}, "holds labels.*allowed_categories"),
+        ({"resolution": {"grade": 1}}, "holds labels.*allowed_categories"),
     ],
 )
 def test_a_rule_that_does_not_fit_the_table_is_an_error(rules: dict, said: str) -> None:

@@ -47,6 +47,8 @@ RULES = st.fixed_dictionaries(
         "allowed_transitions": st.dictionaries(
             names, st.dictionaries(labels, st.lists(labels, max_size=3), max_size=3), max_size=2
         ),
+        "allowed_values": st.dictionaries(names, st.lists(finite, min_size=1, max_size=3), max_size=3),
+        "resolution": st.dictionaries(names, st.floats(1e-9, 1e9) | st.integers(1, 10**12), max_size=3),
         "relations": st.lists(st.tuples(st.dictionaries(names, nonzero, min_size=1, max_size=3), finite), max_size=2),
         "feature_weights": st.dictionaries(names, st.floats(0.01, 1e6), max_size=3),
     },
@@ -208,6 +210,7 @@ def test_no_rule_at_all_is_trivial(empty: dict[str, Any]) -> None:
         ({"bounds": {1: (0, 1)}, "feature_weights": {"a": 2}}, ["bounds"]),
         ({"allowed_categories": {"a": ["x"]}, "relations": [({"a": 1, 2: -1}, 0)]}, ["relations"]),
         ({"allowed_transitions": {2: {}}, "feature_weights": {0: 2}}, ["allowed_transitions", "feature_weights"]),
+        ({"allowed_values": {2: [1]}, "resolution": {0: 2}}, ["allowed_values", "resolution"]),
     ],
 )
 def test_rules_know_which_of_them_go_by_position(rules: dict[str, Any], told: list[str]) -> None:
@@ -320,6 +323,21 @@ def test_rules_of_another_type_are_told() -> None:
         ({"allowed_categories": {"a": []}}, ValueError, ["allowed_categories['a']", "empty", "immutable"]),
         ({"allowed_categories": {"a": [np.inf]}}, ValueError, ["allowed_categories['a']", "finite", "inf"]),
         ({"allowed_categories": {"a": [{}]}}, TypeError, ["allowed_categories['a']", "{}"]),
+        ({"allowed_values": [12, 24]}, TypeError, ["allowed_values", "column to a list of numbers", "[12, 24]"]),
+        ({"allowed_values": {"a": 12}}, TypeError, ["allowed_values['a']", "12", "single number into a list"]),
+        ({"allowed_values": {"a": []}}, ValueError, ["allowed_values['a']", "empty", "immutable"]),
+        ({"allowed_values": {"a": [12, "24"]}}, TypeError, ["allowed_values['a']", "number", "'24'"]),
+        ({"allowed_values": {"a": [True]}}, TypeError, ["allowed_values['a']", "number", "True"]),
+        ({"allowed_values": {"a": [None]}}, TypeError, ["allowed_values['a']", "number", "None"]),
+        ({"allowed_values": {"a": [np.nan]}}, ValueError, ["allowed_values['a']", "finite", "nan"]),
+        ({"allowed_values": {"a": [10**400]}}, ValueError, ["allowed_values['a']", "finite"]),
+        ({"resolution": 500}, TypeError, ["resolution", "dict of column to step", "500"]),
+        ({"resolution": {"a": "500"}}, TypeError, ["resolution['a']", "number > 0", "'500'"]),
+        ({"resolution": {"a": None}}, TypeError, ["resolution['a']", "number > 0", "None"]),
+        ({"resolution": {"a": 0}}, ValueError, ["resolution['a']", "finite number > 0", "0"]),
+        ({"resolution": {"a": -0.5}}, ValueError, ["resolution['a']", "finite number > 0", "-0.5"]),
+        ({"resolution": {"a": np.inf}}, ValueError, ["resolution['a']", "finite number > 0", "inf"]),
+        ({"resolution": {"a": True}}, TypeError, ["resolution['a']", "number > 0", "True"]),
         ({"allowed_transitions": ["a"]}, TypeError, ["allowed_transitions", "column to a dict", "['a']"]),
         ({"allowed_transitions": {"a": ["b"]}}, TypeError, ["allowed_transitions['a']", "dict", "['b']"]),
         ({"allowed_transitions": {"a": {"b": "c"}}}, TypeError, ["allowed_transitions['a']['b']", "'c'"]),

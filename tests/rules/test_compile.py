@@ -113,6 +113,30 @@ def test_a_bound_on_a_narrow_column_is_read_as_the_column_compares() -> None:
         ({"allowed_transitions": {"count": {1: [2]}}}, ["allowed_transitions['count']", "numbers"]),
         ({"allowed_transitions": {"size": {"tiny": ["S"]}}}, ["allowed_transitions['size']", "'tiny'"]),
         ({"allowed_transitions": {"size": {"S": ["tiny"]}}}, ["allowed_transitions['size']['S']", "'tiny'"]),
+        ({"allowed_values": {"nix": [1]}}, ["allowed_values", "'nix'"]),
+        ({"allowed_values": {"colour": [1]}}, ["allowed_values['colour']", "labels", "allowed_categories={'colour'"]),
+        ({"allowed_values": {"size": [1]}}, ["allowed_values['size']", "labels", "allowed_categories={'size'"]),
+        ({"allowed_values": {"member": [1]}}, ["allowed_values['member']", "labels", "allowed_categories={'member'"]),
+        ({"allowed_values": {"count": [12, 99, -7]}}, ["allowed_values['count']", "-7, 99", "0 to 29"]),
+        ({"allowed_values": {"count": [12, 12.5]}}, ["allowed_values['count']", "12.5", "whole numbers"]),
+        ({"allowed_values": {"cents": [4, 4.125]}}, ["allowed_values['cents']", "4.125", "at most 2 decimal(s)"]),
+        ({"allowed_values": {"fixed": [1, 2]}}, ["allowed_values['fixed']", "2", "1 to 1"]),
+        ({"resolution": {"nix": 1}}, ["resolution", "'nix'"]),
+        ({"resolution": {"colour": 1}}, ["resolution['colour']", "labels"]),
+        ({"resolution": {"size": 1}}, ["resolution['size']", "labels"]),
+        ({"resolution": {"count": 0.5}}, ["resolution['count']", "0.5", "whole numbers", "multiple of 1"]),
+        (
+            {"resolution": {"cents": 0.005}},
+            ["resolution['cents']", "0.005", "at most 2 decimal(s)", "multiple of 0.01"],
+        ),
+        ({"resolution": {"height": 1e-14}}, ["resolution['height']", "1e-14", "not told apart"]),
+        ({"resolution": {"narrow": 1e-5}}, ["resolution['narrow']", "1e-05", "not told apart"]),
+        ({"resolution": {"height": 5e-324}}, ["resolution['height']", "5e-324", "not told apart"]),
+        ({"resolution": {"height": 500}}, ["resolution", "500", "'height'", "no multiple", "range seen at fit"]),
+        (
+            {"resolution": {"count": 5}, "allowed_values": {"count": [7, 12]}},
+            ["allowed_values and resolution", "'count'", "7, 12", "multiple of 5"],
+        ),
         ({"relations": [({"colour": 1}, 2)]}, ["relations[0]", "'colour'", "labels"]),
         ({"relations": [({"height": 1}, 2), ({"size": 1}, 2)]}, ["relations[1]", "'size'", "labels"]),
         ({"relations": [({"fixed": 1}, 2)]}, ["relations[0]", "'fixed'", "single value"]),
@@ -146,6 +170,22 @@ CONFLICTS: dict[str, tuple[dict[str, Any], Any]] = {
     ),
     "low above high": ({"bounds": {"count": ([9] * 4 + [0] * 36, [3] * 4 + [99] * 36)}}, lambda row: row.name < 4),
     "all of them out of the range": ({"bounds": {"height": (500, 600)}}, lambda row: True),
+    "frozen at another value": (
+        {"immutable": ["count"], "allowed_values": {"count": [3, 12]}},
+        lambda row: row["count"] not in (3, 12),
+    ),
+    "no value within its bounds": (
+        {"allowed_values": {"count": [3, 12]}, "bounds": {"count": (None, [2] * 9 + [12] * 31)}},
+        lambda row: row.name < 9,
+    ),
+    "no multiple within its bounds": (
+        {"resolution": {"count": 7}, "bounds": {"count": (8, 13)}},
+        lambda row: not 8 <= row["count"] <= 13,
+    ),
+    "no value in its direction": (
+        {"allowed_values": {"count": [3, 12]}, "monotonic_cst": {"count": 1}},
+        lambda row: row["count"] > 12,
+    ),
     "a constant": ({"bounds": {"fixed": (2, 3)}}, lambda row: True),
 }
 

@@ -292,3 +292,109 @@ def test_the_numbers_of_the_decoded_row_are_what_counts() -> None:
     rises, numbers = simple(monotonic_cst={"height": 1}), case.codec.numbers(case.query)
     numbers[2:4, 0] = np.nextafter(numbers[2:4, 0], [0, 999])
     assert np.flatnonzero(~rises.feasible.obeyed(case.home, case.home, numbers)).tolist() == [2]
+
+
+# ------------------------------------------------------------------------------------------------ numbers on a grid
+
+
+def test_new_numbers_are_multiples_and_own_ones_stay() -> None:
+    case = simple(resolution={"income": 500, "cents": 0.25, "count": 7, "holes": 2, "height": 12.5})
+    rng, seen = np.random.default_rng(3), dict.fromkeys(case.rules.resolution, 0)
+    for _ in range(5):
+        decoded, _, good = case.settle(case.proposals(rng))
+        assert good.all()
+        for name, step in case.rules.resolution.items():
+            changed = (decoded[name] != case.query[name]).fillna(False).to_numpy(bool)
+            assert (decoded[name][changed].astype(float) % step == 0).all()
+            seen[name] += changed.sum()
+    assert min(seen.values()) > 10
+
+
+def test_a_number_may_go_to_the_multiple_on_either_side_of_it() -> None:
+    case = simple(resolution={"height": 50})
+    start = case.codec.schema.columns[0]
+    Z, own = case.home.copy(), case.query["height"].to_numpy()
+    near = (own > 151) & (own < 174)
+    for goal in (150.0, 152.0, 0.6 * 150 + 0.4 * own):
+        Z[:, 0] = start.forward(np.broadcast_to(goal, own.shape))
+        decoded, _, good = case.settle(Z)
+        assert good.all() and near.any() and (decoded["height"][near & (own - goal > goal - 150)] == 150).all()
+    Z[:, 0] = start.forward(0.4 * 150 + 0.6 * own)
+    assert (case.settle(Z)[0]["height"][near] == own[near]).all()
+
+
+def test_multiples_are_met_within_bounds_and_directions() -> None:
+    rules = {"resolution": {"count": 7, "height": 5}, "bounds": {"count": (8, 27), "height": (161, None)}}
+    case = simple(**rules, monotonic_cst={"height": -1})
+    for shift in (-9.0, -0.5, 0.5, 9.0):
+        decoded, _, good = case.settle(case.home + shift)
+        own = case.query["height"]
+        assert (good == (own >= 161)).all()
+        count = decoded["count"][good]
+        assert count.between(8, 27).all() and ((count % 7 == 0) | (count == case.query["count"][good])).all()
+        height = decoded["height"][good]
+        assert (
+            (height >= 161).all() and (height <= own[good]).all() and ((height % 5 == 0) | (height == own[good])).all()
+        )
+
+
+def test_the_steps_of_a_rule_take_the_place_of_those_seen_at_fit() -> None:
+    rng = np.random.default_rng(0)
+    fitted = pd.DataFrame({"pay": 100.0 * rng.integers(10, 90, 300), "other": rng.normal(size=300)})
+    query = fitted[:30].add([33.0, 0.0])
+    for step in (25, 250):
+        case = Case(Actionability(resolution={"pay": step}), query, fitted)
+        assert case.codec.schema.columns[0].multiple == 100
+        decoded, _, good = case.settle(case.home + rng.normal(size=case.home.shape).astype(np.float32))
+        new = decoded["pay"][decoded["pay"] != query["pay"]]
+        assert good.all() and (new % step == 0).all() and (new % 100 != 0).any()
+
+
+def test_only_listed_numbers_come_back_and_gaps_may_stay() -> None:
+    case = simple(allowed_values={"count": [3, 12.0, 24], "gaps": [0.1, -0.5]})
+    missing = case.query["gaps"].isna()
+    for shift in (-9.0, 0.0, 9.0):
+        decoded, _, good = case.settle(case.home + np.float32(shift))
+        assert good.all() and set(decoded["count"]) <= {3, 12, 24} and set(decoded["gaps"].dropna()) <= {0.1, -0.5}
+        assert not shift or not decoded["gaps"].isna().any()
+    still, _, _ = case.settle(case.home)
+    assert (still["gaps"].isna() == missing).all() and missing.any()
+    near = (still["count"] - case.query["count"]).abs()
+    assert (near == [min(abs(own - value) for value in (3, 12, 24)) for own in case.query["count"]]).all()
+
+
+def test_a_narrow_column_holds_multiples_and_values_in_its_own_precision() -> None:
+    for dtype in ("float32", "float64"):
+        rng = np.random.default_rng(0)
+        query, fitted = table(rng, 40).astype({"narrow": dtype}), table(rng, 300)
+        for rules in ({"resolution": {"narrow": 0.1}}, {"allowed_values": {"narrow": [1999.1, 2000.7]}}):
+            case = Case(Actionability(**rules, bounds={"narrow": (1999.1, 2000.7)}), query, fitted)
+            decoded, _, good = case.settle(case.proposals(rng))
+            changed = decoded["narrow"] != query["narrow"]
+            cells = decoded["narrow"][changed].astype(dtype)
+            assert good.all() and changed.any() and (cells == cells.astype(float).round(1).astype(dtype)).all()
+
+
+def test_a_listed_number_that_the_own_one_is_next_to_is_taken() -> None:
+    rng = np.random.default_rng(0)
+    query = table(rng, 3)
+    query["height"] = [170 + 1e-9, 170.0, 170 - 1e-12]
+    case = Case(Actionability(allowed_values={"height": [150, 170]}), query, table(rng, 300))
+    decoded, _, good = case.settle(case.home)
+    assert good.all() and (decoded["height"] == 170).all()
+
+
+def test_sums_are_met_by_multiples() -> None:
+    case = simple(resolution={"count": 5, "height": 10}, relations=[({"count": 2, "height": 1}, 190)])
+    decoded, _, good = case.settle(case.home)
+    total = 2 * case.query["count"] + case.query["height"]
+    assert good.all() and (total > 190).any() and (2 * decoded["count"] + decoded["height"] <= 190).all()
+    for name, step in case.rules.resolution.items():
+        assert ((decoded[name] % step == 0) | (decoded[name] == case.query[name])).all()
+
+
+def test_numbers_of_no_rule_settle_as_without_one() -> None:
+    case, free = simple(resolution={"count": 7}), simple(immutable=["fixed"])
+    Z = case.proposals(np.random.default_rng(0))
+    others = [name for name in case.query if name != "count"]
+    pd.testing.assert_frame_equal(case.settle(Z)[0][others], free.settle(Z)[0][others], check_exact=True)

@@ -50,6 +50,13 @@ def odd_rules(draw: st.DrawFn) -> Actionability:
         "allowed_categories": {"size": draw(st.permutations(SIZES))[:2], "colour": draw(st.permutations("rgb"))[:2]},
         "allowed_transitions": {"member": {None: [True]}, "colour": {"r": []}, "size": {"M": ["L"]}},
     }
+    chosen["resolution"] = {"cents": draw(st.sampled_from([0.05, 2])), "narrow": 0.1, "height": 7, "count": 5}
+    chosen["allowed_values"] = {
+        "gaps": draw(st.sampled_from([[0], [-0.5, 0.1, 0.7]])),
+        "holes": draw(st.sampled_from([[2], [-3, 0, 4]])),
+        "narrow": [1999.3, 2000.7],
+        "count": [0, 7, 20],
+    }
     kept = {rule: {name: said[name] for name in said if draw(st.booleans())} for rule, said in chosen.items()}
     frozen = draw(st.sampled_from([{}, {"immutable": ["size"]}, {"mutable": ["size", "colour", "narrow", "member"]}]))
     return Actionability(**kept, **frozen, max_changes=draw(st.sampled_from([None, 2])))

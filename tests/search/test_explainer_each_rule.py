@@ -12,7 +12,7 @@ import pytest
 from _helpers import same_cells, short_searches
 from _models import iris, mixed
 
-from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, Status
+from hyconex_sklearn import Actionability, Counterfactuals, HyConExClassifier, Status, metrics
 
 __all__ = ["short_searches"]  # a fixture
 
@@ -104,6 +104,42 @@ def test_labels_go_only_where_they_may() -> None:
     was, now = cf.original["job"], cf.data["job"]
     assert set(now[was == "clerk"]) <= {"clerk", "nurse"} and set(now[was == "nurse"]) == {"nurse"}
     assert now[was.isna()].isna().all() and was.isna().any()
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_new_numbers_are_multiples_of_a_resolution(search: str) -> None:
+    clf, X = rows()
+    steps = {"income": 500, "age": 5}
+    cf = clf.counterfactuals(X, search=search, actionability=Actionability(resolution=steps))
+    assert cf.report["feasible"].all() and (moved(cf)[["income", "age"]] > 0).all()
+    for name, step in steps.items():
+        changed = ~same_cells(cf.original[[name]], cf.data[[name]])[:, 0]
+        assert (cf.data[name][changed] % step == 0).all()
+    assert search != "auto" or cf.report["valid"].mean() > 0.9
+
+
+@pytest.mark.parametrize("search", SEARCHES)
+def test_only_allowed_values_come_back(search: str) -> None:
+    clf, X = rows()
+    rules = Actionability(allowed_values={"age": [25, 40, 55.0], "income": [20_000.0, 30_000.5]})
+    cf = clf.counterfactuals(X, search=search, actionability=rules)
+    asked = (cf.report["status"] != Status.ALREADY_TARGET).to_numpy()
+    assert cf.report["feasible"][asked].all()
+    ages, incomes = cf.data["age"][asked], cf.data["income"][asked].dropna()
+    assert set(ages) <= {25, 40, 55} and set(incomes) <= {20_000.0, 30_000.5}
+    assert search != "auto" or cf.report["valid"].mean() > 0.8
+
+
+def test_rules_on_numbers_hold_after_a_repair() -> None:
+    clf, X = rows()
+    rules = Actionability(
+        resolution={"age": 5, "income": 1000}, repair=lambda table: table.assign(age=table["age"] + 5)
+    )
+    cf = clf.counterfactuals(X[:8], actionability=rules)
+    good = cf.report["feasible"].to_numpy()
+    changed = ~same_cells(cf.original[["age"]], cf.data[["age"]])[:, 0]
+    assert good.any() and (cf.data["age"][changed & good] % 5 == 0).all() and changed.any()
+    assert not good.all() and not metrics.violations(cf.original, cf.data, rules)[good].any()
 
 
 def test_a_relation_between_columns_holds() -> None:

@@ -157,6 +157,7 @@ def test_rows_of_an_array_are_called_by_position() -> None:
         ("desired_class", "target="),
         ("total_CFs", "n_counterfactuals="),
         ("allowed_categories", r"actionability=Actionability\(allowed_categories="),
+        ("resolution", r"actionability=Actionability\(resolution="),
     ],
 )
 def test_a_keyword_of_another_tool_is_told_by_our_name(name: str, ours: str) -> None:
