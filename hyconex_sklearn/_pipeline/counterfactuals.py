@@ -33,9 +33,10 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     """Return the counterfactuals of a classifier, a pipeline that ends in one, or a search over either.
 
     The rows of `X` go through the transformers, the final classifier is asked, and its answer is mapped back through
-    the inverse of every transformer. Cells that do not change are copied from `X` itself; others have no more decimals
-    than the column has: whole numbers stay whole. Rounding on the way back can move a row, so the flags of the report
-    are computed again from the rows that are returned.
+    the inverse of every transformer. Cells that do not change are copied from `X` itself; others lie on the grid that
+    the column has, as far as `X` and the ends of the seen range tell: whole numbers stay whole, hundreds hundreds.
+    Rounding on the way back can move a row, so the flags of the report are computed again from the rows that are
+    returned.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
         - ``immutable`` freezes whatever the steps make of a column (a whole one-hot block, say).
         - ``bounds`` and ``monotonic_cst`` need a column that becomes one column of its own, by a map that only rises
           or only falls; ``relations`` one by a straight line.
+        - ``allowed_values`` need a column as ``bounds`` do. New numbers are rounded to a ``resolution`` on the way
+          back, where the steps don't leave their column as it is, so that a certificate may be lost.
         - ``allowed_categories``, ``allowed_transitions`` and rules on ordered labels need labels that the steps leave
           as they are.
         - ``feature_weights`` go to all columns made of a column, and of no other; ``max_changes`` needs every column
@@ -117,8 +120,13 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     def certified(data: Table) -> Counterfactuals:
         return _certified(way, final, found, original, data, asked, told, about=about, **ends)
 
-    grid = resolution(X, ends["ranges"]) if hasattr(final, "_certify_rows") else {}
-    answered = _rounded(data, original, grid, certified, severity(found.report))
+    learnt = resolution(X, *ends.values()) if hasattr(final, "_certify_rows") else {}
+    grids, limits = told.grids(learnt), told.limits(original, rows, ends["ranges"])
+
+    def rounded(way: np.ndarray) -> Table:
+        return on_grid(data, original, grids, way, limits)
+
+    answered = _rounded(data, rounded, certified, severity(found.report))
     if "flips_at" in answered.report:
         moved = cells_differ(data, answered.data).any()
         shares = answered.report["flips_at"].to_numpy()
@@ -244,23 +252,22 @@ def _certified(
 
 def _rounded(
     data: Table,
-    original: Table,
-    grid: dict[int, int],
+    rounded: Callable[[np.ndarray], Table],
     certified: Callable[[Table], Counterfactuals],
     before: np.ndarray,
 ) -> Counterfactuals:
-    """The rows on the grid of their columns, certified.
+    """The rows on the grid of their columns, certified; `rounded` is what they are on it, rounded this way or that.
 
     Where a row on the nearest grid values lacks more than it did `before` (m,), it is rounded away from its original,
     or toward it, if that helps.
     """
     way = np.zeros(len(before), dtype=int)
-    best = certified(on_grid(data, original, grid, way))
+    best = certified(rounded(way))
     for other in (1, -1):
         if (severity(best.report) > before).any() and cells_differ(data, best.data).any():
-            tried = certified(on_grid(data, original, grid, np.full_like(way, other)))
+            tried = certified(rounded(np.full_like(way, other)))
             way[severity(tried.report) < severity(best.report)] = other
-            best = certified(on_grid(data, original, grid, way))
+            best = certified(rounded(way))
     return best
 
 

@@ -111,6 +111,12 @@ class Passage:
             raise self.refusal(rule, j, f"its values become others in {self.goals[k]!r}")
         return k
 
+    def untouched(self, j: int) -> int | None:
+        """The one final column that is column j as it is, if there is one."""
+        at = np.flatnonzero(self.depends[j])
+        alone = len(at) == 1 and self.depends[:, at].sum() == 1
+        return int(at[0]) if alone and self._arrives(j, int(at[0]), ()) else None
+
     # --------------------------------------------------------------------------------------------------- which values
 
     def line(self, rule: str, j: int, k: int, near: Iterable[float] = ()) -> tuple[Array, Array]:

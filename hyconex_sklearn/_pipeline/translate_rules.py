@@ -6,7 +6,7 @@ by the rules as the user said them, cell by cell.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,12 +15,14 @@ import pandas as pd
 
 from .._answer.status import Status
 from .._rules.actionability import EVERYDAY, Actionability
+from .._rules.judge import narrowed
 from .._rules.read import by_column, read_directions
 from .._rules.relations import Relation
 from .._rules.table_rules import TableRules
 from .._table.cells import Array, Table, cells_differ, names_of
 from .._table.codec import TableCodec
 from .._table.column_io import is_number, kind_in, numbers_in, own_cells, with_columns, with_values
+from .._table.grid import Grid, Listed
 from .._table.row_labels import in_order
 from .._table.schema import Column, TableSchema
 from .probe_steps import Passage
@@ -39,6 +41,7 @@ class Translation:
     certifying: dict[str, Any]  # what a certificate depends on, apart from whether a row is feasible
     rules: UserRules | None = None  # None: nothing had to be translated, and the classifier's judgement stands
     glossary: str = ""  # what the classifier's columns are to the user
+    as_they_are: tuple[int, ...] = ()  # columns on whose numbers the classifier obeys a rule of the user's by itself
 
     def ask(self, final: Any, table: Table) -> Any:
         """The classifier's answer; an error that speaks of its columns says what they are to the user."""
@@ -48,6 +51,15 @@ class Translation:
             if self.glossary:
                 error.add_note(self.glossary)
             raise
+
+    def grids(self, learnt: Mapping[int, Grid]) -> dict[int, Grid]:
+        """What cells that came back are rounded to, by column: to what rules say, or else to what was `learnt`."""
+        said = {} if self.rules is None else {j: rule.grid for j, rule in self.rules.grids.items()}
+        return {j: grid for j, grid in learnt.items() if j not in self.as_they_are} | said
+
+    def limits(self, original: Table, rows: Array, ranges: Array | None) -> dict[int, tuple[Array, Array]]:
+        """Between which numbers they are rounded: bounds, directions, and what fit has seen in columns with a rule."""
+        return {} if self.rules is None else self.rules.limits(original, rows, ranges)
 
     def settled(self, data: Table, original: Table, rows: Array) -> Table:
         """The rows that came back, without the noise of the way."""
@@ -86,7 +98,9 @@ def translate(
     rules = Actionability._in_query(asked)
     passage = Passage(X, Z, forward, back)
     if replace(rules, target_probability=None).is_trivial or passage.is_identity:
-        return Translation(asked, asked)
+        on_numbers = ("allowed_values", "resolution")
+        ruled = [j for name in on_numbers for _, j, _ in by_column(getattr(rules, name), _schema_of(X), name)]
+        return Translation(asked, asked, as_they_are=tuple(ruled))
     read = UserRules.of(rules, X)
     told = _Teller(read, passage).rules()
     others = {name: value for name, value in asked.items() if name not in (*EVERYDAY, "actionability")}
@@ -115,6 +129,23 @@ class UserRules(TableRules):
         """What a rule that is a dict says of each column."""
         return {j: said for _, j, said in by_column(getattr(self.said, rule), self.codec.schema, rule)}
 
+    def listed(self, j: int) -> Array:
+        """The numbers that are allowed in a column (k,)."""
+        grid = self.grids[j].grid
+        return np.array(grid.values if isinstance(grid, Listed) else ())
+
+    def limits(self, original: Table, rows: Array, ranges: Array | None) -> dict[int, tuple[Array, Array]]:
+        """Low and high (m,) of cells, by column: bounds and directions, and what fit has seen of ruled numbers."""
+        found, free = {}, (np.full(len(self.movable), -np.inf), np.full(len(self.movable), np.inf))
+        for j in {*self.bounds, *self.directions, *self.grids}:
+            low, high = (side[rows] for side in self.bounds.get(j, free))
+            low, high = narrowed(low, high, self.values(original, j), self.directions.get(j, 0))
+            if j in self.grids and ranges is not None:
+                least, most = ranges[j] + _NOISE * np.abs(ranges[j]) * [-1, 1]
+                low, high = np.fmax(low, least), np.fmin(high, most)
+            found[j] = low, high
+        return found
+
     def settled(self, data: Table, original: Table, rows: Array) -> Table:
         """Frozen cells are the user's own, whatever the steps did; noise at a bound is clipped."""
         data = _restored(data, original, ~self.movable[rows] & cells_differ(original, data))
@@ -128,11 +159,12 @@ class UserRules(TableRules):
 
 def _schema_of(X: Table) -> TableSchema:
     """The columns of a table as rules see them: by kind, whatever these few rows hold. Nothing is encoded with it."""
-    columns = []
+    columns, unknown = [], {"lower": -np.inf, "upper": np.inf, "fill": np.nan}
     for j, name in enumerate(names_of(X)):
         kind, cells = kind_in(X, j), own_cells(X, j)
         labels = tuple(cells.categories.tolist()) if kind == "ordered" else ()
-        columns.append(Column(name, kind, str(cells.dtype), j, j + 1, categories=labels, upper=1.0, fill=np.nan))
+        column = Column(name, kind, str(cells.dtype), j, j + 1, categories=labels)
+        columns.append(replace(column, **unknown))
     container = "dataframe" if isinstance(X, pd.DataFrame) else "ndarray"
     return TableSchema(tuple(columns), container, "", tuple(names_of(X)))
 
@@ -192,6 +224,8 @@ class _Teller:
             target_probability=said.target_probability,
             allowed_categories=self._by_goal(self._labels("allowed_categories")),
             allowed_transitions=self._by_goal(self._labels("allowed_transitions")),
+            allowed_values=self._by_goal(self._values()),
+            resolution=self._by_goal(self._resolutions()),
             relations=[self._relation(f"relations[{i}]", relation) for i, relation in enumerate(self.read.relations)],
             feature_weights=self._by_goal(self._weights()),
         )
@@ -257,6 +291,23 @@ class _Teller:
         for told, j, said in self._named(rule):
             labels = [*said, *(to for goals in said.values() for to in goals)] if isinstance(said, dict) else said
             yield self.passage.same(told, j, labels), said
+
+    def _values(self) -> Iterator[tuple[int, Any]]:
+        for rule, j, _ in self._named("allowed_values"):
+            k, values = self.passage.only(rule, j), self.read.listed(j)
+            self.passage.line(rule, j, k, values)
+            image = self.passage.image(rule, j, k, values)
+            lost = np.abs(self.passage.returned(rule, j, k, image) - values)
+            if not (lost <= self.read.noise[j]).all():
+                raise self.passage.refusal(rule, j, f"the steps do not bring back {values[lost.argmax()]:g}")
+            yield k, image
+
+    def _resolutions(self) -> Iterator[tuple[int, float]]:
+        """Steps in columns that the classifier has as they are; in others, rows are rounded on the way back."""
+        for _, j, step in self._named("resolution"):
+            k = self.passage.untouched(j)
+            if k is not None and not self.read.grids[j].listed:
+                yield k, step
 
     def _relation(self, rule: str, relation: Relation) -> tuple[dict[Any, float], float]:
         """The same sum of final columns: each has to be a straight line of the column that it is made of."""

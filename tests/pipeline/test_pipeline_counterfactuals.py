@@ -25,6 +25,8 @@ from sklearn.preprocessing import (
 )
 
 from hyconex_sklearn._pipeline.counterfactuals import counterfactuals
+from hyconex_sklearn._pipeline.resolution import resolution
+from hyconex_sklearn._table.grid import Steps
 
 # ----------------------------------------------------------------------------------------- the way there and back
 
@@ -325,6 +327,37 @@ def test_a_column_keeps_its_decimals_behind_a_scaler(step: float) -> None:
     assert ((cf.data["kids"] - X["kids"] - step * X["kids"].std(ddof=0)).abs() <= 1).all()
     np.testing.assert_array_equal(cf.report["prediction"], pipe.predict(cf.data))
     np.testing.assert_array_equal(cf.report["n_changed"], (cf.data != X).sum(axis=1))
+
+
+def steps(n: int = 300) -> pd.DataFrame:
+    """Hundreds, six months and halves."""
+    rng = np.random.default_rng(0)
+    pay, term, tax = 100.0 * rng.integers(9, 700, n), 6 * rng.integers(1, 13, n), rng.integers(0, 60, n) / 2
+    return pd.DataFrame({"pay": pay, "term": term, "tax": tax})
+
+
+STEPS = {"pay": 100.0, "term": 6.0, "tax": 0.5}
+
+
+def test_a_column_keeps_its_hundreds_and_six_months_behind_a_scaler() -> None:
+    X, shift = steps(), {"pay": 0.31, "term": -0.47, "tax": 0.27}
+    pipe = make_pipeline(StandardScaler(), Mover(add(c0=0.31, c1=-0.47, c2=0.27))).fit(X, np.arange(300) % 2)
+    data = counterfactuals(pipe, X[:60]).data
+    assert data["term"].dtype == X["term"].dtype
+    for name, step in STEPS.items():
+        goal = X[name][:60] + shift[name] * X[name].std(ddof=0)
+        assert (data[name] % step == 0).all() and (data[name] != X[name][:60]).all()
+        assert ((data[name] - goal).abs() <= step).all()
+
+
+def test_the_ends_of_what_fit_has_seen_tell_the_steps_of_a_single_row() -> None:
+    X = steps()
+    ends, usual = (X.quantile(list(pair), interpolation="nearest").to_numpy().T for pair in ((0, 1), (0.01, 0.99)))
+    grids = resolution(X[:1], ends * (1 + 1e-13), usual)  # which have been through the steps
+    found = grids[0].from_steps(np.arange(9))
+    assert (found % 100 == 0).all() and found[1] > 0
+    assert resolution(X[:1])[0].from_steps(1) == 1 and 1 not in resolution(X[:1])  # one number says nothing
+    assert resolution(X, ends, usual) == {0: Steps(1.0, 100), 1: Steps(1.0, 6), 2: Steps(10.0, 5)}
 
 
 def test_a_rounded_row_that_would_lose_its_target_is_rounded_onward() -> None:

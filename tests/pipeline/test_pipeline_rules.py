@@ -163,6 +163,11 @@ def check(cf: Counterfactuals, X: Any, rules: dict[str, Any]) -> None:
     for name, direction in rules.get("monotonic_cst", {}).items():
         broken |= (direction * (after[name] - before[name]) < 0).to_numpy()
         broken |= (before[name].isna() & after[name].notna()).to_numpy()
+    for name, step in rules.get("resolution", {}).items():
+        off = np.abs(after[name] / step - np.rint(after[name] / step)) > 1e-12 * np.abs(after[name] / step)
+        broken |= (off & (before[name] != after[name]) & after[name].notna()).to_numpy()
+    for name, values in rules.get("allowed_values", {}).items():
+        broken |= ~(after[name].isin(values) | (before[name].isna() & after[name].isna())).to_numpy()
     for terms, bound in rules.get("relations", []):
         broken |= (sum(factor * after[name] for name, factor in terms.items()) > bound).to_numpy()
     assert cf.report["feasible"].tolist() == (~broken).tolist()
@@ -188,6 +193,20 @@ def test_bounds_hold_exactly_through_a_power() -> None:
         cf = counterfactuals(pipe, asked, bounds={"x2": (None, top)}, target=2)
         assert (cf.data[:, 2] <= top).all() and cf.report["feasible"].all()
         assert np.isclose(cf.data[:, 2], top).any(), "no row came to lie at the bound, which is what was to be seen"
+
+
+@pytest.mark.usefixtures("short_searches")
+@pytest.mark.parametrize("name", ["scaled", "powered", "falling"])
+def test_new_numbers_are_multiples_and_listed_ones_in_user_units(name: str) -> None:
+    pipe, X = model(name)
+    kinds = X[[0, 60, 120], 2].tolist()
+    rules = {"resolution": {"x0": 0.5, "x3": 0.25}, "allowed_values": {"x2": kinds}, "bounds": {"x0": (5.2, None)}}
+    cf = counterfactuals(pipe, X[::10], bounds=rules["bounds"], actionability=Actionability(**rules | {"bounds": None}))
+    asked = (cf.report["status"] != Status.ALREADY_TARGET).to_numpy()
+    check(cf, X[::10], rules)
+    assert cf.report["feasible"][asked].all() and set(cf.data[asked, 2]) == set(kinds)
+    assert (cf.data[:, [0, 3]] != cf.original[:, [0, 3]]).any(axis=0).all()
+    assert cf.report["valid"].mean() > 0.5
 
 
 @pytest.mark.usefixtures("short_searches")
@@ -259,17 +278,25 @@ def questions(draw: st.DrawFn) -> Question:
     rules["monotonic_cst"] = {column: int(rng.choice([-1, 1])) for column in numbers if rng.random() < 0.3}
     if name != "mixed" and rng.random() < 0.5:
         rules["max_changes"] = int(rng.integers(1, 4))
+    rules["resolution"] = {column: float(rng.choice([0.25, 0.5, 2])) for column in numbers if rng.random() < 0.3}
+    rules["resolution"] |= {"age": 5} if "age" in rules["resolution"] else {}
+    listed = [column for column in numbers if column not in rules["resolution"] and rng.random() < 0.2]
+    rules["allowed_values"] = {
+        column: rng.choice(framed(table)[column].dropna(), rng.integers(1, 4)).tolist() for column in listed
+    }
     if name != "powered" and rng.random() < 0.5:
         first, second = framed(table)[numbers[:2]].median()
         rules["relations"] = [({numbers[0]: 1.0, numbers[1]: -0.5}, float(first - 0.5 * second))]
     return Question(name, X, rules, draw(st.sampled_from(["one_shot", "steps", "auto"])))
 
 
+@pytest.mark.filterwarnings("ignore:.*breaks a rule:UserWarning")
 @pytest.mark.usefixtures("short_searches")
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(questions())
 def test_no_rule_leaks_whatever_is_asked(question: Question) -> None:
-    rest = Actionability(relations=question.rules.get("relations", ()))
-    keywords = {name: rule for name, rule in question.rules.items() if name != "relations"}
+    rarer = ("relations", "resolution", "allowed_values")
+    rest = Actionability(**{name: question.rules[name] for name in rarer if name in question.rules})
+    keywords = {name: rule for name, rule in question.rules.items() if name not in rarer}
     cf = counterfactuals(model(question.model)[0], question.X, **keywords, actionability=rest, search=question.search)
     check(cf, question.X, question.rules)

@@ -144,6 +144,23 @@ def test_directions_can_be_said_of_all_columns_in_order() -> None:
     assert told(StandardScaler(), NUMBERS, monotonic_cst=[1, 0, -1]).monotonic_cst == {"x0": 1, "x2": -1}
 
 
+def test_allowed_values_are_mapped_one_by_one_and_steps_told_where_a_column_stays_as_it_is() -> None:
+    values = [9000.5, 30_000.0]
+    scaler = StandardScaler().fit(NUMBERS)
+    image = [scaler.transform(NUMBERS.assign(income=value))[0, 1] for value in values]
+    rules = Actionability(allowed_values={"income": values}, resolution={"debt": 50})
+    found = told(scaler, NUMBERS, actionability=rules)
+    assert found.allowed_values == {"x1": tuple(image)} and found.resolution is None
+    turned = FunctionTransformer(np.negative, np.negative)
+    assert told(turned, NUMBERS, actionability=rules).allowed_values == {"income": (-9000.5, -30_000.0)}
+    keep = ColumnTransformer([("num", MinMaxScaler(), ["age"]), ("keep", "passthrough", ["income", "debt"])])
+    found = told(keep, NUMBERS, actionability=rules)
+    assert found.resolution == {"x2": 50} and found.allowed_values == {"x1": tuple(values)}
+    both = Actionability(allowed_values={"debt": [4000, 4025, 5000]}, resolution={"debt": 50})
+    found = told(keep, NUMBERS, actionability=both)
+    assert found.resolution is None and found.allowed_values == {"x2": (4000.0, 5000.0)}
+
+
 def test_bounds_between_whole_numbers_are_told_as_whole_numbers() -> None:
     scaler = StandardScaler().fit(NUMBERS)
     low, high = (scaler.transform(NUMBERS.assign(age=value))[0, 0] for value in (31, 40))
@@ -239,6 +256,24 @@ REFUSED: dict[str, tuple[Any, Any, dict[str, Any], str]] = {
         {"max_changes": 1},
         "column 'job'.*becomes 3 columns, 'x3', 'x4'",
     ),
+    "one-hot numbers": (
+        ColumnTransformer([("bin", KBinsDiscretizer(3, encode="onehot-dense", strategy="uniform"), ["debt"])]),
+        people(),
+        {"allowed_values": {"debt": [4000]}},
+        r"allowed_values\['debt'\].*becomes 3 columns",
+    ),
+    "coarse values": (
+        KBinsDiscretizer(3, encode="ordinal", strategy="uniform"),
+        NUMBERS,
+        {"allowed_values": {"debt": [4000]}},
+        "the steps do not bring back 4000",
+    ),
+    "no multiple of a whole number": (
+        StandardScaler(),
+        NUMBERS,
+        {"resolution": {"age": 0.5}},
+        r"resolution\['age'\] is 0.5, but column 'age' held whole numbers",
+    ),
     "one-hot labels": (
         columns(),
         people(),
@@ -323,6 +358,10 @@ def test_without_steps_that_change_anything_the_query_is_handed_on() -> None:
         counterfactuals(pipe, X, actionability=rules, bounds={"age": (1, 99)}, search="steps")
         (asked,) = pipe[-1].told_
         assert asked == {"actionability": rules, "bounds": {"age": (1, 99)}, "search": "steps"}
+    numbers = Actionability(resolution={"income": 30}, allowed_values={1: [60]})
+    hundreds = NUMBERS.assign(income=100.0 * np.arange(len(NUMBERS)), debt=50.0)
+    pipe = listening(FunctionTransformer(), hundreds, shift=[0, 60, 0])
+    assert (counterfactuals(pipe, hundreds, actionability=numbers).data["income"] % 100 == 60).all()
     bare = Listener().fit(X, np.arange(len(X)))
     counterfactuals(bare, X, immutable=["job"])
     assert bare.told_ == [{"actionability": None, "immutable": ["job"]}]
