@@ -200,6 +200,15 @@ def asked_rules(clf: HyConExClassifier, X: Any, storm: Storm) -> dict[str, Any]:
     rng = np.random.default_rng([storm.seed, 5])
     for column, pair in list((ask.get("bounds") or {}).items()):
         ask["bounds"] = {column: _bounds_said(X, column, pair, storm.said, rng)}
+    rarer: dict[str, Any] = {}
+    if "numbers" in ask:
+        j, step = ask.pop("numbers")
+        column = clf._columns[j]
+        if column.kind in ("numeric", "integer") and column.decimals is not None:
+            ends = [column.lower, column.fill, column.upper]
+            rarer = {"allowed_values": {j: ends}} if step == "some" else {"resolution": {j: step}}
+            if frame:
+                rarer = {rule: {column.name: said[j]} for rule, said in rarer.items()}
     if "allowed" in ask:
         j = ask.pop("allowed")
         column = clf._columns[j]
@@ -210,7 +219,9 @@ def asked_rules(clf: HyConExClassifier, X: Any, storm: Storm) -> dict[str, Any]:
                     labels[i] for i in rng.permutation(len(labels))[: max(1, len(labels) // 2)]
                 ]
             }
-            ask["actionability"] = Actionability(allowed_categories=chosen)
+            rarer["allowed_categories"] = chosen
+    if rarer:
+        ask["actionability"] = Actionability(**rarer)
     if storm.said == "labelled" and len(set(map(repr, names))) == len(names):
         order = rng.permutation(len(names))
         for rule in ("immutable", "mutable"):

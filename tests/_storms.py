@@ -266,6 +266,8 @@ def _rules(draw: st.DrawFn, width: int) -> dict[str, Any]:
         rules["monotonic_cst"] = {draw(columns): draw(st.sampled_from([-1, 0, 1]))}
     if draw(st.sampled_from(range(3))) == 0:
         rules["allowed"] = draw(columns)
+    if draw(st.sampled_from(range(3))) == 0:
+        rules["numbers"] = draw(columns), draw(st.sampled_from(["some", 1, 7, 500, 0.25, 1e-3]))
     if draw(st.booleans()):
         rules["max_changes"] = draw(st.integers(1, 3))
     if draw(st.booleans()):

@@ -159,12 +159,12 @@ class UserRules(TableRules):
 
 def _schema_of(X: Table) -> TableSchema:
     """The columns of a table as rules see them: by kind, whatever these few rows hold. Nothing is encoded with it."""
-    columns, unknown = [], {"lower": -np.inf, "upper": np.inf, "fill": np.nan}
+    columns = []
     for j, name in enumerate(names_of(X)):
         kind, cells = kind_in(X, j), own_cells(X, j)
         labels = tuple(cells.categories.tolist()) if kind == "ordered" else ()
-        column = Column(name, kind, str(cells.dtype), j, j + 1, categories=labels)
-        columns.append(replace(column, **unknown))
+        column = Column(name, kind, str(cells.dtype), j, j + 1, categories=labels, fill=np.nan)
+        columns.append(replace(column, lower=-np.inf, upper=np.inf))  # what fit has seen is not known here
     container = "dataframe" if isinstance(X, pd.DataFrame) else "ndarray"
     return TableSchema(tuple(columns), container, "", tuple(names_of(X)))
 

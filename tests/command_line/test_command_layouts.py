@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -33,6 +34,24 @@ def test_rules_of_a_file_are_obeyed_beside_those_of_options(here: Path) -> None:
         assert line["age"] == before["age"] and line["job"] in ("clerk", "", before["job"])
         assert line["job"] == "clerk" or before["job"] == line["job"]
         assert int(line["n_changed"]) <= 3
+
+
+def test_steps_and_values_of_a_file_are_obeyed_and_told_by_their_names(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rules = {"resolution": {"income": 500}, "allowed_values": {"age": [30, 45, 60]}}
+    Path("rules.json").write_text(json.dumps(rules))
+    argv = ["explain", "model", "others.csv", "--search", "one_shot", "--rules", "rules.json", "--output", "cf.csv"]
+    assert main(argv) == 0
+    asked = lines_of("others.csv")
+    feasible = [line for line in lines_of("cf.csv") if line["feasible"] == "True"]
+    assert len(feasible) > 10
+    for line in feasible:
+        assert line["income"] in ("", asked[int(line["row"])]["income"]) or float(line["income"]) % 500 == 0
+        assert float(line["age"]) in (30, 45, 60)
+    Path("rules.json").write_text(json.dumps(rules | {"allowed_values": {"age": [30, 450]}}))
+    assert main([*argv, "--force"]) == 2
+    assert re.search(r"allowed_values\['age'\].*450.*held \d+ to \d+", capsys.readouterr().err)
 
 
 def test_rules_of_a_file_that_differ_by_row_are_refused(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,10 @@ def test_answers_do_not_depend_on_how_the_table_is_cut(sizes: list[int]) -> None
         {"search": "steps", "target": "second"},
         {"search": "one_shot", "n_counterfactuals": 2, "target": "yes", "target_probability": 0.7},
         {"search": "one_shot", "actionability": Actionability(allowed_categories={"job": ["nurse", "pilot"]})},
+        {
+            "search": "one_shot",
+            "actionability": Actionability(resolution={"income": 500}, allowed_values={"age": [30]}),
+        },
     ],
     ids=str,
 )
