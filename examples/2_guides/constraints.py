@@ -48,10 +48,11 @@ print(*cf.explain(), sep="\n")
 # Rarer rules
 # -----------
 # They are fields of one object, which can be named, shared and written to JSON. At most two changes, and a debt of at
-# most 40 % of the income, where a degree costs four times as much as other changes:
+# most 40 % of the income, in steps of 500, where a degree costs four times as much as other changes:
 rules = Actionability(
     immutable=["age"],
     allowed_transitions={"marital_status": {"single": ["single", "married"], "married": ["married", "divorced"]}},
+    resolution={"debt": 500},  # this bank lends in steps of 500
     relations=[({"debt": 1, "income": -0.4}, 0)],  # debt - 0.4 income <= 0
     feature_weights={"education": 4, "hours_per_week": 2},
     max_changes=2,
@@ -63,18 +64,19 @@ print(*clf.counterfactuals(refused, target="granted", actionability=rules).expla
 # %%
 # A rule of your own
 # ------------------
-# What no rule can say, a function can: this bank lends and pays in hundreds. It is asked for a probability of 0.9, too,
+# What no rule can say, a function can: this bank lends whole weeks' incomes. It is asked for a probability of 0.9, too,
 # and where that can't be had the best attempt comes back, and says so.
-def in_hundreds(table: pd.DataFrame) -> pd.DataFrame:
-    """Round the debt of every proposal."""
-    return table.assign(debt=(table["debt"] / 100).round().astype(int) * 100)
+def in_weeks(table: pd.DataFrame) -> pd.DataFrame:
+    """Round the debt of every proposal to what is earned in so many weeks."""
+    week = table["income"] / 52
+    return table.assign(debt=((table["debt"] / week).round() * week).round().astype(int))
 
 
 cf = clf.counterfactuals(
     refused,
     target="granted",
     target_probability=0.9,
-    actionability=Actionability(immutable=["age"], repair=in_hundreds),
+    actionability=Actionability(immutable=["age"], repair=in_weeks),
 )
 print(*cf.explain(), sep="\n")
 print(cf.report["status"].value_counts().to_string())
