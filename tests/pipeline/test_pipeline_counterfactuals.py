@@ -25,8 +25,8 @@ from sklearn.preprocessing import (
 )
 
 from hyconex_sklearn._pipeline.counterfactuals import counterfactuals
-from hyconex_sklearn._pipeline.resolution import resolution
-from hyconex_sklearn._table.grid import Steps
+from hyconex_sklearn._pipeline.resolution import on_grid, resolution
+from hyconex_sklearn._table.grid import Listed, Steps
 
 # ----------------------------------------------------------------------------------------- the way there and back
 
@@ -358,6 +358,16 @@ def test_the_ends_of_what_fit_has_seen_tell_the_steps_of_a_single_row() -> None:
     assert (found % 100 == 0).all() and found[1] > 0
     assert resolution(X[:1])[0].from_steps(1) == 1 and 1 not in resolution(X[:1])  # one number says nothing
     assert resolution(X, ends, usual) == {0: Steps(1.0, 100), 1: Steps(1.0, 6), 2: Steps(10.0, 5)}
+
+
+def test_numbers_are_rounded_within_the_limits_of_their_column_and_stay_where_these_hold_none() -> None:
+    own, new = np.array([[1700.0, 1000.0], [10.0, 10.0]]), np.array([[1150.0, 1430.0], [260.0, np.nan]])
+    grids: dict[int, Any] = {0: Steps(1.0, 500), 1: Listed((900.0, 1400.0, 1500.0))}
+    limits = {0: (np.array([1100.0, 100]), np.full(2, 1499.0)), 1: (np.array([1420.0, 0]), np.full(2, np.inf))}
+    for way in (-1, 0, 1):
+        rounded = on_grid(new, own, grids, np.full(2, way), limits)
+        assert rounded[0].tolist() == [1700, 1500] and rounded[1, 0] == 500 and np.isnan(rounded[1, 1])
+    assert on_grid(new, own, grids, np.zeros(2), {})[0].tolist() == [1000, 1400]
 
 
 def test_a_rounded_row_that_would_lose_its_target_is_rounded_onward() -> None:

@@ -373,6 +373,8 @@ def test_a_narrow_column_holds_multiples_and_values_in_its_own_precision() -> No
             changed = decoded["narrow"] != query["narrow"]
             cells = decoded["narrow"][changed].astype(dtype)
             assert good.all() and changed.any() and (cells == cells.astype(float).round(1).astype(dtype)).all()
+            ends = [set(case.settle(case.home + np.float32(shift))[0]["narrow"].astype(dtype)) for shift in (-9, 9)]
+            assert ends == [{np.dtype(dtype).type(end)} for end in (1999.1, 2000.7)]
 
 
 def test_a_listed_number_that_the_own_one_is_next_to_is_taken() -> None:
@@ -382,6 +384,12 @@ def test_a_listed_number_that_the_own_one_is_next_to_is_taken() -> None:
     case = Case(Actionability(allowed_values={"height": [150, 170]}), query, table(rng, 300))
     decoded, _, good = case.settle(case.home)
     assert good.all() and (decoded["height"] == 170).all()
+
+
+def test_a_row_that_stays_at_a_number_that_is_not_listed_is_seen() -> None:
+    case = simple(allowed_values={"count": [3, 12]})
+    listed = case.query["count"].isin([3, 12])
+    assert (case.feasible.obeyed(case.home, case.home) == listed).all() and listed.any()
 
 
 def test_sums_are_met_by_multiples() -> None:
