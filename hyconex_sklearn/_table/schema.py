@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from .cells import Array
+from .found_relation import FoundRelation
 from .grid import Grid, Steps
 from .units import NumericMap, held_in
 
@@ -118,6 +119,7 @@ class TableSchema:
     container: str  # what the table was at fit: ndarray or dataframe
     dtype: str  # of the ndarray at fit; "" for a DataFrame
     feature_names: tuple[Any, ...]  # column names, as in `columns`
+    relations: tuple[FoundRelation, ...] = ()  # between columns, that all rows of the fit obeyed
 
     @cached_property
     def n_encoded(self) -> int:
