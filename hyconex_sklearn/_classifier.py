@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from ._answer.counterfactuals import Counterfactuals
@@ -31,6 +33,7 @@ from ._table.check_input import check_table
 from ._table.check_labels import check_labels, counted_rows, target_numbers
 from ._table.codec import TableCodec
 from ._table.containers import Kind
+from ._table.learn_relations import learn_relations
 from ._table.row_labels import in_order
 from ._table.schema import Column
 
@@ -124,6 +127,14 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         Day of the fit in UTC, as "2026-12-31"; None where it is not known, of models in older files.
     device_ : torch.device
         Where the fitted parts live.
+    relations_ : tuple of relations
+        What all training rows obeyed, between columns of numbers. Each reads as text, ``"total = net + tax"``, and has
+        `kind` ("copy", "multiple", "sum" or "order"), `terms` and `bound`, as ``Actionability(relations=...)`` takes
+        them, and `n_rows`, the rows that are evidence. Exact ones (copies, multiples, sums and differences of two or
+        three columns) need 20 rows, and 20 in each column with another value than the most frequent one; orders (one
+        column is at most another one, less by a gap between whole numbers) need 100 rows, and columns that overlap.
+        Columns that have nothing to do with each other would pass in one of a million tables at most. Looked for in
+        the first 100 columns of numbers. `counterfactuals` keeps the exact ones; `suggest_rules` offers the others.
 
     References
     ----------
@@ -243,6 +254,7 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         X, y, times = counted_rows(X, y, sample_weight)
         classes, labels, weight = check_labels(y, len(X), self.class_weight, times)
         codec = TableCodec.fit(X, self.categorical_features)
+        codec = TableCodec(replace(codec.schema, relations=learn_relations(codec, X)))
         most_rows = min(self.batch_size, max(len(X), _FEWEST_DRAWN))  # of a step
         work = step_work(most_rows, codec.schema.n_encoded, len(classes), self.hidden_size, self.n_blocks)
         device = resolve_device(self.device, work)
@@ -286,7 +298,9 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         """Return for each row the nearest plausible rows that would be classified otherwise.
 
         Rules are checked on the rows that come back: none is ever violated by a row that is reported as feasible, and
-        an immutable cell is never touched. Columns are given by name, or by position.
+        an immutable cell is never touched. What all training rows obeyed exactly, `relations_` such as "total = net +
+        tax", is kept as a rule, too, where the row itself obeys it (``Actionability(keep_relations=False)`` lets it
+        go). Columns are given by name, or by position.
 
         Parameters
         ----------
@@ -372,6 +386,23 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
             lost = found.report["row"][found.report["status"] == Status.INFEASIBLE].to_numpy()
             warn_of_conflicts(rules, self._codec, table, encoded.cpu().numpy(), lost)
         return found._in_kind(kind, X)
+
+    def suggest_rules(self) -> Actionability:
+        """Return rules that the training table speaks for, to be looked at, edited, and passed as `actionability`.
+
+        Returns
+        -------
+        Actionability
+            Its `relations` are the orders among `relations_`: that no training row broke one does not say that none
+            can. The exact relations are not among them, since answers keep those anyway.
+
+        Raises
+        ------
+        NotFittedError
+            If there is no table yet.
+        """
+        check_is_fitted(self)
+        return Actionability(relations=[(each.terms, each.bound) for each in self.relations_ if not each.exact])
 
     def _wanted(self, target: Any, n: int) -> torch.Tensor | str | None:
         """Return class indices (n,), "second" or None for every other class."""

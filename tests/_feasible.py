@@ -56,8 +56,9 @@ LABELS = {"member": [False, True], "colour": list("rgb"), "size": SIZES}
 class Case:
     """A fitted codec, a query table and the feasible set of some rules on it."""
 
-    def __init__(self, rules: Actionability, query: pd.DataFrame, fitted: pd.DataFrame) -> None:
-        self.rules, self.query, self.codec = rules, query, TableCodec.fit(fitted)
+    def __init__(self, rules: Actionability, query: pd.DataFrame, fitted: pd.DataFrame | TableCodec) -> None:
+        self.rules, self.query = rules, query
+        self.codec = fitted if isinstance(fitted, TableCodec) else TableCodec.fit(fitted)
         self.home = self.codec.encode(query, warn_unseen=False)
         self.read = TableRules.read(rules, self.codec, query)
         self.feasible = compile_rules(self.read, query, self.home)

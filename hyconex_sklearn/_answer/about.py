@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from .._table.found_relation import FoundRelation
+
 
 @dataclass(frozen=True)
 class About:
@@ -22,9 +24,13 @@ class About:
     accuracy : float or None
         Share of the training rows that were classified right by models that had not seen them; None where it is not
         known.
+    kept : tuple of relations
+        What held between columns in all rows of training and is kept where a row obeys it, as of the classifier's
+        ``relations_``.
     """
 
     classes: tuple[Any, ...]
     rules: Mapping[str, Any]
     fitted_on: str | None = None
     accuracy: float | None = None
+    kept: tuple[FoundRelation, ...] = ()

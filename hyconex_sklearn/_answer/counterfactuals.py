@@ -67,7 +67,8 @@ class Counterfactuals(AnsweredRows):
     usual : ndarray of shape (d, 2), or None
         The same of the 0.01 and the 0.99 quantile: between them lie all but the outliers.
     about : About or None
-        Where the answers come from: `classes`, `fitted_on` and `accuracy` of the model, and the `rules` of the query.
+        Where the answers come from: `classes`, `fitted_on` and `accuracy` of the model, the `rules` of the query, and
+        the relations that were `kept`.
     words : Words
         How it is told; `with_words` returns a result with other ones.
 

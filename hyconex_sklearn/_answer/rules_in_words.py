@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .._common.messages import shortest
+from .._table.found_relation import FoundRelation
 from .._table.labelled import Labelled
 from .changes import ComparedColumn
 from .wording import counted
@@ -29,6 +30,14 @@ def rules_in_words(
     """
     named = _Columns(columns, quoted)
     return [line for rule, said in rules.items() for line in _TELLERS[rule](said, named)]
+
+
+def kept_in_words(
+    kept: Iterable[FoundRelation], columns: Sequence[ComparedColumn], quoted: Callable[[str], str] = str
+) -> list[str]:
+    """Return a line for each relation that answers keep, in the words of the result; the rest is as of the above."""
+    named = _Columns(columns, quoted)
+    return [f"{relation.told(named.name)} holds on, where it did" for relation in kept]
 
 
 def join(parts: Iterable[str], last: str = "and") -> str:
@@ -147,4 +156,5 @@ _TELLERS: dict[str, Callable[[Any, _Columns], Iterable[str]]] = {
     "relations": _relations,
     "feature_weights": _weights,
     "repair": lambda _, __: ["each row went through a function of the one who asked"],
+    "keep_relations": lambda _, __: ["what held between columns of the training rows need not hold"],
 }

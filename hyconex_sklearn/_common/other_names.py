@@ -40,6 +40,7 @@ OUR_NAMES = {
             "repair",
         )
     },
+    "keep_relations": _RULE.replace("...", "False").format("keep_relations"),
 }
 
 

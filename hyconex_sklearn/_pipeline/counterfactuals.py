@@ -60,6 +60,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
           to become one column of its own.
         - ``repair`` needs steps that leave the whole table as it is.
 
+        What all training rows obeyed (`relations_` of the classifier) is kept between the columns behind the steps.
+
         Whether a row is feasible is judged by its own cells, against the rules as they are given here.
 
     Returns
@@ -115,7 +117,7 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     original = take_rows(X, rows)
     data = told.settled(back(rows, found.data), original, rows)
     ends = {name: ranges_before(getattr(found, name), asked, X, back) for name in ("ranges", "usual")}
-    about = found.about and replace(found.about, rules=Actionability._in_query(kwargs)._plain())
+    about = found.about and replace(found.about, rules=Actionability._in_query(kwargs)._plain(), kept=())
 
     def certified(data: Table) -> Counterfactuals:
         return _certified(way, final, found, original, data, asked, told, about=about, **ends)

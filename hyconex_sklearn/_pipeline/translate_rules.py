@@ -97,7 +97,7 @@ def translate(
     """
     rules = Actionability._in_query(asked)
     passage = Passage(X, Z, forward, back)
-    if replace(rules, target_probability=None).is_trivial or passage.is_identity:
+    if replace(rules, target_probability=None, keep_relations=True).is_trivial or passage.is_identity:
         on_numbers = ("allowed_values", "resolution")
         ruled = [j for name in on_numbers for _, j, _ in by_column(getattr(rules, name), _schema_of(X), name)]
         return Translation(asked, asked, as_they_are=tuple(ruled))
@@ -228,6 +228,7 @@ class _Teller:
             resolution=self._by_goal(self._resolutions()),
             relations=[self._relation(f"relations[{i}]", relation) for i, relation in enumerate(self.read.relations)],
             feature_weights=self._by_goal(self._weights()),
+            keep_relations=said.keep_relations,
         )
 
     def _by_goal(self, told: Iterable[tuple[int, Any]]) -> dict[Any, Any]:

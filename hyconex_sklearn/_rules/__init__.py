@@ -7,6 +7,7 @@ the decoded row.
 Read: `actionability`, `plain_rules` and `plain_values` (rules as checked, plain data), `described` (the same as JSON),
 `read` (each rule against a schema), `grids` (what numbers may become), `table_rules` (all of them against a table, and
 the last word on which rows of cells obey), `compile` (what they allow encoded rows), `relations` (sums of numbers),
-`judge` (what each rule means), `feasible_set` (the projection), `user_repair` (the user's own function, made part of
-the rules), `conflicts` (rows that the rules leave no way, told).
+`kept_relations` (equations that all training rows obeyed), `judge` (what each rule means), `feasible_set` (the
+projection), `user_repair` (the user's own function, made part of the rules), `conflicts` (rows that the rules leave no
+way, told).
 """

@@ -70,6 +70,10 @@ class Actionability:
         by their labels, in any order. A row is infeasible where a cell becomes what the fit can not have seen there: an
         unknown label, a fraction in a column of integers, a gap where there was none, or another value in a column
         that had only one.
+    keep_relations : bool, default=True
+        Whether answers keep the equations between columns that all training rows obeyed, `relations_` of the
+        classifier, where the query row obeys them. A column that follows another one counts as changed, too, and where
+        all others are immutable, it is as well.
 
     Examples
     --------
@@ -91,14 +95,16 @@ class Actionability:
     relations: Any = ()
     feature_weights: Any = None
     repair: Callable[[pd.DataFrame], pd.DataFrame] | None = None
+    keep_relations: bool = True
 
     def __post_init__(self) -> None:
         """Check every field and replace it by plain, immutable data."""
+        silent = {field.name: field.default for field in fields(self)}
         for name, read in READERS.items():
             value = getattr(self, name)
             value = without_row_labels(read_table(value)) if is_foreign(value) else value
             plain = None if value is None else read(value)
-            object.__setattr__(self, name, () if name == "relations" and plain is None else plain)
+            object.__setattr__(self, name, silent[name] if plain is None else plain)
         if self.immutable is not None and self.mutable is not None:
             raise ValueError(
                 "immutable and mutable are both given, and each says of all columns whether they may change. Say one."
@@ -120,8 +126,8 @@ class Actionability:
 
     def _rules(self) -> dict[str, Any]:
         """The fields that say something, by name."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None and value != ()}
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, silent) in values.items() if value is not silent and value != silent}
 
     @property
     def _movable_said(self) -> tuple[str, Any]:

@@ -18,6 +18,7 @@ from .._table.schema import Column, TableSchema
 from .._table.units import NARROW_FLOATS, held_in
 from .feasible_set import FeasibleSet
 from .judge import LabelRule, narrowed
+from .kept_relations import without_tied
 from .read import check_labels, read_weights
 from .table_rules import TableRules
 
@@ -41,6 +42,8 @@ def unruled(schema: TableSchema, encoded: Array) -> FeasibleSet:
         broken=np.broadcast_to(False, (n, len(schema.columns))),
         labels={},
         relations=(),
+        kept=(),
+        asked=np.broadcast_to(False, (n, 0)),
         max_changes=np.broadcast_to(len(schema.columns), n),
         grids={},
         bounded=False,
@@ -53,7 +56,10 @@ def compile_rules(read: TableRules, X: Table, encoded: Array) -> FeasibleSet:
     said, schema = read.said, read.codec.schema
     check_labels(said, schema)
     rows = unruled(schema, encoded)
-    if said.is_trivial:
+    numbers = read.codec.numbers(X) if read.kept else rows.numbers
+    asked = np.array([relation.asked(numbers) for relation in read.kept], dtype=bool).T
+    kept = read.kept if asked.any() else ()
+    if said.is_trivial and not kept:
         return rows
     bounded = bool(read.bounds or read.directions or read.grids)
     written = {"movable", "lower", "upper", "low", "high", "broken"} if bounded or read.labels else set()
@@ -61,13 +67,15 @@ def compile_rules(read: TableRules, X: Table, encoded: Array) -> FeasibleSet:
         rows,
         **{name: getattr(rows, name).copy() for name in written - {"movable"}},
         movable=read.movable.copy() if written else read.movable,
-        numbers=read.codec.numbers(X),
+        numbers=numbers if read.kept else read.codec.numbers(X),
         weights=read_weights(said.feature_weights, schema),
         relations=read.relations,
+        kept=kept,
+        asked=asked if kept else rows.asked,
         max_changes=np.broadcast_to(said.max_changes or len(schema.columns), len(rows)),
         bounded=bounded,
         grids={j: rule.grid for j, rule in read.grids.items() if schema.columns[j].is_value},
-        trivial=replace(said, target_probability=None, repair=None).is_trivial,
+        trivial=not kept and replace(said, target_probability=None, repair=None, keep_relations=True).is_trivial,
     )
     permitted = {}
     for j in read.ruled:
@@ -80,6 +88,8 @@ def compile_rules(read: TableRules, X: Table, encoded: Array) -> FeasibleSet:
         own = read.codec.levels(X, j) if schema.columns[j].categories else np.empty(0)
         if j in read.labels or (own == UNSEEN).any():
             permitted[j] = _restrict_labels(rows, read.labels.get(j, _ANY), own, j)
+    if kept:
+        rows = replace(rows, movable=without_tied(kept, asked, rows.movable, schema.value_columns))
     _give_up(rows)
     return replace(rows, labels=permitted)
 

@@ -16,6 +16,7 @@ from .._table.row_labels import row_labels
 from .._table.schema import Column
 from .actionability import Actionability
 from .compile import compile_rules
+from .feasible_set import FeasibleSet
 from .table_rules import TableRules
 
 _SHOWN = 5  # rows
@@ -47,7 +48,7 @@ def warn_of_conflicts(said: Actionability, codec: TableCodec, X: Table, encoded:
     names = row_labels(X).tolist()
     for j in np.flatnonzero(stuck.any(axis=0)).tolist():
         column, left = rules.schema.columns[j], stuck[:, j].copy()
-        for holds, told in _reasons(j, column, read, names):
+        for holds, told in _reasons(j, column, read, rules, names):
             rows = np.flatnonzero(left & holds).tolist()
             left &= ~holds
             if rows:
@@ -65,7 +66,7 @@ def _warn(column: Column, rows: list[Any], why: str) -> None:
     )
 
 
-def _reasons(j: int, column: Column, read: TableRules, names: list[Any]) -> Iterator[Reason]:
+def _reasons(j: int, column: Column, read: TableRules, rules: FeasibleSet, names: list[Any]) -> Iterator[Reason]:
     """Why a cell of column j that breaks a rule cannot change, the first that holds; the last one always does."""
     always = np.ones(len(names), dtype=bool)
     if column.kind == "constant":
@@ -85,6 +86,10 @@ def _reasons(j: int, column: Column, read: TableRules, names: list[Any]) -> Iter
             yield none, lambda row: f"has no number that the rules leave within its bounds ({ends(row)})"
         outside = np.maximum(low, column.lower) > np.minimum(high, column.upper)
         yield outside, lambda row: f"held nothing within its bounds ({ends(row)}) at fit, only {seen}"
+    for relation, asked in zip(rules.kept, rules.asked.T, strict=True):
+        if column.is_value and rules.schema.slot(j) in relation.slots:
+            bound = f"is bound to what may not change by {relation.found}"
+            yield asked, lambda row, why=bound: why  # type: ignore[misc]
     yield always, lambda row: "has nothing that it may become"
 
 

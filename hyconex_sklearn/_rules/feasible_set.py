@@ -6,9 +6,10 @@ says is obeyed is obeyed by the decoded row, in original units.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import compress
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from .._table.grid import Grid, onward
 from .._table.schema import NOTICEABLE, TableSchema, hardened
 from .._table.units import NumericMap
 from . import judge
+from .kept_relations import NOISE, KeptRelation, affordable, followers, groups, keep, margins, solved, without_tied
 from .relations import Relation, Room, project, spread
 
 
@@ -29,7 +31,7 @@ class FeasibleSet:
     """
 
     PER_ROW: ClassVar[tuple[str, ...]] = (
-        *("movable", "broken", "impossible", "lower", "upper", "numbers", "low", "high", "max_changes"),
+        *("movable", "broken", "impossible", "lower", "upper", "numbers", "low", "high", "asked", "max_changes"),
     )
 
     schema: TableSchema
@@ -44,6 +46,8 @@ class FeasibleSet:
     weights: Array  # float32 (d,): what a change costs
     labels: Mapping[int, Array]  # bool (n, K) of each column with a rule on labels: levels that each row may take
     relations: tuple[Relation, ...]  # between value columns
+    kept: tuple[KeptRelation, ...]  # equations between value columns, that all training rows obeyed
+    asked: Array  # bool (n, R): which of them each row obeys, so that its answers have to
     max_changes: Array  # int (n,): table columns that may change at most; all of them where nothing is said
     grids: Mapping[int, Grid]  # what the numbers of a column may become, where there is a rule on that
     bounded: bool  # whether there is a bound, a direction or such a rule
@@ -62,9 +66,13 @@ class FeasibleSet:
     def exclude(self, columns: Array) -> Self:
         """The same rules, and some more table columns frozen: bool (n, C)."""
         columns = np.broadcast_to(columns, self.broken.shape)
+        movable = self.movable & ~columns
+        if self.kept:
+            movable = without_tied(self.kept, self.asked, movable, self.schema.value_columns)
+            columns = self.movable & ~movable
         return replace(
             self,
-            movable=self.movable & ~columns,
+            movable=movable,
             impossible=self.impossible | (self.broken & columns).any(axis=1),
             trivial=self.trivial and not columns.any(),
         )
@@ -101,8 +109,8 @@ class FeasibleSet:
         """Rows (n, d), float32, near soft rows Z that a table can hold, and which of them obey every rule, bool (n,).
 
         `reference` (n, d) are the encoded query rows. Even where a row cannot obey all rules, a frozen cell keeps its
-        bits, no more than ``max_changes`` columns change and no label is newly taken that the rules exclude; impossible
-        rows are the query rows.
+        bits, no more than ``max_changes`` columns change, what is kept of relations holds and no label is newly taken
+        that the rules exclude; impossible rows are the query rows.
         """
         if self.trivial:
             return self.schema.snap(Z, reference), np.ones(len(Z), dtype=bool)
@@ -134,6 +142,8 @@ class FeasibleSet:
             self._undo_smallest(settled, reference)
         if self.relations:
             self._relate(settled, reference)
+        if self.kept:
+            self._keep(settled, reference)
         settled[self.impossible] = reference[self.impossible]
         return settled
 
@@ -189,7 +199,8 @@ class FeasibleSet:
     def _undo_smallest(self, settled: Array, reference: Array) -> None:
         """Keep the ``max_changes`` largest changes per cost, those that have to be made first."""
         changed = self.schema.changed(settled, reference)
-        rows = np.flatnonzero(changed.sum(axis=1) > self.max_changes)
+        following = (changed @ self._follows) > 0 if self.kept else changed
+        rows = np.flatnonzero(following.sum(axis=1) > self.max_changes)
         if not rows.size:
             return
         move = (settled[rows] - reference[rows]) / self.weights
@@ -197,40 +208,118 @@ class FeasibleSet:
         size = np.sqrt(self.schema.by_column(move**2))
         size[self.broken[rows]] = np.inf
         size[~changed[rows]] = -1.0
-        undone = ~_largest(size, self.max_changes[rows])
+        undone = ~self._affordable_columns(size, rows)
         settled[rows] = np.where(undone[:, self.schema.owner], reference[rows], settled[rows])
+
+    def _affordable_columns(self, size: Array, rows: Array) -> Array:
+        """Columns that may change within ``max_changes``, the largest (m, C) first, with all that follow them."""
+        if not self.kept:
+            return _largest(size, self.max_changes[rows])
+        taken = np.zeros(size.shape, dtype=bool)
+        for some, kept in self._alike(rows):
+            taken[some] = affordable(size[some], kept, self.schema, self.max_changes[rows][some])
+        return taken
 
     def _relate(self, settled: Array, reference: Array) -> None:
         """Move the numbers of rows that break a relation into it."""
+        for some, kept in self._alike(np.arange(len(self))):
+            told = [solved(relation, kept, len(self.schema.value_columns)) for relation in self.relations]
+            self._relate_by(told, some, settled, reference)
+
+    def _relate_by(self, relations: Sequence[Relation], some: Array, settled: Array, reference: Array) -> None:
         changed = self.schema.changed(settled, reference)
         numbers = self._numbers_of(settled, changed)
-        broken = np.column_stack([relation.broken(numbers) for relation in self.relations])
+        broken = np.column_stack([some & relation.broken(numbers) for relation in relations])
         rows = np.flatnonzero(broken.any(axis=1) & ~self.impossible)
         if not rows.size:
             return
-        at, scales = self.schema.numeric_index, self.schema.numeric_map
-        part, before = np.ix_(rows, at), numbers[rows]
-        movable = self.movable[np.ix_(rows, self.schema.value_columns)] & ~np.isnan(before)
-        reach = spread(scales, before) / np.sqrt(self.weights[at])
+        scales, before = self.schema.numeric_map, numbers[rows]
+        room = self._room(rows, before, scales)
+        movable, reach = room.movable, room.reach / np.sqrt(self.weights[self.schema.numeric_index])
         if self.counted:
-            most = self.max_changes[rows]
-            movable &= self._affordable(changed[rows], broken[rows], np.where(movable, reach, 0.0), most)
-        lower, upper = self.lower[part], self.upper[part]
-        low = np.maximum(np.minimum(scales.lower, before), _representable(scales, self.low[rows], lower, np.maximum))
-        high = np.minimum(np.maximum(scales.upper, before), _representable(scales, self.high[rows], upper, np.minimum))
-        after = project(self.relations, before, Room(movable, low, high, reach), scales)
-        value = np.clip(scales.snap(scales.forward(after)), lower, upper)
-        settled[part] = np.where(movable & (after != before), value, settled[part])
+            worth = np.where(movable, reach, 0.0)
+            movable &= self._affordable(relations, changed[rows], broken[rows], worth, self.max_changes[rows])
+        after = project(relations, before, replace(room, reach=reach), scales)
+        self._write(settled, rows, after, movable & (after != before))
 
-    def _affordable(self, changed: Array, broken: Array, reach: Array, most: Array) -> Array:
+    def _room(self, rows: Array, numbers: Array, scales: NumericMap) -> Room:
+        """Where numbers (m, p) of some rows may go; their reach is their spread."""
+        part = np.ix_(rows, self.schema.numeric_index)
+        movable = self.movable[np.ix_(rows, self.schema.value_columns)] & ~np.isnan(numbers)
+        low, high = (
+            _representable(scales, bound[rows], encoded[part], inward)
+            for bound, encoded, inward in ((self.low, self.lower, np.maximum), (self.high, self.upper, np.minimum))
+        )
+        low = np.maximum(np.minimum(scales.lower, numbers), low)
+        high = np.minimum(np.maximum(scales.upper, numbers), high)
+        return Room(movable, low, high, spread(scales, numbers))
+
+    def _write(self, settled: Array, rows: Array, numbers: Array, moved: Array) -> None:
+        """Write the numbers (m, p) of some rows where they `moved` (m, p)."""
+        scales, part = self.schema.numeric_map, np.ix_(rows, self.schema.numeric_index)
+        value = np.clip(scales.snap(scales.forward(numbers)), self.lower[part], self.upper[part])
+        settled[part] = np.where(moved, value, settled[part])
+
+    def _affordable(
+        self, relations: Sequence[Relation], changed: Array, broken: Array, reach: Array, most: Array
+    ) -> Array:
         """Value columns that a relation may move: the changed ones, and of the others as many as the budget allows."""
         changed, n_changed = changed[:, self.schema.value_columns], changed.sum(axis=1)
         gain = np.zeros(reach.shape)
-        for relation, rows in zip(self.relations, broken.T, strict=True):
+        for relation, rows in zip(relations, broken.T, strict=True):
             slots = list(relation.slots)
             gain[:, slots] += rows[:, None] * np.abs(relation.coefficients) * reach[:, slots]
         gain[changed] = -1.0
         return changed | (_largest(gain, most - n_changed) & (gain > 0))
+
+    # -------------------------------------------------------------------------- relations that training rows obeyed
+
+    @cached_property
+    def _follows(self) -> Array:
+        return followers(self.kept, self.schema)
+
+    def _alike(self, rows: Array) -> Iterator[tuple[Array, tuple[KeptRelation, ...]]]:
+        """The kept relations that are asked of some rows, each with a mask (m,) of those that they are asked of."""
+        patterns, which = np.unique(self.asked[rows], axis=0, return_inverse=True)
+        for number, pattern in enumerate(patterns):
+            yield which.reshape(-1) == number, tuple(compress(self.kept, pattern))
+
+    def _keep(self, settled: Array, reference: Array) -> None:
+        """Compute what the kept relations determine; where they can't hold otherwise, their columns stay."""
+        changed = self.schema.changed(settled, reference)
+        slots = sorted({slot for relation in self.kept for slot in relation.slots})
+        rows = np.flatnonzero(changed[:, self.schema.value_columns[slots]].any(axis=1) & ~self.impossible)
+        if not rows.size:
+            return
+        scales, before = self.schema.numeric_map, self._numbers_of(settled, changed)[rows]
+        own, room = self.numbers[rows], self._room(rows, before, scales)
+        margin = margins(self.kept, room.reach)
+        margin[:, scales.discrete] = 0.0
+        low, high = room.low + margin, np.maximum(room.low + margin, room.high - margin)
+        near = (before < room.low + margin / 2) | (before > room.high - margin / 2)
+        start = np.where((before != own) & near, np.clip(before, low, high), before)
+        after = keep(self.kept, self.asked[rows], start, own, replace(room, low=low, high=high), scales)
+        moved, at = (after != before) & ~np.isnan(after), self.schema.numeric_index
+        self._write(settled, rows, after, moved)
+        home = moved & (after == own)
+        settled[np.ix_(rows, at)] = np.where(home, reference[np.ix_(rows, at)], settled[np.ix_(rows, at)])
+        self._stay(settled, reference)
+
+    def _stay(self, settled: Array, reference: Array) -> None:
+        """Take back all columns of kept relations in rows that break one, or change more columns than they may."""
+        changed = self.schema.changed(settled, reference)
+        broken = self._unkept(self._numbers_of(settled, changed), changed)
+        broken |= (changed.sum(axis=1) > self.max_changes)[:, None]
+        for numbers, slots in groups(self.kept):
+            at = np.ix_(broken[:, numbers].any(axis=1), np.isin(self.schema.owner, self.schema.value_columns[slots]))
+            settled[at] = reference[at]
+
+    def _unkept(self, numbers: Array, changed: Array) -> Array:
+        """Which kept relations each row breaks, bool (n, R), by more than float32 takes from a changed number."""
+        scales = self.schema.numeric_map
+        noise = 2 * NOISE * spread(scales, numbers) * changed[:, self.schema.value_columns]
+        noise[:, scales.discrete] = 0.0
+        return self.asked & np.column_stack([relation.broken(numbers, noise) for relation in self.kept])
 
     # -------------------------------------------------------------------------------------------------- judging
 
@@ -240,11 +329,13 @@ class FeasibleSet:
         Judged by what the user holds: `numbers` (n, p) in original units, by default what decoding would give.
         """
         changed = self.schema.changed(Z, reference)
-        if not (self.bounded or self.relations):
+        if not (self.bounded or self.relations or self.kept):
             numbers = None
         elif numbers is None:
             numbers = self._numbers_of(Z, changed)
         good = judge.obeyed(changed, numbers, self.movable, self.low, self.high, self.relations, self.max_changes)
+        if self.kept and numbers is not None:
+            good &= ~self._unkept(numbers, changed).any(axis=1)
         for j in self.labels:
             good &= self._permits(j, Z, reference)
         for j in self.grids:

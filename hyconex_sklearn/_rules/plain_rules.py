@@ -318,6 +318,12 @@ def _read_repair(value: Any) -> Any:
     return value
 
 
+def _read_keep_relations(value: Any) -> bool:
+    value, advice = plain(value), "False lets answers break what all training rows obeyed."
+    _require(isinstance(value, bool), TypeError, "keep_relations", "True or False", value, advice)
+    return bool(value)
+
+
 READERS: dict[str, Callable[[Any], Any]] = {
     "immutable": _reader_of_columns("immutable"),
     "mutable": _read_mutable,
@@ -332,6 +338,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "relations": _read_relations,
     "feature_weights": _read_feature_weights,
     "repair": _read_repair,
+    "keep_relations": _read_keep_relations,
 }
 #: Rules that are dicts by columns.
 BY_COLUMN = (

@@ -13,12 +13,13 @@ import numpy as np
 
 from .._table.cells import Array, Table, cells_differ
 from .._table.codec import TableCodec, ranks_of
-from .._table.column_io import labels_of, missing_cells, read_numbers
+from .._table.column_io import labels_of, missing_cells, read_numbers, with_values
 from .._table.schema import Column
 from .._table.units import held_in
 from .actionability import Actionability
 from .grids import read_grids, ruled
 from .judge import LabelRule, NumberRule
+from .kept_relations import KeptRelation, exactly, read_kept
 from .read import read_bounds, read_directions, read_labels, read_movable, read_relations
 from .relations import Relation
 
@@ -36,6 +37,7 @@ class TableRules:
     labels: dict[int, LabelRule]
     grids: dict[int, NumberRule]  # what numbers may become, beside bounds and directions
     relations: tuple[Relation, ...]  # sums of ``codec.schema.value_columns``
+    kept: tuple[KeptRelation, ...]  # equations between them that all training rows obeyed
 
     @classmethod
     def read(cls, rules: Actionability, codec: TableCodec, X: Table) -> Self:
@@ -60,6 +62,7 @@ class TableRules:
             "labels": read_labels(rules, schema),
             "grids": read_grids(rules, schema),
             "relations": read_relations(rules.relations, schema),
+            "kept": read_kept(codec, X) if rules.keep_relations else (),
         }
 
     def values(self, table: Table, j: int) -> Array:
@@ -79,10 +82,14 @@ class TableRules:
         good = ~(changed & ~self.movable[rows]).any(axis=1)
         if self.said.max_changes is not None:
             good &= changed.sum(axis=1) <= self.said.max_changes
-        if self.relations:
+        if self.relations or self.kept:
             numbers = self.codec.numbers(data)
             for relation in self.relations:
                 good &= ~relation.broken(numbers)
+        if self.kept:
+            own = self.codec.numbers(original)
+            for each in self.kept:
+                good &= ~(each.asked(own) & each.broken(numbers))
         for j in self.ruled:
             good &= self.obeyed_in(j, data, original, rows)
         return np.asarray(good)
@@ -107,6 +114,18 @@ class TableRules:
         """Whether the cells of column j hold numbers that they may become, bool (m,)."""
         dtype = self.codec.cells(data, j).dtype
         return self.grids[j].permits(self.values(original, j), self.values(data, j), lambda of: held_in(of, dtype))
+    def exactly(self, data: Table, original: Table) -> Table:
+        """The rows, decoded from float32, without what that has taken from the relations that are kept."""
+        if not self.kept:
+            return data
+        schema, before = self.codec.schema, self.codec.numbers(data)
+        after = exactly(self.kept, before, self.codec.numbers(original), schema.numeric_map)
+        moved, place = after != before, self.codec.match(data)[schema.value_columns]
+        moved &= ~np.isnan(before)
+        for slot in np.flatnonzero(moved.any(axis=0)).tolist():
+            at = np.flatnonzero(moved[:, slot])
+            data = with_values(data, int(place[slot]), after[at, slot], at)
+        return data
 
     def _within(self, j: int, data: Table, rows: Array) -> Array:
         """Whether column j is within its bounds (m,). A missing cell breaks none; a label without a rank is in none."""

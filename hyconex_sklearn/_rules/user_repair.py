@@ -132,7 +132,8 @@ class RepairedSet(FeasibleSet):
     def settle(self, Z: Array, reference: Array) -> tuple[Array, Array]:
         """As `FeasibleSet.settle`, then repaired and encoded again; rows whose repair breaks another rule disobey."""
         settled, _ = super().settle(Z, reference)
-        _, again, good = self.repaired(self.read.codec.decode(settled, self.table, self.rows, reference), reference)
+        decoded = self.read.codec.decode(settled, self.table, self.rows, reference)
+        _, again, good = self.repaired(self.read.exactly(decoded, rows_of(self.table, self.rows)), reference)
         return np.where(good[:, None], again, settled), good
 
     def repaired(self, table: Any, reference: Array) -> tuple[Any, Array, Array]:

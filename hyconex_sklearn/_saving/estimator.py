@@ -20,6 +20,7 @@ from .._common.parameters import check_parameters
 from .._common.runtime import resolve_device
 from .._model.model import Model
 from .._table.codec import TableCodec
+from .._table.found_relation import FoundRelation
 from .._version import __version__
 from .model_file import Fitted, read_fitted, write_fitted
 from .onnx import write_onnx
@@ -108,6 +109,12 @@ class Kept(BaseEstimator):
         """
         check_is_fitted(self)
         return write_onnx(path, self._model, self._codec.schema, self.classes_)
+
+    @property
+    def relations_(self) -> tuple[FoundRelation, ...]:
+        """Relations between columns of numbers that all training rows obeyed."""
+        check_is_fitted(self)
+        return self._codec.schema.relations
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: Any = None) -> Self:

@@ -11,7 +11,8 @@ the file, so that memory stays in proportion to it; then names, shapes and dtype
 those of the network. What reads this format reads every file of it: whoever adds, drops or renames a field counts
 `FORMAT` up. (Format 1 had one network that classified and moved; format 2, which is read, too, told neither the day of
 the fit nor the usual range of a column, had no grids but decimals, and asked as much support of every class.)
-Constructor parameters are free: one that the file lacks takes its default.
+Constructor parameters are free: one that the file lacks takes its default; so are the relations between columns, of
+which files that lack them know none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A table's schema in, JSON out, and back: every field of every column checked.
+"""A table's schema in, JSON out, and back: every field of every column, and of the relations between them, checked.
 
 A schema says how much memory a model takes and where its numbers lie, so that a file can't be trusted with it: widths
 have to follow from the labels that are listed, positions from widths, and what is a range has to be one.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
+from .._table.found_relation import KINDS, ORDER, SUM, FoundRelation
 from .._table.learn_column import MAX_LEVELS, POWERS
 from .._table.schema import ONE_HOT_KINDS, VALUE_KINDS, Column, TableSchema
 from .json_values import check_hashable, decode, encode, items, members, real, text, whole, wrong
@@ -30,7 +31,13 @@ def describe(schema: TableSchema) -> dict[str, Any]:
         If a column's name or label is nothing that JSON can say; the message tells what to convert.
     """
     columns = [_described(column) for column in schema.columns]
-    return {"container": schema.container, "dtype": schema.dtype, "columns": columns}
+    relations = [_told(relation, schema) for relation in schema.relations]
+    return {"container": schema.container, "dtype": schema.dtype, "columns": columns, "relations": relations}
+
+
+def _told(relation: FoundRelation, schema: TableSchema) -> dict[str, Any]:
+    columns = [schema.feature_names.index(name) for name in relation.terms]
+    return {**asdict(relation), "terms": [list(pair) for pair in zip(columns, relation.terms.values(), strict=True)]}
 
 
 def _described(column: Column) -> dict[str, Any]:
@@ -54,7 +61,8 @@ def schema_from(described: Any) -> TableSchema:
     ValueError
         If a field has the wrong type, is out of range, or contradicts another one.
     """
-    parts = members(described, "schema", ("container", "dtype", "columns"))
+    without: dict[str, Any] = {"relations": []}  # of files that were written before any were looked for
+    parts = members(without | members(described, "schema"), "schema", ("container", "dtype", "columns", "relations"))
     if parts["container"] not in ("ndarray", "dataframe"):
         raise wrong("container", parts["container"], "'ndarray' or 'dataframe'")
     columns: list[Column] = []
@@ -64,7 +72,43 @@ def schema_from(described: Any) -> TableSchema:
     names = tuple(column.name for column in columns)
     if len(set(names)) < len(names):
         raise wrong("columns", names, "different names")
-    return TableSchema(tuple(columns), parts["container"], text(parts["dtype"], "dtype"), names)
+    relations = _relations(parts["relations"], columns)
+    return TableSchema(tuple(columns), parts["container"], text(parts["dtype"], "dtype"), names, relations)
+
+
+def _relations(coded: Any, columns: list[Column]) -> tuple[FoundRelation, ...]:
+    """Return relations of which each exact one determines a column that none before it speaks of."""
+    relations: list[FoundRelation] = []
+    spoken: set[Any] = set()
+    for number, each in enumerate(items(coded, "relations")):
+        what = f"relation {number}"
+        relation = _relation(members(each, what, ("kind", "terms", "bound", "n_rows")), columns, what)
+        if relation.exact:
+            first = next(iter(relation.terms))
+            if first in spoken:
+                raise wrong(f"the first column of {what}", first, "one that no relation before it speaks of")
+            spoken |= relation.terms.keys()
+        relations.append(relation)
+    return tuple(relations)
+
+
+def _relation(coded: dict[str, Any], columns: list[Column], what: str) -> FoundRelation:
+    kind = coded["kind"]
+    if kind not in KINDS:
+        raise wrong(f"the kind of {what}", kind, f"one of {', '.join(KINDS)}")
+    fewest, most = (3, 4) if kind == SUM else (2, 2)
+    terms: dict[Any, float] = {}
+    for pair in items(coded["terms"], f"terms of {what}", fewest, most):
+        place, coefficient = items(pair, f"a term of {what}", 2, 2)
+        column = columns[whole(place, f"a column of {what}", 0, len(columns) - 1)]
+        if column.kind not in ("numeric", "integer") or column.name in terms:
+            raise wrong(f"a column of {what}", place, "that of a column of numbers, each once")
+        terms[column.name] = real(coefficient, f"a coefficient of {what}")
+    first = next(iter(terms.values()))
+    if first != 1 or 0 in terms.values():
+        raise wrong(f"coefficients of {what}", [*terms.values()], "1, and others that are not 0")
+    bound = real(coded["bound"], f"bound of {what}", *(() if kind == ORDER else (0.0, 0.0)))
+    return FoundRelation(kind, terms, bound, whole(coded["n_rows"], f"n_rows of {what}", 0, 2**53))
 
 
 def _column(coded: dict[str, Any], what: str, start: int) -> Column:

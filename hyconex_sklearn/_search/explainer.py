@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,11 +59,12 @@ class Explainer:
         unknown = (np.nan, np.nan)
         ends = [(c.lower, c.upper) if number else unknown for c, number in zip(columns, numbers, strict=True)]
         usual = [c.usual if number and c.usual else unknown for c, number in zip(columns, numbers, strict=True)]
+        kept = tuple(each for each in self.codec.schema.relations if each.exact and rules.keep_relations)
         whole: dict[str, Any] = {
             "feature_names": [column.name for column in columns],
             "ranges": np.array(ends, dtype=float),
             "usual": np.array(usual, dtype=float),
-            "about": About(tuple(self.classes.tolist()), rules._plain(), self.fitted_on, self.accuracy),
+            "about": About(tuple(self.classes.tolist()), rules._plain(), self.fitted_on, self.accuracy, kept),
             "_log_proba": LogProba(self.log_proba, self.classes),
         }
         # Block by block, so that beside the table and the answer memory holds no more than one block's worth.
@@ -84,7 +85,7 @@ class Explainer:
         parts = chunks(block.stop, self.chunk_rows, block.start)
         found = Answers.joined([answer(self.model, request.at(rows), rows.start, bar.update) for rows in parts])
         reference, original = request.x[found.row].cpu().numpy(), rows_of(X, found.row)
-        data = read.codec.rewrite(found.z, original.copy(), reference)
+        data = read.exactly(read.codec.rewrite(found.z, original.copy(), reference), original)
         spoilt = np.zeros(len(reference), dtype=bool)  # by the user's function
         if isinstance(request.rules, RepairedSet):
             rules = request.rules.take(found.row)
@@ -107,7 +108,8 @@ class Explainer:
         found = Answers(row, target, rank, lacking, np.full(len(row), np.nan), predicted, support, np.empty(0))
         # That the user's function spoilt a row cannot be seen from the row, which is the query's.
         spoilt = ~report["feasible"].to_numpy() & (rules.repair is not None)
-        read = self._read(rules, X)
+        # What held behind the steps of a pipeline, the grids of the columns before them need not allow.
+        read = self._read(replace(rules, keep_relations=False), X)
         request = Request(x, None, self._compiled(read, X, x), rules.target_probability)
         return self._report(request, read, found, rows_of(X, row), data, spoilt)
 

@@ -51,6 +51,7 @@ RULES = st.fixed_dictionaries(
         "resolution": st.dictionaries(names, st.floats(1e-9, 1e9) | st.integers(1, 10**12), max_size=3),
         "relations": st.lists(st.tuples(st.dictionaries(names, nonzero, min_size=1, max_size=3), finite), max_size=2),
         "feature_weights": st.dictionaries(names, st.floats(0.01, 1e6), max_size=3),
+        "keep_relations": st.booleans(),
     },
 )
 
@@ -192,7 +193,15 @@ def test_missing_and_infinite_say_nothing() -> None:
 
 @pytest.mark.parametrize(
     "empty",
-    [{}, {"immutable": []}, {"bounds": {}}, {"relations": []}, {"relations": None}, {"monotonic_cst": ()}],
+    [
+        {},
+        {"immutable": []},
+        {"bounds": {}},
+        {"relations": []},
+        {"relations": None},
+        {"keep_relations": None},
+        {"keep_relations": True},
+    ],
 )
 def test_no_rule_at_all_is_trivial(empty: dict[str, Any]) -> None:
     rules = Actionability(**empty)
@@ -353,6 +362,7 @@ def test_rules_of_another_type_are_told() -> None:
         ({"feature_weights": {"a": np.inf}}, ValueError, ["feature_weights['a']", "inf"]),
         ({"feature_weights": {"a": "heavy"}}, TypeError, ["feature_weights['a']", "'heavy'"]),
         ({"repair": "fix"}, TypeError, ["repair", "'fix'"]),
+        ({"keep_relations": "no"}, TypeError, ["keep_relations", "True or False", "'no'"]),
     ],
 )
 def test_a_wrong_rule_is_told_when_it_is_made(keywords: Any, problem: type[Exception], words: list[str]) -> None:

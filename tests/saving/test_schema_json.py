@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 
 from hyconex_sklearn._saving.schema_json import describe, schema_from
 from hyconex_sklearn._table.codec import TableCodec
+from hyconex_sklearn._table.learn_relations import learn_relations
+from hyconex_sklearn._table.schema import TableSchema
 
 X = mixed_table(60)[0]
 CODEC = TableCodec.fit(X)
@@ -156,3 +159,67 @@ def test_no_description_asks_for_a_wide_rectangle_of_levels() -> None:
     job.update(categories=[str(i) for i in range(1_200)], stop=job["start"] + 1_200)
     with pytest.raises(ValueError, match="categories of column 2 is a list of 1200, expected a list of 2 to 1000"):
         schema_from(altered)
+
+
+# ----------------------------------------------------------------------------------------------------------- relations
+
+
+def related() -> TableSchema:
+    """Columns of which some follow from others."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.integers(0, 50, (200, 3)), columns=["a", ("b", 1), 7])
+    table["s"], table["n"], table["job"] = table["a"] + table[7], 12 * table[("b", 1)], "x"
+    table["more"] = table["a"] + rng.integers(0, 9, 200)
+    codec = TableCodec.fit(table)
+    return replace(codec.schema, relations=learn_relations(codec, table))
+
+
+def test_relations_come_back() -> None:
+    schema = related()
+    assert sorted(relation.kind for relation in schema.relations) == ["multiple", "order", "sum"]
+    twin = there_and_back(schema)
+    assert twin == schema and repr(twin) == repr(schema)
+
+
+def test_a_description_without_relations_knows_none() -> None:
+    described = describe(related())
+    del described["relations"]
+    assert schema_from(described).relations == ()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "product"},
+        {"kind": None},
+        {"kind": "sum"},  # of two columns
+        {"terms": [[0, 1.0]]},
+        {"terms": [[0, 1.0], [0, -1.0]]},
+        {"terms": [[0, 1.0], [99, -1.0]]},
+        {"terms": [[0, 1.0], [True, -1.0]]},
+        {"terms": [[0, 1.0], [5, -1.0]]},  # text
+        {"terms": [[0, 2.0], [1, -1.0]]},
+        {"terms": [[0, 1.0], [1, 0.0]]},
+        {"terms": [[0, 1.0], [1, "-1"]]},
+        {"terms": {"a": 1.0}},
+        {"bound": 3.0},
+        {"bound": "0"},
+        {"n_rows": -1},
+        {"n_rows": 2.5},
+        {"more": 1},
+    ],
+)
+def test_a_relation_that_can_not_be_is_refused(change: dict[str, Any]) -> None:
+    described = describe(related())
+    at = next(i for i, relation in enumerate(described["relations"]) if relation["kind"] == "multiple")
+    described["relations"][at].update(change)
+    with pytest.raises(ValueError, match=r"relation \d|expected"):
+        schema_from(described)
+
+
+def test_relations_that_determine_each_other_are_refused() -> None:
+    described = describe(related())
+    one = {"kind": "copy", "terms": [[0, 1.0], [1, -1.0]], "bound": 0.0, "n_rows": 9}
+    described["relations"] = [one, {**one, "terms": [[1, 1.0], [0, -1.0]]}]
+    with pytest.raises(ValueError, match="no relation before it speaks of"):
+        schema_from(described)

@@ -11,7 +11,7 @@ import pandas as pd
 from ..._table.cells import free_name
 from ..changes import ComparedColumn
 from ..rows import AnsweredRows
-from ..rules_in_words import join, rules_in_words
+from ..rules_in_words import join, kept_in_words, rules_in_words
 from ..sentences import sentences
 from ..status import Status
 from ..wording import format_probability, format_share, isolated, plain, row_name
@@ -111,7 +111,7 @@ def _about(result: AnsweredRows, columns: list[ComparedColumn]) -> list[tuple[st
     told.append(("It predicts", [join([_name(label) for label in about.classes], "or")]))
     if about.accuracy is not None:
         told.append(("How often right", [f"{format_share(about.accuracy)} of {_UNSEEN}"]))
-    rules = rules_in_words(about.rules, columns, isolated)
+    rules = rules_in_words(about.rules, columns, isolated) + kept_in_words(about.kept, columns, isolated)
     return [*told, ("Rules", rules or ["none: every value may change"])]
 
 
