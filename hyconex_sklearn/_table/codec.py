@@ -156,10 +156,10 @@ class TableCodec:
             values[:, slot] = ranks(cells, column) if ordered else read_numbers(cells, column.name)
         return values
 
-    def numbers(self, X: Any) -> Array:
+    def numbers(self, X: Any, slots: Any = np.s_[:]) -> Array:
         """Values of ``schema.value_columns``, float64 (n, p): original units, `ranks_of` if ordered, NaN if missing."""
-        columns = [self.schema.columns[j] for j in self.schema.value_columns]
-        return self._read_values(X, self.match(X)[self.schema.value_columns], columns, ranks_of)
+        chosen = self.schema.value_columns[slots]
+        return self._read_values(X, self.match(X)[chosen], [self.schema.columns[j] for j in chosen], ranks_of)
 
     def cells(self, X: Any, j: int) -> Cells:
         """The cells of column j of the schema in a table, dense."""

@@ -37,9 +37,9 @@ class Equation:
     slots: tuple[int, ...]
     coefficients: tuple[float, ...]
 
-    def residual(self, numbers: Array) -> Array:
-        """The sum for each row of numbers (m, p); NaN where one is missing."""
-        return numbers[:, self.slots] @ np.array(self.coefficients)
+    def obeyed(self, numbers: Array, allowed: float) -> bool:
+        """Whether rows of the numbers in its slots (m, k) obey, but for what is allowed; gaps break nothing."""
+        return not bool((np.abs(numbers @ np.array(self.coefficients)) > allowed).any())
 
 
 #: Whether an equation holds in all rows of the table.
@@ -56,25 +56,20 @@ class Sample:
 
     def tolerance(self, equation: Equation) -> float:
         """What rounding may take from the equation."""
-        return tolerance(equation, self.size, self.rounding)
+        slots = list(equation.slots)
+        return float(self.rounding[slots].max() * (np.abs(equation.coefficients) * self.size[slots]).sum())
 
     def suggests(self, equation: Equation, n_candidates: float) -> bool:
         """Whether the equation holds in these rows, and unrelated columns would hardly ever obey it so often."""
         numbers = self.numbers[:, equation.slots]
         there = numbers[~np.isnan(numbers).any(axis=1)]
         allowed = self.tolerance(equation)
-        if len(there) < FEWEST_ROWS or (np.abs(there @ np.array(equation.coefficients)) > allowed).any():
+        if len(there) < FEWEST_ROWS or not equation.obeyed(there, allowed):
             return False
         fine = np.abs(equation.coefficients) * there.std(axis=0) >= _FINE * allowed
         evidence = [_evidence(column) for column in there.T]
         rows, bits = (min(each) for each in zip(*evidence, strict=True))
         return bool(fine.all() and rows >= FEWEST_ROWS and bits >= BITS + np.log2(n_candidates))
-
-
-def tolerance(equation: Equation, size: Array, rounding: Array) -> float:
-    """What rounding may take from an equation between columns of these sizes (p,)."""
-    slots = list(equation.slots)
-    return float(rounding[slots].max() * (np.abs(equation.coefficients) * size[slots]).sum())
 
 
 def _evidence(column: Array) -> tuple[int, float]:

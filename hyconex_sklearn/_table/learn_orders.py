@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,22 +22,19 @@ _RANKED = 1_000  # values by which the overlap of two columns is told
 
 @dataclass(frozen=True)
 class Order:
-    """``numbers[:, low] <= numbers[:, high] - gap``."""
+    """``numbers[:, slots[0]] <= numbers[:, slots[1]] - gap``."""
 
-    low: int
-    high: int
+    slots: tuple[int, int]
     gap: float
     bits: float  # of evidence
 
     def obeyed(self, numbers: Array) -> bool:
-        """Whether no row of numbers (m, p) breaks it."""
-        return not bool((numbers[:, self.low] > numbers[:, self.high] - self.gap).any())
+        """Whether no row of the numbers in its slots (m, 2) breaks it."""
+        return not bool((numbers[:, 0] > numbers[:, 1] - self.gap).any())
 
 
-def find_orders(
-    numbers: Array, whole: Array, repeated: set[int], tied: set[frozenset[int]], holds: Callable[[Order], bool]
-) -> list[Order]:
-    """Orders that follow from no others, those with most evidence first.
+def find_orders(numbers: Array, whole: Array, repeated: set[int], tied: set[frozenset[int]]) -> list[Order]:
+    """Orders that some rows suggest and that follow from no others, those with most evidence first.
 
     Parameters
     ----------
@@ -49,16 +46,14 @@ def find_orders(
         Columns that are copies or multiples of others, which are looked at in their place.
     tied : set of pairs
         Columns that stand in one equation, which says more.
-    holds : callable
-        Whether an order holds in all rows of the table.
     """
     there = [np.unique(column[~np.isnan(column)]) for column in numbers.T]
     rich = [j for j, seen in enumerate(there) if len(seen) >= FEWEST_VALUES and j not in repeated]
-    found = [order for order in _candidates(numbers, whole, rich, tied) if holds(order)]
-    pairs = {(order.low, order.high) for order in found}
+    found = [*_candidates(numbers, whole, rich, tied)]
+    pairs = {order.slots for order in found}
     between = {(a, d) for a, b in pairs for c, d in pairs if b == c}
-    kept = [order for order in found if order.gap or (order.low, order.high) not in between]
-    return sorted(kept, key=lambda order: (-order.bits, order.low, order.high))
+    kept = [order for order in found if order.gap or order.slots not in between]
+    return sorted(kept, key=lambda order: (-order.bits, order.slots))
 
 
 def _candidates(numbers: Array, whole: Array, rich: list[int], tied: set[frozenset[int]]) -> Iterator[Order]:
@@ -77,7 +72,7 @@ def _candidates(numbers: Array, whole: Array, rich: list[int], tied: set[frozens
             below = np.searchsorted(ranked[low], ranked[high] - gap, side="right").mean() / len(ranked[low])
             bits = -len(gaps) * float(np.log2(max(below, 1e-300)))
             if len(gaps) >= FEWEST_ROWS and below <= 1 - _OVERLAP and bits >= wanted:
-                yield Order(low, high, gap, bits)
+                yield Order((low, high), gap, bits)
 
 
 def _quantiles(column: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,13 @@ import numpy as np
 from .cells import Array, take_rows
 from .codec import CELLS_AT_ONCE, TableCodec
 from .found_relation import ORDER, PAIRS, SUM, FoundRelation
-from .learn_exact import ROUNDING, Equation, Sample, find_pairs, find_sums, solved, tied, tolerance
+from .learn_exact import ROUNDING, Equation, Sample, find_pairs, find_sums, solved, tied
 from .learn_orders import Order, find_orders
 from .schema import Column, TableSchema
 from .units import NARROW_FLOATS
 
-#: The most columns that are looked at, rows that relations are looked for in, and orders that are told.
-MOST_COLUMNS, _MOST_ROWS, _MOST_ORDERS = 100, 5_000, 20
+#: The most columns that are looked at, rows that relations are looked for in, orders that are tried, and that are told.
+MOST_COLUMNS, _MOST_ROWS, _MOST_TRIED, _MOST_ORDERS = 100, 5_000, 100, 20
 
 
 def learn_relations(codec: TableCodec, X: Any) -> tuple[FoundRelation, ...]:
@@ -31,7 +32,8 @@ def learn_relations(codec: TableCodec, X: Any) -> tuple[FoundRelation, ...]:
     chance; and, to be told with a gap, whole numbers of which ten rows lie at the gap.
 
     Work is bounded: relations are looked for between the first 100 columns of numbers, in 5,000 rows, and then tried on
-    all rows, some at a time; 500 sums of two and of three columns and the 20 orders with most evidence are looked at.
+    all rows, some at a time: of sums of two and of three columns 500 each, and of orders the 100 with most evidence, of
+    which 20 are told.
     """
     chosen = _numbers_in(codec.schema)[:MOST_COLUMNS]
     if len(chosen) < 2:
@@ -40,22 +42,23 @@ def learn_relations(codec: TableCodec, X: Any) -> tuple[FoundRelation, ...]:
     n = X.shape[0]
     rows = np.arange(n) if n <= _MOST_ROWS else np.linspace(0, n - 1, _MOST_ROWS).round().astype(int)
     size, rounding = sizes(columns)
-    sample = Sample(codec.numbers(take_rows(X, rows))[:, chosen], size, rounding)
+    sample = Sample(codec.numbers(take_rows(X, rows), chosen), size, rounding)
     table = _Table(codec, X, chosen)
 
     def holds(equation: Equation) -> bool:
-        allowed = tolerance(equation, size, rounding)
-        return table.hold(lambda numbers: not bool((np.abs(equation.residual(numbers)) > allowed).any()))
+        allowed = sample.tolerance(equation)
+        return table.hold(equation.slots, lambda numbers: equation.obeyed(numbers, allowed))
 
     with np.errstate(all="ignore"):  # what leaves the range of float64 obeys nothing
         pairs = find_pairs(sample, holds)
         equations = solved([*pairs, *find_sums(sample, pairs, holds)], size)
         whole = np.array([column.kind == "integer" for column in columns])
         repeated = {equation.slots[0] for equation in pairs}
-        orders = find_orders(sample.numbers, whole, repeated, tied(equations), lambda order: table.hold(order.obeyed))
+        tried = find_orders(sample.numbers, whole, repeated, tied(equations))[:_MOST_TRIED]
+        orders = [*islice((order for order in tried if table.hold(order.slots, order.obeyed)), _MOST_ORDERS)]
     names = [column.name for column in columns]
     told = [_told(equation, names, table.n_complete(equation.slots)) for equation in equations]
-    return (*told, *(_order(order, names, table) for order in orders[:_MOST_ORDERS]))
+    return (*told, *(_order(order, names, table) for order in orders))
 
 
 def sizes(columns: list[Column]) -> tuple[Array, Array]:
@@ -77,18 +80,18 @@ class _Table:
     def __init__(self, codec: TableCodec, X: Any, chosen: list[int]) -> None:
         self._codec, self._x, self._chosen = codec, X, chosen
 
-    def _parts(self) -> Iterator[Array]:
-        n, size = self._x.shape[0], max(1, CELLS_AT_ONCE // self._x.shape[1])
+    def _parts(self, slots: tuple[int, ...]) -> Iterator[Array]:
+        n, size, chosen = self._x.shape[0], CELLS_AT_ONCE // len(slots), [self._chosen[slot] for slot in slots]
         for start in range(0, n, size):
-            yield self._codec.numbers(take_rows(self._x, slice(start, min(start + size, n))))[:, self._chosen]
+            yield self._codec.numbers(take_rows(self._x, slice(start, min(start + size, n))), chosen)
 
-    def hold(self, obeyed: Callable[[Array], bool]) -> bool:
-        """Whether all parts obey."""
-        return all(map(obeyed, self._parts()))
+    def hold(self, slots: tuple[int, ...], obeyed: Callable[[Array], bool]) -> bool:
+        """Whether all rows of the numbers in some slots obey."""
+        return all(map(obeyed, self._parts(slots)))
 
     def n_complete(self, slots: tuple[int, ...]) -> int:
         """Rows without a gap in these columns."""
-        return sum(int((~np.isnan(part[:, slots]).any(axis=1)).sum()) for part in self._parts())
+        return sum(int((~np.isnan(part).any(axis=1)).sum()) for part in self._parts(slots))
 
 
 def _told(equation: Equation, names: list[Any], n_rows: int) -> FoundRelation:
@@ -99,5 +102,5 @@ def _told(equation: Equation, names: list[Any], n_rows: int) -> FoundRelation:
 
 
 def _order(order: Order, names: list[Any], table: _Table) -> FoundRelation:
-    terms = {names[order.low]: 1.0, names[order.high]: -1.0}
-    return FoundRelation(ORDER, terms, 0.0 - order.gap, table.n_complete((order.low, order.high)))
+    low, high = order.slots
+    return FoundRelation(ORDER, {names[low]: 1.0, names[high]: -1.0}, 0.0 - order.gap, table.n_complete(order.slots))

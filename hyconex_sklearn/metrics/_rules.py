@@ -39,8 +39,8 @@ def violations(X: Any, X_cf: Any, actionability: Actionability) -> Array:
         The rules. Masks over rows and bounds that are arrays have one entry for each row of `X`. A cell that is out of
         bounds, or not among the allowed categories or values, breaks the rule even where it did not change. A sum may
         exceed its bound by 1e-9 of the size of its terms, which is rounding, and so may a number be off an allowed
-        value or a multiple. The weights of columns, `repair` and the probability to reach are nothing that cells could
-        break.
+        value or a multiple. The weights of columns, `repair`, the probability to reach and the relations that a fit has
+        found are nothing that cells could break.
 
     Returns
     -------
