@@ -73,6 +73,8 @@ def _tell_fit(classifier: HyConExClassifier, X: pd.DataFrame, y: np.ndarray, tes
     say(f"classes      {listed(f'{label} ({counts[label]} rows)' for label in classifier.classes_.tolist())}")
     for kind, names in kinds.items():
         say(f"{kind:<12} {listed(names)}")
+    if kept := [str(relation) for relation in classifier.relations_ if relation.exact]:
+        say(f"kept         {listed(kept)}")
     if test is not None:
         X_test, y_test = test
         accuracy, auroc = judged(classifier, X_test, y_test)

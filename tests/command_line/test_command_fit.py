@@ -35,6 +35,14 @@ def test_fit_tells_how_it_read_the_columns_and_saves_a_model_that_loads(here: Pa
     assert HyConExClassifier.load("model").classes_.tolist() == ["no", "yes"]
 
 
+def test_fit_tells_which_relations_answers_keep(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [f"{age},{12 * age},{'yes' if age > 40 else 'no'}" for age in range(20, 60)]
+    Path("related.csv").write_text("\n".join(["age,months,label", *rows]))
+    with small():
+        main(["fit", "related.csv", "--target", "label", "--output", "related", *QUICK])
+    assert re.search(r"^kept +months = 12 \u00d7 age$", capsys.readouterr().out, re.MULTILINE)
+
+
 @pytest.mark.parametrize(
     ("data", "more", "message"),
     [
