@@ -209,3 +209,12 @@ def test_a_repair_that_breaks_one_makes_the_row_infeasible() -> None:
     rules = RepairedSet.of(each.feasible, each.read, each.query)
     good = rules.settle(each.home + 0.5, each.home)[1]
     assert good.tolist() == [True, False] * 6
+
+
+def test_rows_that_somebody_else_has_made_are_judged_by_them() -> None:
+    each = case()
+    made = each.query.assign(dozen=each.query["dozen"] + 12 * (each.query.index < 5))
+    again = each.codec.encode(made, warn_unseen=False)
+    wrong = np.arange(12) < 5
+    assert (each.feasible.obeyed(again, each.home) == ~wrong).all()
+    assert (each.read.obeyed(made, each.query, np.arange(12)) == ~wrong).all()
