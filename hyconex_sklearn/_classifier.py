@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Self
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
@@ -293,6 +295,7 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         search: str = "auto",
         sparsity: float = SPARSITY,
         menu: bool = False,
+        intervals: str | None = None,
         random_state: Any = None,
     ) -> Counterfactuals:
         """Return for each row the nearest plausible rows that would be classified otherwise.
@@ -346,6 +349,12 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
             Whether to return, in place of `n_counterfactuals` alternatives, the best rows with one changed column, with
             two, and so on up to the first that is certified (or to `max_changes`), in this order. A row is left out
             where it would not be classified as the target, or where one with fewer changes is worth as much.
+        intervals : {"each", "box"}, optional
+            Tell how far the changed numbers, and ordered categories, of certified answers may go, so that the row stays
+            certified and obeys the rules: "each" while all other cells stay as they are, "box" all at the same time.
+            Checked, not proved: all values of a column where they are 256 or fewer, else 128 between what fit has seen
+            and the rules allow, and more at both ends; of a box, 128 rows drawn in it and two corners. The rows that
+            come back are the same. It takes a row of work for each value.
         random_state : int, RandomState instance or None, default=None
             Seed of the noise of the latent search. None gives the same answer every time.
 
@@ -375,13 +384,14 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
             max_changes=max_changes,
             target_probability=target_probability,
         )
-        check_query(search, n_counterfactuals, sparsity, menu)
+        check_query(search, n_counterfactuals, sparsity, menu, intervals)
         seed = 0 if random_state is None else int(check_random_state(random_state).randint(2**31))
         kind = Kind.of(X)
         with self._encoded(X) as (table, encoded):
             wanted = self._wanted(in_order(target, table, "target"), len(encoded))
             rules = rules._repairing(kind)
-            how = {"search": search, "sparsity": float(sparsity), "menu": bool(menu), "seed": seed}
+            how: dict[str, Any] = {"search": search, "sparsity": float(sparsity), "menu": bool(menu), "seed": seed}
+            how["intervals"] = intervals
             found = self._explainer.explain(table, encoded, wanted, rules, n_counterfactuals, **how)
             lost = found.report["row"][found.report["status"] == Status.INFEASIBLE].to_numpy()
             warn_of_conflicts(rules, self._codec, table, encoded.cpu().numpy(), lost)
@@ -426,7 +436,7 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         """Raise where a query is wrong whatever the rows; given a table, where its columns or the rules on them are."""
         refuse_other_names(query)
         inspect.signature(self.counterfactuals).bind(X, **query)
-        checked = ("search", "n_counterfactuals", "sparsity", "menu")
+        checked = ("search", "n_counterfactuals", "sparsity", "menu", "intervals")
         check_query(**{name: query[name] for name in checked if name in query})
         self._wanted(query.get("target"), 1)
         rules = Actionability._in_query(query)
@@ -442,6 +452,11 @@ class HyConExClassifier(ClassifierMixin, Predicts, Kept):
         rules = Actionability._in_query(query)
         with self._encoded(X) as (X, encoded):
             return self._explainer.report_again(X, encoded, rules, data, report)
+
+    def _certifier(self, X: Any, **query: Any) -> Callable[[Any, np.ndarray, np.ndarray], np.ndarray]:
+        """Return what tells of a table, numbers of rows of X and targets which of its rows are certified answers."""
+        with self._encoded(X) as (X, encoded):
+            return self._explainer.judging(X, encoded, Actionability._in_query(query))
 
     # ------------------------------------------------------------------------------------------------ scikit-learn
 

@@ -17,6 +17,7 @@ from ._common.runtime import thread_limit
 from ._pipeline.counterfactuals import counterfactuals as ask
 from ._pipeline.counterfactuals import final_classifier
 from ._pipeline.explains_itself import explaining, promised_report
+from ._pipeline.intervals import promised_intervals
 from ._rules.actionability import Actionability
 from ._table.cells import free_name, values_differ
 
@@ -64,8 +65,8 @@ def counterfactuals(estimator: Any, ddf: Any, **kwargs: Any) -> Any:
         Rows to explain, with the columns that `estimator` was fitted to. Columns of categories have to be known
         (``ddf.categorize()``); partitions may be empty.
     **kwargs
-        Passed to `estimator`'s ``counterfactuals``: rules, `target`, `search`, ..., each the same for all rows. A
-        function for `repair` gets the rows of one partition at a time.
+        Passed to `estimator`'s ``counterfactuals``: rules, `target`, `search`, `intervals`, ..., each the same for all
+        rows. A function for `repair` gets the rows of one partition at a time.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def counterfactuals(estimator: Any, ddf: Any, **kwargs: Any) -> Any:
     """
     _check(estimator, ddf, kwargs)
     _check_categories(ddf)
-    promised = _promised(estimator, ddf)
+    promised = _promised(estimator, ddf, kwargs.get("intervals") is not None)
     answers = _mapped(ddf, _answers, _Question(estimator, promised, kwargs))
     lengths = ddf.map_partitions(_length, meta=pd.Series([0]), enforce_metadata=False, clear_divisions=True)
     first = lengths.cumsum() - lengths
@@ -147,13 +148,15 @@ def _check_categories(ddf: Any) -> None:
         )
 
 
-def _promised(estimator: Any, ddf: Any) -> pd.DataFrame:
+def _promised(estimator: Any, ddf: Any, intervals: bool) -> pd.DataFrame:
     """Return the empty frame whose columns, dtypes and index those of every partition of the answer are."""
     final, data = final_classifier(estimator), ddf._meta.iloc[:0]
     if final is estimator:
         data = data.astype(final._answer_dtypes(ddf._meta_nonempty))
     taken = set(data.columns)
     report = promised_report(final).rename(columns=lambda name: free_name(name, taken))
+    if intervals:
+        report = report.assign(**promised_intervals(final, final is estimator, ddf._meta_nonempty, taken))
     return pd.concat([report.set_axis(data.index), data], axis=1)
 
 

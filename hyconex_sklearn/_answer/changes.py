@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
 
 from .._common.messages import shortest
 from .._table.cells import Column, cells_differ, column_of, numbers_of
-from .._table.units import as_written
+from .._table.units import NARROW_FLOATS, as_written
 from .rows import AnsweredRows
-from .wording import decimals_for, format_pair, format_value, is_missing, is_number
+from .wording import decimals_for, format_pair, format_value, format_within, is_missing, is_number
 
 _STEPS = 50  # into which a way is cut at least, where a place on it is told
 _ROUNDING = 1e-6  # of a step
@@ -152,8 +152,64 @@ class ComparedColumn:
         A unit stands behind the new one, where that is a number.
         """
         before, after = self.before[i], self.after[i]
-        old, new = format_pair(before, after, self.spread)
+        ends = self.interval(i)
+        if ends is None:
+            old, new = format_pair(before, after, self.spread)
+        else:
+            old, new, *_ = format_within(before, after, *ends, self.spread)
         return self._told(before, old, not is_number(after)), self._told(after, new)
+
+    def interval(self, i: int) -> tuple[Any, Any] | None:
+        """Return the ends between which the new cell of counterfactual i may lie, as its column has such values.
+
+        None where that was not asked.
+        """
+        found = self.result.intervals
+        if found is None or not found.checked[i, self.position]:
+            return None
+        low, high = (float(ends[i, self.position]) for ends in (found.low, found.high))
+        labels = found.labels.get(self.position)
+        if labels:
+            return labels[int(low)], labels[int(high)]
+        return self._as_cell(low, self.after[i]), self._as_cell(high, self.after[i])
+
+    def _as_cell(self, value: float, like: Any) -> Any:
+        """A number of the column as it tells its own: whole, or in the digits of a narrow float."""
+        if isinstance(like, (int, np.integer)) and value.is_integer():
+            return int(value)
+        narrow = NARROW_FLOATS.get(str(self.cells[1].dtype).lower())
+        return value if narrow is None else float(str(narrow(value)))
+
+    def interval_told(self, i: int, arrow: str = "->", quoted: Callable[[str], str] = str) -> str:
+        """Return the same as words in parentheses; nothing where that was not asked."""
+        ends = self.interval(i)
+        if ends is None:
+            return ""
+        told = format_within(self.before[i], self.after[i], *ends, self.spread)[2:]
+        (lowest, bare), (highest, _) = (
+            [quoted(self._told(end, text, unit)) for unit in (True, False)]
+            for end, text in zip(ends, told, strict=True)
+        )
+        say = partial(self.result.words.say, arrow=arrow)
+        if ends[0] == ends[1]:
+            return say("interval_only", value=quoted(self.texts(i)[1]))
+        from_first, to_last = self._reach_what_was_seen(i)
+        if from_first == to_last:
+            return say("interval", lowest=bare, highest=highest)
+        return say("interval_to", highest=highest) if from_first else say("interval_from", lowest=lowest)
+
+    def _reach_what_was_seen(self, i: int) -> tuple[bool, bool]:
+        """Whether an interval begins at the first, and ends at the last value that fit has seen."""
+        found: Any = self.result.intervals
+        low, high = (float(ends[i, self.position]) for ends in (found.low, found.high))
+        labels = found.labels.get(self.position)
+        first, last = (0.0, len(labels) - 1.0) if labels else self._range
+        noise = _ROUNDING * _ROUNDING * (last - first)  # of ranges that came back through a pipeline
+        return low <= first + noise, high >= last - noise
+
+    def checked(self, i: int) -> str | None:
+        """Return how the interval of counterfactual i was checked; None where there is none."""
+        return None if self.result.intervals is None else self.result.intervals.how(i, self.position)
 
     def between(self, i: int, share: float) -> str | None:
         """Return about where a share of the way of counterfactual i is, as text; None where that can't be told.

@@ -71,6 +71,10 @@ class Counterfactuals(AnsweredRows):
         the relations that were `kept`.
     words : Words
         How it is told; `with_words` returns a result with other ones.
+    intervals : Intervals or None
+        How far the changed values of certified rows may go, where the query asked for it: float arrays `low` and `high`
+        of shape (m, d) in the units of `data` (ordered categories: places among ``labels[column]``), NaN where there is
+        no interval; `checked` (m, d), how many values were tried, and `complete` (m, d), whether these were all.
 
     Notes
     -----
@@ -85,10 +89,14 @@ class Counterfactuals(AnsweredRows):
         DataFrame of m lines
             The columns of `report`, then those of `data`, with its row labels; of polars or Arrow where `data` is, else
             of pandas. Where a data column has the name of a report column, the data column keeps it and the report
-            column is prefixed with ``cf_``.
+            column is prefixed with ``cf_``. Where the query asked for intervals, ``lowest_...`` and ``highest_...``
+            stand between the two, for each column of numbers or ordered categories.
         """
         taken = set(self.feature_names)
         report = self.report.rename(columns={name: free_name(name, taken) for name in self.report.columns})
+        if self.intervals is not None:
+            names = list(self.data.columns) if isinstance(self.data, pd.DataFrame) else self.feature_names
+            report = report.assign(**self.intervals.beside(names, taken, report.index))
         data: Any = self.data
         if isinstance(data, pd.DataFrame):
             return pd.concat([report.reset_index(drop=True), data.reset_index(drop=True)], axis=1).set_axis(data.index)
@@ -107,7 +115,9 @@ class Counterfactuals(AnsweredRows):
             keeps its type, and numbers of single precision the digits that they have. ``contribution`` (float64) is
             what the change of the cell adds to the log-odds of the target, log p / (1 - p), on the way from the
             original row to the counterfactual; those of a counterfactual add up to what its log-odds gain in all. NaN
-            in results that were made by hand. Rows have the labels that their counterfactuals have in `data`.
+            in results that were made by hand. Rows have the labels that their counterfactuals have in `data`. Where the
+            query asked for intervals, ``lowest``, ``highest`` (dtype object) and ``checked`` (such as "all 41 values")
+            tell how far the new value may go; None for what has no interval.
 
         Notes
         -----
@@ -129,6 +139,12 @@ class Counterfactuals(AnsweredRows):
             "to": pd.Series([after for _, after in cells], dtype=object),
             "contribution": self._contributions[rows, at],
         }
+        if self.intervals is not None:
+            ends = [columns[j].interval(i) or (None, None) for i, j in zip(rows.tolist(), at.tolist(), strict=True)]
+            checked = [columns[j].checked(i) for i, j in zip(rows.tolist(), at.tolist(), strict=True)]
+            long["lowest"] = pd.Series([low for low, _ in ends], dtype=object)
+            long["highest"] = pd.Series([high for _, high in ends], dtype=object)
+            long["checked"] = pd.Series(checked, dtype=object)
         told = pd.concat([self.report[_KEYS].iloc[rows].reset_index(drop=True), pd.DataFrame(long)], axis=1)
         return told.set_axis(self.data.index[rows]) if isinstance(self.data, pd.DataFrame) else told
 
@@ -223,6 +239,8 @@ class Counterfactuals(AnsweredRows):
             Such as ``"age 38 -> 45 would change the prediction from no to yes (probability 0.31 -> 0.64)."``. What
             follows says where the prediction tips, if one number is all that changes, whether most second opinions
             would decide otherwise of the unchanged row, and whether fewer alternatives were found than asked for.
+            Where the query asked for intervals, each change tells in parentheses how far it may go, rounded inward:
+            ``"age 38 -> 45 (44 to 60)"``, or one end alone where the other is the end of what fit has seen.
             Numbers are rounded to the range that fit has seen of their column, or else to its spread in this result,
             never so far that two different values look alike. A gap is told as ``missing``; text that says just that,
             that is empty, or that begins or ends with a space stands in quotes.
@@ -241,9 +259,9 @@ class Counterfactuals(AnsweredRows):
         -------
         str
             A list of records: the fields of `report`, ``prediction_before``, ``probability_before``, ``changes``
-            (``{feature: {"from": ..., "to": ..., "contribution": ...}}``, as in `changes`) and ``counterfactual``
-            (``{feature: value}``). Columns whose names are written alike get their position, such as ``"1 #0"`` and
-            ``"1 #4"``.
+            (``{feature: {"from": ..., "to": ..., "contribution": ...}}``, and with intervals ``"lowest"``,
+            ``"highest"`` and ``"checked"``, as in `changes`) and ``counterfactual`` (``{feature: value}``). Columns
+            whose names are written alike get their position, such as ``"1 #0"`` and ``"1 #4"``.
         """
         before = {"prediction_before": self.prediction_before, "probability_before": self.probability_before}
         records = _records(self.report.assign(**before))
@@ -254,6 +272,9 @@ class Counterfactuals(AnsweredRows):
             for i in column.rows:
                 told = {"from": column.before[i], "to": column.after[i]}
                 told["contribution"] = self._contributions[i, column.position]
+                if self.intervals is not None:
+                    told["lowest"], told["highest"] = column.interval(i) or (None, None)
+                    told["checked"] = column.checked(i)
                 records[i]["changes"][name] = {key: _plain(value) for key, value in told.items()}
         return json.dumps(records, indent=indent, allow_nan=False)
 

@@ -47,7 +47,7 @@ def notebook_table(result: AnsweredRows) -> str:
     cells += [_cells(column) for column in columns]
     header = "".join(f'<th scope="col">{_text(name)}</th>' for name in names)
     body = "".join(map(_line, zip(*cells, strict=True)))
-    notes += _disputed(head)
+    notes += _disputed(head) + _intervals(head)
     footer = "".join(f"<p>{escape(note)}</p>" for note in notes)
     table = f"<caption>{_caption(result)}</caption><thead><tr>{header}</tr></thead><tbody>{body}</tbody>"
     return f'<style>{_STYLE}</style><div class="hyconex"><table>{table}</table>{footer}</div>'
@@ -98,6 +98,12 @@ def _disputed(head: AnsweredRows) -> list[str]:
     return [f"Most second opinions predict otherwise for these rows as they are: {named}"] if rows else []
 
 
+def _intervals(head: AnsweredRows) -> list[str]:
+    """A note on what stands in parentheses, where anything does."""
+    found = head.intervals
+    return [found.note()] if found is not None and found.checked.any() else []
+
+
 def _text(text: str) -> str:
     return escape(isolated(shorten(text)).encode(errors="replace").decode())  # half of a surrogate pair is no text
 
@@ -106,7 +112,8 @@ def _cells(column: ComparedColumn) -> list[str]:
     cells = [f'<td class="hyconex-same">{_text(column.text(value))}</td>' for value in column.after]
     for i in column.rows:
         old, new = map(_text, column.texts(i))
-        cells[i] = f'<td class="hyconex-changed"><b>{old} &rarr; {new}</b></td>'
+        within = _text(column.interval_told(i))
+        cells[i] = f'<td class="hyconex-changed"><b>{old} &rarr; {new}</b>{within and f" {within}"}</td>'
     return cells
 
 

@@ -16,6 +16,7 @@ from .._table.containers import Kind, copied, read_table, rows_in
 from .._table.row_labels import row_labels
 from .about import About
 from .contributions import LogProba, contributions
+from .intervals import Intervals
 from .words import PLAIN_WORDS, Words
 
 _ENDS = ("ranges", "usual")  # fields with two ends for each column
@@ -41,6 +42,7 @@ class AnsweredRows(_Judged):
     usual: np.ndarray | None = None
     about: About | None = None
     words: Words = PLAIN_WORDS
+    intervals: Intervals | None = None
 
     def __post_init__(self) -> None:
         owned = {
@@ -51,6 +53,7 @@ class AnsweredRows(_Judged):
             "probability_before": np.array(self.probability_before),
             "prediction_before": np.array(self.prediction_before),
             **{name: _floats(getattr(self, name)) for name in _ENDS},
+            "intervals": None if self.intervals is None else self.intervals[:],
         }
         _check_aligned(owned)
         for name, value in owned.items():
@@ -87,6 +90,7 @@ class AnsweredRows(_Judged):
             report=self.report.iloc[rows],
             probability_before=self.probability_before[rows],
             prediction_before=self.prediction_before[rows],
+            intervals=None if self.intervals is None else self.intervals[rows],
         )._judged_by(self._log_proba)
         if "_contributions" in vars(self):
             vars(cut)["_contributions"] = self._contributions[rows]
@@ -167,6 +171,8 @@ def _check_aligned(parts: dict[str, Any]) -> None:
         ends = parts.get(name)
         if ends is not None and ends.shape != (d, 2):
             raise ValueError(f"{name} has shape {ends.shape}; give shape ({d}, 2), a lower and an upper end by column.")
+    if parts.get("intervals") is not None:
+        parts["intervals"].check(m, d)
 
 
 def _floats(ends: Any) -> np.ndarray | None:

@@ -89,7 +89,8 @@ class _Teller:
 
     def _change(self, column: ComparedColumn, i: int) -> str:
         before, after = map(self.quoted, column.texts(i))
-        return self._say("change", column=self.quoted(column.label), before=before, after=after)
+        told = self._say("change", column=self.quoted(column.label), before=before, after=after)
+        return f"{told} {column.interval_told(i, self.arrow, self.quoted)}".rstrip()
 
     def _tip(self, i: int, line: dict[str, Any], changed: list[ComparedColumn]) -> str:
         """Say where the prediction changes on the way, where one number is all that does."""

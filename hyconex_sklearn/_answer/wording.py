@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,35 @@ def format_pair(before: Any, after: Any, spread: float) -> tuple[str, str]:
     if repr(before) != repr(after):  # 1 and "1", or a space and a line's end
         return repr(before), repr(after)
     return format_value(before, first), format_value(after, first)
+
+
+def format_within(before: Any, after: Any, low: Any, high: Any, spread: float) -> tuple[str, str, str, str]:
+    """A change and the ends between which the new value may lie as text: as `format_pair`, the ends rounded inward.
+
+    With more digits where the new value, as it is told, would lie outside of the ends as they are told.
+    """
+    for decimals in range(decimals_for(spread, before, after), 18):
+        old, new = format_value(before, decimals), format_value(after, decimals)
+        lowest, highest = _inward(low, decimals, ROUND_CEILING), _inward(high, decimals, ROUND_FLOOR)
+        told = _rounded(after, decimals)
+        if old != new and (not is_number(told) or lowest <= told <= highest):
+            return old, new, format_value(lowest, decimals), format_value(highest, decimals)
+    return (*format_pair(before, after, spread), str(low), str(high))
+
+
+def _rounded(value: Any, decimals: int) -> Any:
+    """A value as `format_value` tells it."""
+    return float(format_value(value, decimals)) if isinstance(value, float) and math.isfinite(value) else value
+
+
+def _inward(value: Any, decimals: int, way: str) -> Any:
+    """A value rounded one way to the digits that `format_value` tells."""
+    if not isinstance(value, float) or not math.isfinite(value) or not value:
+        return value
+    exact = Decimal(repr(value))
+    significant = decimals > 8 or abs(value) >= 1e15
+    last = exact.adjusted() - max(decimals - 4, 4) + 1 if significant else -decimals
+    return float(exact.quantize(Decimal(1).scaleb(last), rounding=way))
 
 
 def format_probability(probability: float) -> str:

@@ -20,6 +20,10 @@ from .wording import plain
 #: Every sentence and part of one, by name. Other wordings may hold the fields that stand in braces here, and no others.
 TEMPLATES: dict[str, str] = {
     "change": "{column} {before} -> {after}",
+    "interval": "({lowest} to {highest})",
+    "interval_from": "(at least {lowest})",
+    "interval_to": "({highest} or less)",
+    "interval_only": "(exactly {value})",
     "list": "{first} and {last}",
     "no_change": "No change",
     "missing": "missing",

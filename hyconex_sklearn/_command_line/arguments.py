@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import Any, NoReturn
 
-from .._common.parameters import SEARCHES, SPARSITY
+from .._common.parameters import INTERVALS, SEARCHES, SPARSITY
 from .._version import __version__
 from .console import PROGRAM, complain
 
@@ -74,7 +74,8 @@ examples:
 A line of the table: your own columns that the model does not use; row (place in the file, from 0), target, rank,
 what the counterfactual is worth (prediction, probability, ..., status), a sentence; its cells, in your columns, and
 the cells as they were. --layout changes has a line for each changed cell: column, from, to, contribution (what it adds
-to the log-odds of the target). --layout compare has the columns of each row as lines: now, 1, 2, ...
+to the log-odds of the target), and with --intervals lowest, highest, checked (by how many values or rows). --layout
+compare has the columns of each row as lines: now, 1, 2, ...
 """
 
 _EVALUATE = """\
@@ -148,6 +149,8 @@ def _explain_arguments(one: argparse.ArgumentParser) -> None:
     one.add_argument("--sparsity", type=float, default=SPARSITY, metavar="S", help=told)
     told = "the best rows with one changed column, with two, ... up to the first that is certified"
     one.add_argument("--menu", action="store_true", help=told)
+    told = "tell how far changed numbers may go: each by itself, or all at once, as a box; checked at rows, not proved"
+    one.add_argument("--intervals", choices=INTERVALS, help=told)
     one.add_argument("--output", metavar="FILE", help="table to write (default: sentences on stdout)")
     told = "of the table: wide, a line for each answer (default); changes, for each changed cell; compare, side by side"
     one.add_argument("--layout", choices=LAYOUT_NAMES, help=told)

@@ -61,8 +61,9 @@ def _joined(parts: list[Counterfactuals], orders: list[tuple[Any, ...]]) -> Coun
     if len(parts) == 1:
         return parts[0]
     joined = Joined(sum(map(len, parts)), orders)
+    names = _OF_EACH_ROW if parts[0].intervals is None else (*_OF_EACH_ROW, "intervals")
     for cf in parts:
-        joined.add({name: getattr(cf, name) for name in _OF_EACH_ROW})
+        joined.add({name: getattr(cf, name) for name in names})
     whole = replace(parts[0], **joined.fields())
     return whole._judged_by(parts[0]._log_proba)  # all parts are answers of one classifier
 

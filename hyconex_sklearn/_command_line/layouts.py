@@ -110,17 +110,20 @@ def _renamed(data: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 def _changes(cf: Counterfactuals, table: Table, extra: list[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """A line for each changed cell, and one for an answer that changes none."""
-    spelled, contributions = _Spelled.of(cf, table), cf.changes()["contribution"].tolist()
+    spelled, changes = _Spelled.of(cf, table), cf.changes()
     at, columns = np.nonzero(spelled.changed)
     unchanged = np.flatnonzero(~spelled.changed.any(1))
+    names = ["contribution", *(name for name in ("lowest", "highest", "checked") if name in changes)]
+    added = zip(*(_report_text(changes[name]) for name in names), strict=True)
     lines = [
-        (i, str(cf.feature_names[j]), spelled.before[i, j], spelled.after[i, j], _report_text(pd.Series([added]))[0])
-        for i, j, added in zip(at.tolist(), columns.tolist(), contributions, strict=True)
+        (i, str(cf.feature_names[j]), spelled.before[i, j], spelled.after[i, j], *more)
+        for i, j, more in zip(at.tolist(), columns.tolist(), added, strict=True)
     ]
-    lines = sorted([*lines, *((i, "", "", "", "") for i in unchanged.tolist())], key=lambda line: line[0])
+    empty = [""] * (3 + len(names))
+    lines = sorted([*lines, *((i, *empty) for i in unchanged.tolist())], key=lambda line: line[0])
     order = np.array([line[0] for line in lines], dtype=int)
     own = {name: _report_text(cf.report[name].iloc[order]) for name in ("row", "target", "rank", "status")}
-    parts = zip(("column", "from", "to", "contribution"), zip(*(line[1:] for line in lines), strict=True), strict=True)
+    parts = zip(("column", "from", "to", *names), zip(*(line[1:] for line in lines), strict=True), strict=True)
     return _twice(_kept(table, extra, cf.report["row"].iloc[order]) | _free({**own, **dict(parts)}, extra))
 
 

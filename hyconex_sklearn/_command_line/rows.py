@@ -135,6 +135,7 @@ def query_of(arguments: argparse.Namespace, classifier: HyConExClassifier) -> di
         "search": arguments.search,
         "sparsity": arguments.sparsity,
         "menu": arguments.menu,
+        "intervals": arguments.intervals,
     }
     return query if arguments.rules is None else query | {"actionability": _rules_beside(query, arguments.rules)}
 

@@ -14,6 +14,8 @@ from .messages import listing
 
 #: Names of the searches that a query may ask for, the default first; what each of them does is told in the search room.
 SEARCHES = ("auto", "latent", "steps", "one_shot")
+#: How far the values of an answer may go: each by itself, or all at the same time.
+INTERVALS = ("each", "box")
 #: What changed columns cost by default: a row that changes them all costs this many times its distance more.
 SPARSITY = 2.0
 
@@ -180,9 +182,13 @@ def check_parameters(estimator: Any, rules: Mapping[str, tuple[Rule, str]] = _RU
 
 
 def check_query(
-    search: Any = SEARCHES[0], n_counterfactuals: Any = 1, sparsity: Any = SPARSITY, menu: Any = False
+    search: Any = SEARCHES[0],
+    n_counterfactuals: Any = 1,
+    sparsity: Any = SPARSITY,
+    menu: Any = False,
+    intervals: Any = None,
 ) -> None:
-    """Raise if a query names no search, no number of alternatives, no price of a change, or a menu and a number.
+    """Raise if a query names no search, no number of alternatives, no price of a change, or no intervals.
 
     A menu has as many rows as there are, so that a number of alternatives beside it would say nothing.
     """
@@ -196,6 +202,11 @@ def check_query(
         raise ValueError(
             f"menu is True and n_counterfactuals is {n_counterfactuals!r}: a menu has a row for each number of changed "
             "columns, up to the first that is certified. Leave one of them out; max_changes ends a menu earlier."
+        )
+    if intervals is not None and not (isinstance(intervals, str) and intervals in INTERVALS):
+        raise ValueError(
+            f"intervals must be None, 'each' or 'box', got {intervals!r}. 'each' tells how far each changed value may "
+            "go while the others stay, 'box' how far all of them may go at the same time."
         )
 
 

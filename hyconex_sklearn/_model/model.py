@@ -10,7 +10,7 @@ from scipy.special import expit
 from torch import Tensor, nn
 
 from .._common.runtime import chunks, placed
-from .certificate import Demands, Judgement, predicted
+from .certificate import Demands, Judgement, Shortfall, predicted
 from .classifier import Classifier
 from .committee import N_MEMBERS, Committee, mean_log_odds, votes
 from .density import MixedDensity
@@ -104,6 +104,16 @@ class Model(nn.Module):
             confidence = torch.full_like(confidence, math.log(probability / (1 - probability)))
             committee = torch.minimum(committee, confidence)
         return Demands(confidence, committee, self.support[target], self.threshold[target])
+
+    def certified(self, x: Tensor, target: Tensor, probability: float | None) -> np.ndarray:
+        """Return which of m > 0 rows `x` (m, d) lack nothing of their certificates toward `target` (m,), as bools."""
+        demands = self.demands(target, probability)
+
+        def lacks(rows: slice) -> Tensor:
+            return self.judge(x[rows], target[rows]).shortfall(target[rows], demands.at(rows))
+
+        parts = [lacks(rows) == Shortfall.CERTIFIED for rows in chunks(len(x), self.rows_at_once)]
+        return torch.cat(parts).cpu().numpy()
 
     def certificate(self, x: Tensor, target: Tensor, probability: float | None) -> dict[str, np.ndarray]:
         """Return what the report says of rows `x` (m, d) toward `target` (m,), as arrays (m,)."""

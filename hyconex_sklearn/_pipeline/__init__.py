@@ -6,5 +6,5 @@ the columns that go in. Out: `Counterfactuals` whose rows were mapped back, and 
 Read: `counterfactuals` (the way there and back), `explains_itself` (what is asked of the classifier at the end),
 `invert_steps` (one step back), `probe_steps` (which column becomes which), `translate_rules` (the user's rules, told
 behind the steps), `ranges` and `tips` (what fit has seen, and where predictions change, in the user's units),
-`resolution` (which numbers a column holds).
+`resolution` (which numbers a column holds), `intervals` (how far the values of answers may go).
 """

@@ -16,12 +16,14 @@ from sklearn.pipeline import Pipeline
 from .._answer.contributions import LogProba
 from .._answer.counterfactuals import Counterfactuals
 from .._answer.status import severity
+from .._common.parameters import check_query
 from .._rules.actionability import Actionability
 from .._table.cells import Table, cells_differ, names_of, take_rows
 from .._table.check_input import as_table
 from .._table.containers import Kind
 from .._table.rows import read_rows
 from .explains_itself import ExplainsItself, explaining
+from .intervals import IntervalsBefore
 from .invert_steps import Step, as_they_are, have_moved, is_identity, map_back, thawed, transform_through, type_name
 from .ranges import ranges_before
 from .resolution import on_grid, resolution
@@ -64,6 +66,9 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
 
         Whether a row is feasible is judged by its own cells, against the rules as they are given here.
 
+        - ``intervals`` are those of the rows that come back, in the units and decimals of `X`, judged behind the steps;
+          for numbers whose range there is known (``ranges``), and for ordered categories that the steps leave alone.
+
     Returns
     -------
     Counterfactuals
@@ -98,6 +103,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     steps, final = _unwrap(estimator)
     if not steps:
         return final.counterfactuals(X, **kwargs)
+    intervals = kwargs.pop("intervals", None)  # in the user's units, of the rows that come back
+    check_query(intervals=intervals)
     given = read_rows(X, getattr(estimator, "feature_names_in_", None))
     way = _Way(steps, Kind.of(given))
     X = as_table(given)
@@ -112,6 +119,10 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
     told = translate(_repairing(kwargs, way.kind), X, asked, way.there, back)
     if told.rules is not None:
         _judging(final)  # before the search spends any time
+    far = None
+    if intervals is not None:
+        judge = explaining(final, "_certifier", "which judges how far values may go")
+        far = IntervalsBefore(intervals, X, asked, way.there, told, judge, kwargs)
     found = told.ask(final, asked)
     rows = found.report["row"].to_numpy()
     original = take_rows(X, rows)
@@ -134,6 +145,8 @@ def counterfactuals(estimator: Any, X: Any, **kwargs: Any) -> Counterfactuals:
         shares = answered.report["flips_at"].to_numpy()
         behind = (take_rows(asked, rows), way.there(answered.data) if moved else found.data)
         answered.report["flips_at"] = tips_before(shares, rows, behind, (original, answered.data), back)
+    if far is not None:
+        answered = replace(answered, intervals=far.found(answered))._judged_by(answered._log_proba)
     return answered._in_kind(way.kind, given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -24,6 +25,9 @@ class ExplainsItself(Protocol):
 
     def _certify_rows(self, data: Table, report: pd.DataFrame, X: Table, **query: Any) -> pd.DataFrame:
         """Return `report` anew for rows `data` that came back changed; `X` and `query` are what was asked."""
+
+    def _certifier(self, X: Table, **query: Any) -> Callable[[Table, np.ndarray, np.ndarray], np.ndarray]:
+        """Return what tells of a table, numbers of rows of X and targets which of its rows are certified answers."""
 
     def _check_query(self, query: dict[str, Any], X: pd.DataFrame | None = None) -> None:
         """Raise where a query is wrong whatever the rows; given `X`, where its columns or the rules on them are."""

@@ -18,7 +18,7 @@ from .._table.schema import Column
 from .._table.units import held_in
 from .actionability import Actionability
 from .grids import read_grids, ruled
-from .judge import LabelRule, NumberRule
+from .judge import LabelRule, NumberRule, narrowed
 from .kept_relations import KeptRelation, exactly, read_kept
 from .read import read_bounds, read_directions, read_labels, read_movable, read_relations
 from .relations import Relation
@@ -75,6 +75,15 @@ class TableRules:
         """The columns whose cells have rules of their own."""
         return sorted({*self.bounds, *self.directions, *self.labels, *self.grids})
 
+    def ends_of(self, j: int, original: Table, rows: Array) -> tuple[Array, Array]:
+        """Least and most that bounds and direction allow column j of query rows (m,), number `rows` of all; (m,) both.
+
+        For finding values to try: `obeyed` has the last word on them.
+        """
+        unbounded = np.full(len(rows), np.inf)
+        low, high = (side[rows] for side in self.exact[j]) if j in self.exact else (-unbounded, unbounded)
+        return narrowed(low, high, self.values(original, j), self.directions.get(j, 0))
+
     def obeyed(self, data: Table, original: Table, rows: Array) -> Array:
         """Which rows (m,) obey every rule by their own cells; `original` are their query rows, number `rows` of all."""
         place = self.codec.match(data)
@@ -114,6 +123,7 @@ class TableRules:
         """Whether the cells of column j hold numbers that they may become, bool (m,)."""
         dtype = self.codec.cells(data, j).dtype
         return self.grids[j].permits(self.values(original, j), self.values(data, j), lambda of: held_in(of, dtype))
+
     def exactly(self, data: Table, original: Table) -> Table:
         """The rows, decoded from float32, without what that has taken from the relations that are kept."""
         if not self.kept:

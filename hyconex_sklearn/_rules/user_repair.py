@@ -146,6 +146,10 @@ class RepairedSet(FeasibleSet):
             good &= ~changed[:, j] | _known(codec, j, repaired)
         return repaired, again, good
 
+    def untouched(self, table: Any) -> Array:
+        """Which rows of a table the function leaves as they are, bool (m,)."""
+        return ~np.any(cells_differ(table, self._applied(table)), axis=1)
+
     def _applied(self, table: Any) -> Any:
         repair: Any = self.read.said.repair
         return apply_repair(repair, table, list(self.schema.feature_names), self.orders)

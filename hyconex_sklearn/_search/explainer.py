@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,8 +14,10 @@ from torch import Tensor
 from .._answer.about import About
 from .._answer.contributions import LogProba
 from .._answer.counterfactuals import Counterfactuals
+from .._answer.intervals import Intervals
+from .._answer.reach import reach
 from .._answer.report import build_report
-from .._answer.status import Status
+from .._answer.status import CERTIFIED, Status
 from .._common.progress import progress
 from .._common.runtime import choose_threads, chunks, in_chunks, plain_torch, thread_limit
 from .._model.model import Model
@@ -26,6 +29,7 @@ from .._rules.user_repair import RepairedSet, repaired_where
 from .._table.cells import cells_differ
 from .._table.codec import TableCodec, rows_of
 from .._table.concatenate import Joined
+from .._table.possible_values import PossibleValues
 from .answers import Answers, answer
 from .query import Request
 from .tips import Ways, flips_at
@@ -47,9 +51,19 @@ class Explainer:
     verbose: bool = False  # whether a bar tells how many answers are done
 
     def explain(
-        self, X: Any, x: Tensor, wanted: Tensor | str | None, rules: Actionability, k: int = 1, **how: Any
+        self,
+        X: Any,
+        x: Tensor,
+        wanted: Tensor | str | None,
+        rules: Actionability,
+        k: int = 1,
+        intervals: str | None = None,
+        **how: Any,
     ) -> Counterfactuals:
-        """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `Request`."""
+        """Return the counterfactuals of table X, encoded `x` (n, d); the rest is as in `Request`.
+
+        With `intervals`, "each" or "box", how far their values may go, too.
+        """
         read = self._read(rules, X)
         if how.get("menu"):
             k = min(rules.max_changes or x.shape[1], len(self.codec.schema.columns))
@@ -73,14 +87,16 @@ class Explainer:
         size = self.chunk_rows * max(1, _BLOCK_CELLS // cells)  # rows of a block: whole chunks
         with progress(len(x) * k_all, "counterfactuals", "answer", self.verbose) as bar:
             if len(x) <= size:
-                block = self._explain_block(X, request, read, slice(0, len(x)), bar)
+                block = self._explain_block(X, request, read, slice(0, len(x)), bar, intervals)
                 return Counterfactuals._adopted(**whole, **block)
             joined = Joined(len(x) * k_all, [column.categories for column in columns])
             for rows in chunks(len(x), size):
-                joined.add(self._explain_block(X, request, read, rows, bar))
+                joined.add(self._explain_block(X, request, read, rows, bar, intervals))
         return Counterfactuals._adopted(**whole, **joined.fields())
 
-    def _explain_block(self, X: Any, request: Request, read: TableRules, block: slice, bar: Any) -> dict[str, Any]:
+    def _explain_block(
+        self, X: Any, request: Request, read: TableRules, block: slice, bar: Any, intervals: str | None
+    ) -> dict[str, Any]:
         """Return the fields of `Counterfactuals` for some rows of the table."""
         parts = chunks(block.stop, self.chunk_rows, block.start)
         found = Answers.joined([answer(self.model, request.at(rows), rows.start, bar.update) for rows in parts])
@@ -90,13 +106,61 @@ class Explainer:
         if isinstance(request.rules, RepairedSet):
             rules = request.rules.take(found.row)
             data, spoilt = repaired_where(~found.already, data, original, rules, reference)
-        return {
+        report = self._report(request, read, found, original, data, spoilt)
+        told: dict[str, Any] = {
             "data": data,
             "original": original,
-            "report": self._report(request, read, found, original, data, spoilt),
+            "report": report,
             "probability_before": found.before,
             "prediction_before": self.classes[found.predicted],
         }
+        if intervals is not None:
+            told["intervals"] = self._intervals(X, request, read, found, told, intervals == "box")
+        return told
+
+    def _intervals(
+        self, X: Any, request: Request, read: TableRules, found: Answers, told: dict[str, Any], together: bool
+    ) -> Intervals:
+        """Return how far the values of certified answers may go; `told` are the fields of their result."""
+        data, original = told["data"], told["original"]
+
+        def judge(at: np.ndarray, table: Any) -> np.ndarray:
+            return self._holds(X, request, read, table, found.row[at], found.target[at])
+
+        certified = told["report"]["status"].isin(CERTIFIED).to_numpy()
+        place = self.codec.match(data).tolist()
+        known = [(j, grid) for j, column in enumerate(read.codec.schema.columns) if (grid := PossibleValues.of(column))]
+        named = {*read.exact, *read.directions}
+        limits = {place[j]: read.ends_of(j, original, found.row) for j, _ in known if j in named}
+        size = _BLOCK_CELLS // self.codec.schema.n_encoded
+        return reach(data, original, certified, {place[j]: g for j, g in known}, limits, judge, size, together)
+
+    def judging(self, X: Any, x: Tensor, rules: Actionability) -> Callable[[Any, np.ndarray, np.ndarray], np.ndarray]:
+        """Return what tells which rows of a table hold as answers to rows of X, encoded `x`: by number, toward labels.
+
+        They hold if they are certified and obey the rules.
+        """
+        read = self._read(rules, X)
+        request = Request(x, None, self._compiled(read, X, x), rules.target_probability)
+
+        def judge(table: Any, row: np.ndarray, target: np.ndarray) -> np.ndarray:
+            with plain_torch(), torch.no_grad(), thread_limit(choose_threads(self.n_jobs, self._work(len(table)))):
+                return self._holds(X, request, read, table, row, np.searchsorted(self.classes, target))
+
+        return judge
+
+    def _holds(
+        self, X: Any, request: Request, read: TableRules, table: Any, row: np.ndarray, target: np.ndarray
+    ) -> np.ndarray:
+        """Return which rows of a table are certified toward `target` (m,), and obey the rules as answers to `row`."""
+        rules, device = request.rules, request.x.device
+        x = torch.from_numpy(self.codec.encode(table, warn_unseen=False)).to(device)
+        good = self.model.certified(x, torch.from_numpy(target).to(device), request.probability)
+        if not rules.trivial:
+            good &= read.obeyed(table, rows_of(X, row), row)
+        if isinstance(rules, RepairedSet):
+            good &= rules.untouched(table)
+        return good
 
     def report_again(self, X: Any, x: Tensor, rules: Actionability, data: Any, report: pd.DataFrame) -> pd.DataFrame:
         """Return `report` anew for rows `data` that came back changed: rounded in a pipeline, say."""
@@ -115,10 +179,13 @@ class Explainer:
 
     def log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithms of the calibrated class probabilities (n, K) of a table."""
-        work = self.model.hypernetwork.work(min(len(X), self.chunk_rows))
-        with plain_torch(), torch.no_grad(), thread_limit(choose_threads(self.n_jobs, work)):
+        with plain_torch(), torch.no_grad(), thread_limit(choose_threads(self.n_jobs, self._work(len(X)))):
             x = torch.from_numpy(self.codec.encode(X, warn_unseen=False)).to(self.model.typical.device)
             return in_chunks(self.model.logits, x).double().log_softmax(1).cpu().numpy()
+
+    def _work(self, n: int) -> float:
+        """Return the work, in flop, that asking n rows is."""
+        return self.model.hypernetwork.work(min(n, self.chunk_rows))
 
     def _read(self, rules: Actionability, X: Any) -> TableRules:
         """Read the rules against the table X; raise where they don't fit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from .column_io import widened
 
 
 class Joined:
-    """Tables and arrays that come block by block, end to end.
+    """Tables, arrays and records of arrays that come block by block, end to end.
 
     Where a block's column was widened for a cell that did not fit, the whole column is, as if it had been one block.
 
@@ -27,15 +28,20 @@ class Joined:
 
     def __init__(self, capacity: int, orders: Sequence[tuple[Any, ...]] = ()) -> None:
         self._capacity, self._orders = capacity, orders
-        self._wholes: dict[str, _Stack | _Frame] = {}
+        self._wholes: dict[str, _Stack | _Frame | _Record] = {}
 
     def add(self, block: dict[str, Any]) -> None:
-        """Take over the tables and arrays of a block, the same names each time."""
+        """Take over the tables, arrays and records of a block, the same names each time."""
         for name, part in block.items():
             if name not in self._wholes:
-                frame = isinstance(part, pd.DataFrame)
-                self._wholes[name] = _Frame(self._capacity, self._orders) if frame else _Stack(self._capacity)
+                self._wholes[name] = self._whole_of(part)
             self._wholes[name].add(part)
+
+    def _whole_of(self, part: Any) -> _Stack | _Frame | _Record:
+        """Return what holds such parts."""
+        if isinstance(part, pd.DataFrame):
+            return _Frame(self._capacity, self._orders)
+        return _Record(self._capacity) if is_dataclass(part) else _Stack(self._capacity)
 
     def fields(self) -> dict[str, Any]:
         """Return what has come, by name."""
@@ -60,6 +66,22 @@ class _Stack:
 
     def done(self) -> Array:
         return self._whole if self._used == len(self._whole) else self._whole[: self._used].copy()
+
+
+class _Record:
+    """Dataclasses whose arrays go end to end; all else in them is the same in each."""
+
+    def __init__(self, capacity: int) -> None:
+        self._arrays = Joined(capacity)
+        self._part: Any = None
+
+    def add(self, part: Any) -> None:
+        values = {field.name: getattr(part, field.name) for field in fields(part)}
+        self._arrays.add({name: value for name, value in values.items() if isinstance(value, np.ndarray)})
+        self._part = part
+
+    def done(self) -> Any:
+        return replace(self._part, **self._arrays.fields())
 
 
 class _Series:

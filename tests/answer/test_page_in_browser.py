@@ -16,6 +16,7 @@ from _results import HOSTILE, hostile, result
 
 from hyconex_sklearn import Counterfactuals, Status
 from hyconex_sklearn._answer.about import About
+from hyconex_sklearn._answer.intervals import Intervals
 from hyconex_sklearn._answer.wording import isolated, plain
 
 FIRST = "section:nth-of-type(2)"  # the first alternative, below all of them side by side
@@ -127,6 +128,15 @@ def test_alternatives_for_one_target_are_numbered(chrome: Browser, tmp_path: Pat
     chrome.open(cf.to_html(tmp_path / "page.html"))
     first, second = (f"{i}. To be predicted as yes (alternative {i} of 2)" for i in (1, 2))
     assert chrome.texts("h3") == ["Side by side", first, second, "3. To be predicted as maybe"]
+
+
+def test_how_far_values_may_go_stands_with_the_change(chrome: Browser, tmp_path: Path) -> None:
+    cf = cases()
+    found = Intervals.none(*cf.data.shape)
+    found.low[0, 0], found.high[0, 0], found.checked[0, 0] = 44, 60, 128
+    chrome.open(dataclasses.replace(cf, intervals=found).to_html(tmp_path / "page.html"))
+    assert chrome.texts(".within") == ["(44 to 60), 128 values checked"]
+    assert chrome.texts(f"{FIRST} p small") == [found.note()] and not chrome.texts("section:last-of-type p small")
 
 
 def test_numbers_come_with_bars_and_categories_without(chrome: Browser, page: Path) -> None:

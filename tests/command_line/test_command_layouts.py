@@ -90,6 +90,26 @@ def test_a_table_of_changes_has_a_line_for_each_changed_cell_and_loses_no_answer
             assert sum(float(line["contribution"]) for line in own) > 0
 
 
+@pytest.mark.parametrize("kind", ["each", "box"])
+def test_a_table_of_changes_tells_how_far_values_may_go(
+    here: Path, kind: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hyconex_sklearn._command_line.asking._BLOCK", 4)  # several blocks, joined
+    argv = ["explain", "model", "rows.csv", "--target", "yes", "--intervals", kind]
+    assert main([*argv, "--output", "changes.csv", "--layout", "changes"]) == 0
+    changes = lines_of("changes.csv")
+    assert list(changes[0])[-4:] == ["contribution", "lowest", "highest", "checked"]
+    ended = [line for line in changes if line["checked"]]
+    assert ended and {line["column"] for line in ended} <= {"age", "income", "children"}
+    for line in ended:
+        assert float(line["lowest"]) <= float(line["to"]) <= float(line["highest"])
+        assert "values" in line["checked"] if kind == "each" else line["checked"] == "128 rows"
+    capsys.readouterr()
+    assert main(argv) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"(age|income|children) \S+ -> \S+ \((at least|exactly|\S+ to|\S+ or less)", out)
+
+
 def test_alternatives_stand_beside_the_row_as_it_is(here: Path) -> None:
     argv = ["explain", "model", "rows.csv", "--target", "yes", "--n-counterfactuals", "2", "--output"]
     assert main([*argv, "wide.csv"]) == 0 and main([*argv, "cf.csv", "--layout", "compare"]) == 0

@@ -10,6 +10,7 @@ import pytest
 from _helpers import short_searches
 from _models import iris, mixed
 
+from hyconex_sklearn._answer.intervals import Intervals
 from hyconex_sklearn._search import explainer as _explaining
 from hyconex_sklearn._table import codec as _codec
 from hyconex_sklearn._table.concatenate import Joined
@@ -96,3 +97,14 @@ def test_names_and_dtypes_of_columns_stay() -> None:
     names = pd.MultiIndex.from_tuples([("a", 1), ("a", 2)], names=["one", "two"])
     part = pd.DataFrame([[1, "x"], [2, "y"]], columns=names, dtype=object)
     pd.testing.assert_frame_equal(joined([part, part]), pd.concat([part, part]))
+
+
+def test_records_are_joined_array_by_array_and_keep_what_they_have_in_common() -> None:
+    parts = [Intervals.none(m, 3, together=True, labels={1: ("low", "high")}) for m in (2, 0, 3)]
+    parts[2].low[1, 2] = 7.0
+    joined = Joined(9)
+    for part in parts:
+        joined.add({"intervals": part})
+    whole = joined.fields()["intervals"]
+    assert whole.low.shape == whole.complete.shape == (5, 3) and whole.low[3, 2] == 7.0
+    assert whole.together and whole.labels == {1: ("low", "high")}

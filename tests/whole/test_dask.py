@@ -201,6 +201,23 @@ def test_partitions_are_what_was_promised_even_the_empty_ones(search: str) -> No
         assert_kept_promise(on_dask.predict_proba(clf, cut(table, 0, 4, 0)))
 
 
+@pytest.mark.usefixtures("short_searches")
+def test_both_ends_of_intervals_stand_beside_the_answers() -> None:
+    X = rows(12)
+    scaled = make_pipeline(StandardScaler(), fast(flow_epochs=2, pretrain_epochs=10, joint_epochs=1))
+    scaled.fit(flowers(), np.arange(60) % 2)
+    for estimator, table, column in (
+        (mixed()[0], X, "age"),
+        (mixed()[0], X[X.columns[::-1]], "grade"),
+        (iris()[0], flowers()[::8], "c"),
+        (scaled, flowers()[::8], "c"),
+    ):
+        lazy = on_dask.counterfactuals(estimator, cut(table, 0, 4, 0), intervals="each")
+        assert f"lowest_{column}" in lazy.columns
+        assert_kept_promise(lazy)
+        assert_same_answers(computed(lazy), alone(estimator, table, intervals="each"))
+
+
 def test_a_column_that_cannot_hold_the_answers_is_widened_in_every_partition() -> None:
     X = rows()
     narrow = X[X["grade"].isin(["low", "mid"]) & X["job"].isin(["clerk", "nurse"])].fillna({"income": 9e3})

@@ -46,9 +46,9 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
     dict
         ``features``: of each column the name and the range as text: what lies in it, and its ends;
         ``about``: pairs of a term and the lines that tell it;
-        ``outcomes``: mark, label and meaning of each status; ``targets``: their names; ``rows``: name, prediction,
-        values as text and ``answers``. Rows come in the order in which they first appear. Names are one line of text
-        that keeps its direction to itself.
+        ``outcomes``: mark, label and meaning of each status; ``targets``: their names; ``intervals``: what these mean,
+        None where they were not asked for; ``rows``: name, prediction, values as text and ``answers``. Rows come in the
+        order in which they first appear. Names are one line of text that keeps its direction to itself.
     """
     columns = ComparedColumn.all_of(result)
     targets = [_name(target) for target in result.report["target"]]
@@ -62,6 +62,7 @@ def page_content(result: AnsweredRows, row_names: Sequence[str] | None = None) -
         "features": [_feature(column) for column in columns],
         "about": _about(result, columns),
         "targets": list(dict.fromkeys(targets)),
+        "intervals": None if result.intervals is None else result.intervals.note(),
         "outcomes": {status: told for status, told in _OUTCOMES.items() if (result.report["status"] == status).any()},
         "rows": list(rows.values()),
     }
@@ -149,7 +150,10 @@ def _answers(result: AnsweredRows, columns: list[ComparedColumn]) -> Iterator[di
 def _change(column: ComparedColumn, position: int, axis: tuple[str, tuple[float, float]] | None) -> dict[str, Any]:
     old, new = column.texts(position)
     start, end = (float(numbers[position]) for numbers in column.numbers)
-    return {"feature": column.position, "old": old, "new": new, "bar": _bar(start, end, axis[1]) if axis else None}
+    told = {"feature": column.position, "old": old, "new": new, "bar": _bar(start, end, axis[1]) if axis else None}
+    if within := column.interval_told(position, "→", isolated):
+        told["within"] = [within, f"{column.checked(position)} checked"]
+    return told
 
 
 def _bar(before: float, after: float, ends: tuple[float, float]) -> list[float | None] | None:

@@ -48,9 +48,11 @@
     return track;
   }
 
-  function change({ feature, old, new: next, bar: places }) {
+  function change({ feature, old, new: next, bar: places, within }) {
     const { name, range } = content.features[feature];
-    const item = make("li", {}, make("span", { class: "name", dir: "auto" }, name), pair(old, next));
+    const told = pair(old, next);
+    if (within) told.append(make("small", { class: "within" }, named(within[0]), `, ${within[1]}`));
+    const item = make("li", {}, make("span", { class: "name", dir: "auto" }, name), told);
     if (!places) return item;
     const [where, low, high] = range;
     item.append(make("span", { class: "scale" }, bar(places), make("small", {}, `${where}: ${low} to ${high}`)));
@@ -126,6 +128,7 @@
       make("p", { class: "outcome" }, badge(answer), ` ${meaning}`),
       answer.changes.length > LONGEST_LIST ? folded("In one sentence", () => told) : told,
       make("ul", { class: "changes" }, ...answer.changes.map(change), probability(answer)),
+      answer.changes.some((one) => one.within) ? make("p", {}, make("small", {}, content.intervals)) : "",
       checks(answer));
   }
 
