@@ -43,6 +43,7 @@ def run(script: str, *options: str) -> str:
 NAMES = (
     "accuracy",
     "levels",
+    "few_changes",
     "benchmark",
     "ablation",
     "attribution",
