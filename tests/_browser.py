@@ -66,7 +66,8 @@ class Browser:
         """Addresses that pages asked for since it was last asked, without those of the browser's own first page."""
         told = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         asked = [event["params"] for event in told if event["method"] == "Network.requestWillBeSent"]
-        return [one["request"]["url"] for one in asked if not one["documentURL"].startswith("chrome")]
+        own = ("chrome:", "chrome-untrusted:")
+        return [one["request"]["url"] for one in asked if not one["documentURL"].startswith(own)]
 
 
 @contextmanager
