@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from _models import iris, mixed
 
 from hyconex_sklearn import Counterfactuals, HyConExClassifier
 
@@ -27,7 +28,14 @@ def short_searches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def short_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hardly a reservoir: for fits that no other test shares and whose answers are not compared with other ones."""
+    """A poor teacher, hardly a committee or a reservoir: for fits that no other test shares.
+
+    Their answers are compared with each other, and with none of a fit in full.
+    """
+    iris(), mixed()  # else a short fit could become the one that other tests share
+    monkeypatch.setattr("hyconex_sklearn._training.ensemble._FOLDS", 2)
+    monkeypatch.setattr("hyconex_sklearn._training.ensemble._REGULARISATION", (1.0,))
+    monkeypatch.setattr("hyconex_sklearn._model.committee._EPOCHS", 5)
     monkeypatch.setattr("hyconex_sklearn._training.fill_reservoir._MENDING_STEPS", 1)
     monkeypatch.setattr("hyconex_sklearn._training.fill_reservoir._DRAWS", 2)
 

@@ -16,6 +16,7 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 
 from hyconex_sklearn import HyConExClassifier
+from hyconex_sklearn._model import committee
 
 #: Parameters with which a fit takes about a second.
 FAST: dict[str, Any] = {
@@ -36,7 +37,7 @@ def small() -> Iterator[None]:
     trees = {"_TREES": 5, "_LEAST_TREES": 5, "_FOREST_TREES": 5}
     with (
         patch("hyconex_sklearn._training.fit_model._RESERVOIR", 300),
-        patch("hyconex_sklearn._model.committee._EPOCHS", 20),
+        patch("hyconex_sklearn._model.committee._EPOCHS", min(20, committee._EPOCHS)),
         patch.multiple("hyconex_sklearn._training.ensemble", **trees),
         patch.multiple("hyconex_sklearn._training.classifier_phase", _FEWEST_DRAWN=600, _KEPT_BACK=100),
     ):

@@ -9,21 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 import torch
-from _models import fitted, iris, mixed
+from _models import fitted
 
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._saving.container import pack, unpack
 
 QUICK = {"flow_epochs": 1, "pretrain_epochs": 1, "joint_epochs": 0}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def shared_models_are_fitted_in_full() -> None:
-    """Before a short fit of this file could become the one that other files share."""
-    iris()
-    mixed()
 
 
 def through_a_file(clf: HyConExClassifier, folder: Path, **options: Any) -> HyConExClassifier:

@@ -12,12 +12,12 @@ import pytest
 import torch
 from _helpers import short_fits
 from _models import iris, mixed, small_parts
-from _saved import altered, shared_models_are_fitted_in_full, small_fit, twins
+from _saved import altered, small_fit, twins
 
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._saving import model_file
 
-__all__ = ["shared_models_are_fitted_in_full", "short_fits", "small_parts"]  # fixtures
+__all__ = ["short_fits", "small_parts"]  # fixtures
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),

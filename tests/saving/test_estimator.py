@@ -20,7 +20,7 @@ import pytest
 import torch
 from _helpers import same_cells, short_fits, short_searches, state_of
 from _models import fast, fitted, iris, mixed, mixed_table, model, small_parts
-from _saved import QUICK, altered, shared_models_are_fitted_in_full, small_fit, through_a_file, twins
+from _saved import QUICK, altered, small_fit, through_a_file, twins
 from pandas.testing import assert_frame_equal
 from sklearn.exceptions import InconsistentVersionWarning, NotFittedError
 
@@ -28,7 +28,7 @@ import hyconex_sklearn
 from hyconex_sklearn import HyConExClassifier
 from hyconex_sklearn._common.parameters import SEARCHES
 
-__all__ = ["model", "shared_models_are_fitted_in_full", "short_fits", "short_searches", "small_parts"]  # fixtures
+__all__ = ["model", "short_fits", "short_searches", "small_parts"]  # fixtures
 
 HOME = Path(hyconex_sklearn.__file__).parents[1]
 FIXTURES = Path(__file__).parents[1] / "fixtures"

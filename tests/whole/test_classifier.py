@@ -204,13 +204,14 @@ def test_progress_bars_name_the_phases_on_stderr_only_if_asked() -> None:
         stream = io.StringIO()
         with redirect_stderr(stream), warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            fast(verbose=verbose).fit(X, y)
+            fast(**QUICK, verbose=verbose).fit(X, y)
         shown[verbose] = stream.getvalue()
     assert shown[0] == ""
     assert "density" in shown[1] and "joint" in shown[1] and "%" in shown[1]
 
 
 @pytest.mark.filterwarnings("default::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.usefixtures("short_fits")
 @pytest.mark.parametrize("parameter", ["flow_epochs", "pretrain_epochs"])
 def test_a_training_that_was_cut_short_says_what_to_raise(parameter: str) -> None:
     X, y = make_moons(300, noise=0.05, random_state=0)  # whose classes no linear model tells apart
@@ -219,10 +220,11 @@ def test_a_training_that_was_cut_short_says_what_to_raise(parameter: str) -> Non
     assert caught[0].filename == __file__
 
 
+@pytest.mark.usefixtures("short_fits")
 @pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
 def test_a_training_that_converged_is_silent() -> None:
     _, X, y = iris()
-    fast(flow_epochs=300, pretrain_epochs=300, patience=2, learning_rate=0.02).fit(X, y)
+    fast(flow_epochs=300, pretrain_epochs=300, patience=2, learning_rate=0.02).fit(X[::2], y[::2])
 
 
 @pytest.mark.parametrize("changes", [{}, {"flow_epochs": 0}], ids=["density", "classifier"])
@@ -367,7 +369,7 @@ def test_calibration_around_it() -> None:
 @pytest.mark.usefixtures("short_fits")
 def test_class_weights_shift_predictions_toward_the_rare_class() -> None:
     X, y = make_classification(300, 4, weights=[0.88], class_sep=0.4, flip_y=0.05, random_state=3)
-    quick = {"flow_epochs": 1, "joint_epochs": 1}
+    quick = {"flow_epochs": 1, "pretrain_epochs": 20, "joint_epochs": 1}
     found = {
         str(weight): recall_score(y, fitted(X, y, **quick, class_weight=weight).predict(X))
         for weight in (None, "balanced", {0: 1.0, 1: 30.0}, {0: 1.0, 1: 1.0})
@@ -391,7 +393,6 @@ def test_read_only_and_fortran_ordered_arrays() -> None:
     assert cf.data.flags.writeable
 
 
-@pytest.mark.usefixtures("short_fits")
 def test_categorical_features_as_mask_indices_or_names() -> None:
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"code": rng.integers(0, 4, 80), "x": rng.normal(size=80)})

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
-from _helpers import state_of, take
+from _helpers import short_fits, state_of, take
 from _models import fast, fitted, iris, mixed, mixed_table, small_parts
 from scipy.special import expit, softmax
 from sklearn.model_selection import GridSearchCV
@@ -18,11 +18,11 @@ from sklearn.preprocessing import StandardScaler
 
 from hyconex_sklearn import HyConExClassifier
 
-__all__ = ["small_parts"]  # a fixture
+__all__ = ["short_fits", "small_parts"]  # fixtures
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-    pytest.mark.usefixtures("small_parts"),
+    pytest.mark.usefixtures("small_parts", "short_fits"),
 ]
 
 TINY = {"flow_epochs": 2, "pretrain_epochs": 4, "joint_epochs": 1}

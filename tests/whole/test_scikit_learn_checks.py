@@ -27,7 +27,7 @@ def expected(_: Any) -> dict[str, str]:
 
 @pytest.mark.usefixtures("small_parts", "short_fits")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks([fast(flow_epochs=3, pretrain_epochs=20, joint_epochs=2)], expected_failed_checks=expected)
+@parametrize_with_checks([fast(flow_epochs=2, pretrain_epochs=8, joint_epochs=1)], expected_failed_checks=expected)
 def test_scikit_learn_check(estimator: Any, check: Any) -> None:
     check(estimator)
 

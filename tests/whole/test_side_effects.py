@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from _helpers import same_cells, settings_of_the_user, short_searches, state_of
+from _helpers import same_cells, settings_of_the_user, short_fits, short_searches, state_of
 from _models import fast, fitted, iris, mixed, mixed_table, model, small_parts
 from pandas.testing import assert_frame_equal
 from sklearn.pipeline import make_pipeline
@@ -21,7 +21,7 @@ from hyconex_sklearn._answer.page import report_page
 from hyconex_sklearn._model.model import Model
 from hyconex_sklearn.metrics import evaluate_counterfactuals
 
-__all__ = ["model", "short_searches", "small_parts"]  # fixtures
+__all__ = ["model", "short_fits", "short_searches", "small_parts"]  # fixtures
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -107,6 +107,7 @@ def test_the_digest_notices_a_change() -> None:
     assert state_of(clf) != before
 
 
+@pytest.mark.usefixtures("short_fits")
 @pytest.mark.parametrize("n_jobs", [None, 1, 3])
 def test_fit_leaves_the_users_settings_and_table_alone(n_jobs: int | None) -> None:
     X, y = mixed_table(40)
