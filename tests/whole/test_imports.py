@@ -213,7 +213,19 @@ def test_what_need_not_wait_for_torch_does_not() -> None:
 
 
 def test_a_model_from_a_file_answers_without_what_trains_one() -> None:
-    loaded = loaded_by(f"import {PACKAGE}._command_line.explain")
+    fixture = Path(__file__).parents[1] / "fixtures" / "model_v3"
+    loaded = loaded_by(
+        f"""
+import json, pandas, torch
+alone = set(sys.modules)
+import {PACKAGE}._command_line.explain
+clf = {PACKAGE}.HyConExClassifier.load({f"{fixture}.safetensors"!r})
+with open({f"{fixture}.json"!r}) as file:
+    rows = pandas.DataFrame(json.load(file)["rows"])
+clf.counterfactuals(rows)
+assert "sympy" in alone or "sympy" not in sys.modules, "torch has loaded sympy, which takes half a second"
+"""
+    )
     assert "torch" in loaded and not loaded & {"sklearn.ensemble", "sklearn.linear_model", f"{PACKAGE}.metrics"}
 
 
