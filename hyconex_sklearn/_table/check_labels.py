@@ -17,6 +17,7 @@ from sklearn.utils.validation import _num_samples, column_or_1d
 from .._common.messages import listing
 from .cells import Array, take_rows
 from .check_input import refuse_masked
+from .column_io import as_float64
 from .containers import read_column
 
 _OPPOSITE = "Leave target out to ask for every class but the predicted one."
@@ -89,11 +90,11 @@ def check_sample_weight(sample_weight: Any, n: int) -> np.ndarray:
     refuse_masked(sample_weight, "sample_weight")
     given = np.asarray(sample_weight)
     if given.dtype.kind == "O":
-        with suppress(TypeError, ValueError):
-            given = given.astype(np.float64)
+        with suppress(TypeError, ValueError, OverflowError):
+            given = as_float64(given)
     if given.dtype.kind not in "iufb":
         raise TypeError(f"sample_weight must hold numbers, got dtype {given.dtype}. Pass one number >= 0 for each row.")
-    weight = given.astype(np.float64)
+    weight = as_float64(given)
     if weight.ndim == 0:
         weight = np.full(n, float(weight))
     if weight.shape != (n,):

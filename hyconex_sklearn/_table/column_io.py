@@ -91,7 +91,7 @@ def read_numbers(cells: Cells, name: Any) -> Array:
         raise text_in_numbers(name, next(cell for cell in objects[~missing] if isinstance(cell, str)))
     values = np.full(len(objects), np.nan)
     try:
-        values[~missing] = objects[~missing].astype(np.float64)
+        values[~missing] = as_float64(objects[~missing])
     except OverflowError:  # a Python integer beyond float64
         values[~missing] = np.inf
     return values

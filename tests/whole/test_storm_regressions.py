@@ -200,3 +200,12 @@ def test_whole_numbers_beyond_float64_are_labels_to_the_judges_too() -> None:
     clf = fast(**QUICK, categorical_features=["a"]).fit(X, SIGN)
     cf = clf.counterfactuals(X[:4])
     assert len(metrics.violations(cf.original, cf.data, Actionability(immutable=["a"]))) == len(cf)
+
+
+@pytest.mark.parametrize("huge", [np.finfo(np.longdouble).max, 10**400], ids=["long double", "integer"])
+def test_numbers_beyond_float64_are_refused_in_cells_and_weights(huge: Any) -> None:
+    rows = [[number, huge if i == 0 else 1.0] for i, number in enumerate(NUMBERS[:, 0].tolist())]
+    with pytest.raises(ValueError, match=r"infinit|float64"):
+        fast(**QUICK).fit(rows, SIGN)
+    with pytest.raises((TypeError, ValueError), match=r"sample_weight (must|holds)"):
+        fast(**QUICK).fit(NUMBERS, SIGN, sample_weight=[huge] + [1.0] * (len(SIGN) - 1))
