@@ -159,6 +159,13 @@ def check_dtype(dtype: Any, name: Any) -> None:
     nested = isinstance(dtype, pd.ArrowDtype) and dtype.type in (list, dict, bytes)
     if isinstance(dtype, pd.IntervalDtype) or kind in "SV" or nested:
         raise TypeError(f"column {name!r} has dtype {dtype}; expected numbers, text, booleans or categories.")
+    try:
+        hash(dtype)  # which pandas does whenever it compares categories
+    except TypeError as error:
+        raise TypeError(
+            f"column {name!r} has categories that pandas itself cannot compare, such as tuples beside other labels. "
+            "Write them as text: X[column].map(str)."
+        ) from error
 
 
 def check_finite(values: Array, names: Sequence[Any]) -> None:

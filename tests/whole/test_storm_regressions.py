@@ -209,3 +209,11 @@ def test_numbers_beyond_float64_are_refused_in_cells_and_weights(huge: Any) -> N
         fast(**QUICK).fit(rows, SIGN)
     with pytest.raises((TypeError, ValueError), match=r"sample_weight (must|holds)"):
         fast(**QUICK).fit(NUMBERS, SIGN, sample_weight=[huge] + [1.0] * (len(SIGN) - 1))
+
+
+def test_categories_that_pandas_cannot_compare_are_refused() -> None:
+    X = pd.DataFrame({"a": NUMBERS[:, 0], "b": pd.Categorical.from_codes(SIGN, [(1, 2), (3, 4)])})
+    query = X[:4].assign(b=pd.Categorical.from_codes([0, 1, 2, 0], [(1, 2), (3, 4), 5]))
+    clf = fast(**QUICK).fit(X, SIGN)
+    with pytest.raises(TypeError, match=r"column 'b' has categories that pandas itself cannot compare.* as text"):
+        clf.counterfactuals(query)
