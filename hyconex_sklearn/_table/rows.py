@@ -13,6 +13,8 @@ from scipy.sparse import issparse
 from .._common.messages import listing
 from .cells import framed
 
+_NESTED = (list, tuple, set, Mapping, np.ndarray, pd.Series)
+
 
 def read_rows(X: Any, names: Sequence[Any] | None) -> Any:
     """One row as a Series or a dict, or a list of dicts, as a DataFrame; anything else as it is.
@@ -64,11 +66,17 @@ def _check_row(row: Any, X: Any, names: Sequence[Any]) -> None:
 def with_types(X: Any) -> Any:
     """Rows as lists whose cells an array would turn into one type, text or numbers, as an array of objects.
 
-    Anything else as it is: numbers of several types lose nothing side by side.
+    Anything else as it is: numbers of several types lose nothing side by side. A cell that holds several values is a
+    ValueError.
     """
     if not isinstance(X, list | tuple) or not X or not all(isinstance(row, list | tuple) for row in X):
         return X
     types = set(map(type, chain.from_iterable(X)))
+    if nested := [found.__name__ for found in types if issubclass(found, _NESTED)]:
+        raise ValueError(
+            f"X is a list of rows of which some cells hold several values each, as a {nested[0]}; expected one number, "
+            "text or truth value in each cell. Give every value a column of its own."
+        )
     text, truth = (any(issubclass(found, kind) for found in types) for kind in (str, bool | np.bool_))
     mixed = (text or truth) and len(types) > 1
     return np.array(X, dtype=object) if mixed and len(set(map(len, X))) == 1 else X

@@ -217,3 +217,10 @@ def test_categories_that_pandas_cannot_compare_are_refused() -> None:
     clf = fast(**QUICK).fit(X, SIGN)
     with pytest.raises(TypeError, match=r"column 'b' has categories that pandas itself cannot compare.* as text"):
         clf.counterfactuals(query)
+
+
+@pytest.mark.parametrize("cell", [np.arange(3), [], (1, 2), {"a": 1}], ids=str)
+def test_rows_whose_cells_hold_several_values_are_refused(cell: Any) -> None:
+    rows = [[number, cell if i == 0 else 1.0] for i, number in enumerate(NUMBERS[:, 0].tolist())]
+    with pytest.raises(ValueError, match=r"cells hold several values each.* column of its own"):
+        fast(**QUICK).fit(rows, SIGN)
