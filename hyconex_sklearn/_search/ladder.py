@@ -127,7 +127,6 @@ def _search_under_cap(best: Incumbent) -> None:
     rows = (best.shortfall == Shortfall.CERTIFIED).nonzero().squeeze(1)
     shorten(best, rows, _SHORTENING_STEPS)
     undo(best, rows)
-    eliminate(best, rows, _ELIMINATING_STEPS)
 
 
 def _spare(best: Incumbent) -> None:
