@@ -36,12 +36,12 @@ This page is written by `examples/3_paper/results.py` from the records in [resul
 of the neighbours (`peers_environment.py`) ran it. Figures are means over the seeds, ± their standard deviation where it
 shows.
 
-"Explanations" is of the present training. "Predictions", "Categories of many levels" and "Report pages" are a step
-older: columns had no grids then, which changes the density, and so the rows drawn to teach, of the few tables that have
-such columns. "Ablation" (but for its picture) is another step older: there the classifier learnt from its teacher
-alone, and not from labels too. All other sections are older still: in what they measured, one network classified and
-moved, a small held-out part chose and calibrated it, and the search stopped with more columns changed than today's.
-Answers of the old and the new single pass are compared under "Ablation" ("tied" is the old form).
+"Few changes" and "Explanations" are of the present code. "Predictions", "Categories of many levels" and "Report pages"
+are a step older: columns had no grids then, which changes the density, and so the rows drawn to teach, of the few
+tables that have such columns. "Ablation" (but for its picture) is another step older: there the classifier learnt from
+its teacher alone, and not from labels too. All other sections are older still: in what they measured, one network
+classified and moved, a small held-out part chose and calibrated it, and the search stopped with more columns changed
+than today's. Answers of the old and the new single pass are compared under "Ablation" ("tied" is the old form).
 
 Distances are in min-max units of the training rows: L1 and L2 over numbers, Gower over all columns. "Agreement": an
 independent random forest, fitted on the training rows, also predicts the target. "Near": the 10th nearest training row
