@@ -19,7 +19,8 @@ from hyconex_sklearn._table.learn_relations import learn_relations
 from hyconex_sklearn._table.schema import NOTICEABLE
 
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-TOLERANCE = {"dozen": 0.0, "pence": 0.0, "whole": 1e-7, "narrow again": 0.0, "thrice": 1e-4}
+# "narrow again" in single precision, of which a rule may round the one and not the other by less than that tells apart.
+TOLERANCE = {"dozen": 0.0, "pence": 0.0, "whole": 1e-7, "narrow again": 1e-3, "thrice": 1e-4}
 
 
 def related(rng: np.random.Generator, n: int) -> pd.DataFrame:
