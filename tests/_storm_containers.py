@@ -60,7 +60,8 @@ def held(X: Any, container: str) -> Any:
         return X
     try:
         table = HOLDERS[container](X)
-    except Exception:  # cells or names that this library refuses; each has errors of its own
+    # Cells or names that this library refuses; each has errors of its own, and polars one that is no Exception.
+    except (Exception, pl.exceptions.PanicException):
         return X
     return table if container == "rows" or list(looked_at(table).columns) == list(X.columns) else X
 
