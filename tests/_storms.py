@@ -128,10 +128,10 @@ class Storm:
 
 
 def _series(cells: Any, index: Any) -> pd.Series:
-    """The cells as a column; text that Arrow can't hold stays objects."""
+    """The cells as a column; text that Arrow can't hold stays objects, and numbers that older versions can't read."""
     try:
         return pd.Series(cells, index=index, copy=True)
-    except UnicodeEncodeError:
+    except (UnicodeEncodeError, OverflowError):
         return pd.Series(cells, index=index, copy=True, dtype=object)
 
 

@@ -59,13 +59,15 @@ def read_grids(rules: Actionability, schema: TableSchema) -> dict[int, NumberRul
     """What numbers may become, by number of the columns about which there is such a rule."""
     steps = {j: _steps(rule, step, schema.columns[j]) for rule, j, step in _said(rules, "resolution", schema)}
     listed = {j: _listed(rule, said, schema.columns[j]) for rule, j, said in _said(rules, "allowed_values", schema)}
-    for j in steps:
+    found = {j: NumberRule(Listed(values), listed=True) for j, values in listed.items()}
+    for j, grid in steps.items():
         if j in listed:
-            listed[j] = _multiples(listed[j], steps[j], schema.columns[j])
+            both = _multiples(listed[j], grid, schema.columns[j])
+            found[j] = NumberRule(Listed(both), listed=True, own=Listed(listed[j]))
         else:
-            _check_some(steps[j], schema.columns[j])
-    found = {j: NumberRule(grid, listed=False) for j, grid in steps.items()}
-    return found | {j: NumberRule(Listed(values), listed=True) for j, values in listed.items()}
+            _check_some(grid, schema.columns[j])
+            found[j] = NumberRule(grid, listed=False)
+    return found
 
 
 # --------------------------------------------------------------------------------------------- one rule on one column

@@ -45,6 +45,7 @@ class NumberRule:
 
     grid: Grid  # the new ones
     listed: bool  # whether these are the only ones that a row may have, or its own one may stay, too
+    own: Grid | None = None  # where they are: those of the list that are no multiples, but may stay
 
     def permits(self, old: Array, new: Array, held: Callable[[Array], Array]) -> Array:
         """Whether numbers (n,) may become others, or stay; `held` is what a column makes of numbers of the grid.
@@ -53,6 +54,8 @@ class NumberRule:
         """
         missing = np.isnan(new)
         unchanged = (missing & np.isnan(old)) if self.listed else (missing | (new == old))
+        if self.own is not None:
+            unchanged |= (new == old) & (held(nearest(self.own, new)) == new)
         return np.asarray(unchanged | (held(nearest(self.grid, new)) == new))
 
 

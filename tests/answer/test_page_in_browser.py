@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -225,6 +226,9 @@ def test_a_single_alternative_needs_no_overview(chrome: Browser, tmp_path: Path)
 
 def test_a_long_overview_is_drawn_as_far_as_it_is_asked_for(chrome: Browser, wide: Path) -> None:
     chrome.open(wide)
+    deadline = time.monotonic() + 30  # drawn once the browser finds time
+    while not chrome.texts("#lines tr") and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert len(chrome.texts("#lines tr")) == 100
     chrome.run("document.getElementById('more').click()")
     assert len(chrome.texts("#lines tr")) == 200

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from _feasible import SIZES, Case, seeds, table
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hyconex_sklearn import Actionability
@@ -63,6 +63,9 @@ def odd_rules(draw: st.DrawFn) -> Actionability:
 
 
 @settings(max_examples=60, deadline=None)
+@example(  # an own number that is allowed, and no multiple, may stay
+    Actionability(mutable=("size",), allowed_values={"count": (0, 7, 20)}, resolution={"count": 5}), 231
+)
 @given(odd_rules(), seeds)
 def test_a_row_is_said_to_obey_if_and_only_if_its_cells_do(rules: Actionability, seed: int) -> None:
     found = case(rules, seed)
