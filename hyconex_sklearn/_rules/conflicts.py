@@ -17,6 +17,7 @@ from .._table.schema import Column
 from .actionability import Actionability
 from .compile import compile_rules
 from .feasible_set import FeasibleSet
+from .kept_relations import KeptRelation
 from .table_rules import TableRules
 
 _SHOWN = 5  # rows
@@ -88,9 +89,12 @@ def _reasons(j: int, column: Column, read: TableRules, rules: FeasibleSet, names
         yield outside, lambda row: f"held nothing within its bounds ({ends(row)}) at fit, only {seen}"
     for relation, asked in zip(rules.kept, rules.asked.T, strict=True):
         if column.is_value and rules.schema.slot(j) in relation.slots:
-            bound = f"is bound to what may not change by {relation.found}"
-            yield asked, lambda row, why=bound: why  # type: ignore[misc]
+            yield asked, _bound_by(relation)
     yield always, lambda row: "has nothing that it may become"
+
+
+def _bound_by(relation: KeptRelation) -> Callable[[int], str]:
+    return lambda row: f"is bound to what may not change by {relation.found}"
 
 
 def _ends(column: Column, low: float, high: float) -> str:
